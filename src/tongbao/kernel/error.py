@@ -1,0 +1,79 @@
+"""The error tree: each leaf says whose fault it is and whether money may have moved.
+
+::
+
+    TongbaoError
+    ├── Refused              a rule said no; nothing moved
+    ├── ProtocolError
+    │   ├── LocalProtocolError   our caller asked for what the protocol cannot say; nothing was sent
+    │   └── RemoteProtocolError  the peer's bytes break the protocol; nothing moved on our side
+    │       └── InvalidSignature     the peer could not prove who it is
+    ├── OutcomeUnknown       sent, no answer: money may have moved; only an inquiry resolves it
+    └── ConfigurationError   the operator must act; nothing was started
+"""
+
+from __future__ import annotations
+
+
+class TongbaoError(Exception):
+    """The root of every error this package raises on purpose."""
+
+
+class Refused(TongbaoError):  # noqa: N818 - a refusal is an answer of the rules, not a failure of the program
+    """A rule said no and nothing moved.
+
+    ``code`` is one of the refusal codes of ``tongbao.wire.refusal``; ``detail`` is for a developer and holds no secret.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class ProtocolError(TongbaoError):
+    """A message and its protocol disagree. ``field`` names the offending field ('' for the whole message)."""
+
+    def __init__(self, field: str, reason: str, code: str = "MALFORMED") -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.field = field
+        self.reason = reason
+        self.code = code
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own caller asked for something the protocol cannot express; nothing was sent."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer's bytes break the protocol. The only error a decoder may raise on any input."""
+
+
+class InvalidSignature(RemoteProtocolError):
+    """The signature is missing, of another algorithm, by an unknown key, or wrong."""
+
+    def __init__(self, field: str = "sign", reason: str = "signature does not verify", code: str = "SIGN_INVALID") -> None:
+        super().__init__(field, reason, code)
+
+
+class OutcomeUnknown(TongbaoError):
+    """A request was sent and no answer came: the other side may have acted. Inquire; never repeat under a new number."""
+
+
+class ConfigurationError(TongbaoError):
+    """A setting is missing or unacceptable. ``field`` names the setting, ``reason`` says what is wrong with it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class BrokenInvariant(TongbaoError):
+    """``ensure`` found the program itself wrong. The command in hand must not be committed."""
+
+
+def ensure(condition: bool, message: str) -> None:
+    """Check a run-time invariant; unlike ``assert`` it stays on under ``-O``. Raises BrokenInvariant."""
+    if not condition:
+        raise BrokenInvariant(message)

@@ -1,0 +1,71 @@
+"""Instants and the Chinese business day.
+
+An Instant is whole milliseconds since 1970-01-01T00:00Z. China is a fixed +08:00 (DESIGN section 6), so the
+calendar needs no zone database. Two readings of the clock exist, and each use names which it means:
+*business* time (expiry, retries, settlement) can be advanced; *wire* time (signatures, sessions) never moves.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from typing import Final, NewType
+
+Instant = NewType("Instant", int)
+
+CHINA: Final = timezone(timedelta(hours=8))
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+_OFFSET: Final = 8 * HOUR
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=CHINA) - timedelta(hours=-8)
+_TEXT = re.compile(r"(\d{4})-(\d{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2})", re.ASCII)
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})", re.ASCII)
+
+
+def later(instant: Instant, milliseconds: int) -> Instant:
+    """The instant ``milliseconds`` after (or, negative, before) ``instant``."""
+    return Instant(instant + milliseconds)
+
+
+def china(instant: Instant) -> datetime:
+    """The aware Chinese wall-clock reading of ``instant``."""
+    return _EPOCH + timedelta(milliseconds=instant)
+
+
+def china_text(instant: Instant) -> str:
+    """``yyyy-MM-dd HH:mm:ss`` in China; milliseconds are cut."""
+    return china(instant).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def china_compact(instant: Instant) -> str:
+    """``yyyyMMddHHmmss`` in China; milliseconds are cut."""
+    return china(instant).strftime("%Y%m%d%H%M%S")
+
+
+def parse_china(text: str) -> Instant:
+    """Read ``yyyy-MM-dd HH:mm:ss`` or ``yyyyMMddHHmmss`` as Chinese time. Raises ValueError on anything else."""
+    match = _TEXT.fullmatch(text) or _COMPACT.fullmatch(text)
+    if match is None:
+        raise ValueError("not yyyy-MM-dd HH:mm:ss")
+    year, month, day, hour, minute, second = (int(part) for part in match.groups())
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=CHINA)
+    return Instant((moment - _EPOCH) // timedelta(milliseconds=1))
+
+
+def business_date(instant: Instant) -> date:
+    """The day in UTC+8 to which whatever happened at ``instant`` belongs (F32)."""
+    return china(instant).date()
+
+
+def business_day(instant: Instant) -> int:
+    """The same day as a number, ``20260131``: how tables store it."""
+    day = china(instant)
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+def next_midnight(instant: Instant) -> Instant:
+    """The first Chinese midnight after ``instant``."""
+    return Instant(((instant + _OFFSET) // DAY + 1) * DAY - _OFFSET)

@@ -1,0 +1,246 @@
+"""The protocol contract: what one folder under ``tongbao.protocols`` offers, and nothing more.
+
+Both ends are pure functions over values, in inverse pairs: what one end writes, the other reads.
+
+========================  ==============================  =================================
+pair                      written by                      read by
+========================  ==============================  =================================
+request                   ``ClientEnd.encode``            ``ServerEnd.claim``, ``.decode``
+response                  ``ServerEnd.answer/refuse``     ``ClientEnd.decode``
+notification              ``ServerEnd.notify``            ``ClientEnd.decode_notification``
+acknowledgement           ``ClientEnd.acknowledge``       ``ServerEnd.acknowledged``
+return                    ``ServerEnd.return_to``         ``ClientEnd.decode_return``
+bill                      ``BillEnd.write``               ``BillEnd.read``
+========================  ==============================  =================================
+
+Errors: decoders raise RemoteProtocolError (or its InvalidSignature) on any bytes whatever, never anything else;
+encoders raise LocalProtocolError naming the field where the protocol cannot say what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tongbao.kernel.error import TongbaoError
+from tongbao.kernel.time import Instant
+from tongbao.wire.form import Pairs, encode_form
+from tongbao.wire.http import FORM, Request, Response, split_url
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.vocabulary import BillLine, Carriage, Intent, Notification, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One setting a real client of this protocol needs, under the client's own name.
+
+    ``kind``: ``id``, ``secret``, ``private_key``, ``public_key``, ``certificate``, ``url``, ``text``. ``ours`` marks
+    what only the platform holds and a sandbox must never hand out; secrets are never logged.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request parsed but not believed. ``merchant`` is whom it claims to be from ('' for nobody); ``parsed`` is the
+    folder's own reading of it, for its own ``decode`` and ``answer`` only."""
+
+    merchant: str
+    operation: str
+    carriage: Carriage
+    parsed: Any
+    charset: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """An intent and the key that proved it; ``key`` is None for the few operations the protocol leaves unsigned."""
+
+    intent: Intent
+    key: Key | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureTrail:
+    """How a message was signed, for the signature doctor and the seven-steps page. ``text`` shows the string that was
+    signed with every secret masked; ``signature`` is what the message carries."""
+
+    algorithm: str
+    text: str
+    signature: str
+    charset: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request on its way. For SERVER carriage send ``request()``; for BROWSER show ``link()`` or ``fields`` as a
+    form whose target is ``url``. ``url`` holds no query of the protocol's own unless ``query`` says so."""
+
+    carriage: Carriage
+    method: str
+    url: str
+    fields: Pairs
+    charset: str = "utf-8"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    query: Pairs = ()
+    """Fields that stay in the address of a POST (Alipay's ``_input_charset``)."""
+    body: bytes | None = None
+    """A body that is not a form (XML, JSON); then ``fields`` is empty."""
+
+    def link(self) -> str:
+        """The whole request as one address (GET)."""
+        text = encode_form(self.fields or self.query, self.charset).decode("ascii")
+        return f"{self.url}{'&' if '?' in self.url else '?'}{text}"
+
+    def action(self) -> str:
+        """The address an HTML form posts to."""
+        if not self.query:
+            return self.url
+        text = encode_form(self.query, self.charset).decode("ascii")
+        return f"{self.url}{'&' if '?' in self.url else '?'}{text}"
+
+    def request(self) -> Request:
+        """The HTTP request as a value."""
+        if self.method == "GET":
+            scheme, host, path, query = split_url(self.link())
+            return Request("GET", scheme, host, path, query, self.headers)
+        scheme, host, path, query = split_url(self.action())
+        if self.body is not None:
+            return Request(self.method, scheme, host, path, query, self.headers, self.body)
+        kind = (b"Content-Type", f"{FORM}; charset={self.charset}".encode("ascii"))
+        return Request(
+            self.method, scheme, host, path, query, (kind, *self.headers), encode_form(self.fields, self.charset)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A merchant's settings for one protocol, checked, with keys parsed once. ``values`` has the plain ones by the
+    protocol's own names; ``keys`` the parsed ones; neither secrets nor keys are shown by ``repr``."""
+
+    protocol: str
+    merchant: str
+    gateway: str
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ring: KeyRing = field(default_factory=lambda: KeyRing("", (), ()), repr=False)
+    """From the merchant's side: ``sign`` signs requests, ``verify`` checks what the platform sends."""
+
+
+class ServerEnd(Protocol):
+    """The platform's half."""
+
+    def claim(self, request: Request) -> Claim:
+        """Parse without believing. Raises RemoteProtocolError."""
+        ...
+
+    def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
+        """Verify the signature, then read the intent. ``now`` is wire time. Raises RemoteProtocolError."""
+        ...
+
+    def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
+        """The answer to a SERVER request."""
+        ...
+
+    def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
+        """The protocol's error answer to a SERVER request; ``claim`` is None when not even that could be read."""
+        ...
+
+    def refusal_code(self, error: TongbaoError) -> str:
+        """The protocol's own code for an error, for pages and logs."""
+        ...
+
+    def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
+        """The notification of one event to ``target``, signed for this sending at ``now`` (wire time)."""
+        ...
+
+    def acknowledged(self, response: Response) -> bool:
+        """Whether the answer is this protocol's literal word of success (F22, I22)."""
+        ...
+
+    def return_to(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
+        """The signed request with which the buyer's browser goes home (GET, or POST with a form body)."""
+        ...
+
+    def trail(self, request: Request) -> SignatureTrail | None:
+        """How a request or notification of this protocol was signed, secrets masked; None where it is not signed."""
+        ...
+
+
+class ClientEnd(Protocol):
+    """The merchant's half."""
+
+    def load(self, settings: Mapping[str, str]) -> Credentials:
+        """Check settings by the manifest's field names and parse keys. Raises ConfigurationError naming the field."""
+        ...
+
+    def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
+        """The signed request. Raises LocalProtocolError where the protocol cannot say it."""
+        ...
+
+    def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
+        """Read (and verify, where the protocol signs answers) the answer to ``intent``. Raises RemoteProtocolError."""
+        ...
+
+    def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        """Verify and read a notification (receiver steps 3-10). Raises RemoteProtocolError."""
+        ...
+
+    def acknowledge(self, accepted: bool) -> Response:
+        """The literal word for yes, or for no."""
+        ...
+
+    def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        """Verify and read what the browser brought; its role is RETURN and it proves no payment (I26)."""
+        ...
+
+
+class BillEnd(Protocol):
+    """The daily file."""
+
+    def write(self, lines: Iterable[BillLine]) -> Iterator[bytes]: ...
+
+    def read(self, chunks: Iterable[bytes]) -> Iterator[BillLine]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a folder is. Its ``__init__`` exports one as ``PROTOCOL``; nothing is registered anywhere."""
+
+    name: str
+    title: str
+    title_zh: str
+    version: str
+    charset: str
+    """The charset of messages where they do not say."""
+    operations: Mapping[str, type]
+    """Wire name of each operation a face serves -> the intent it carries (the coverage page)."""
+    paths: tuple[str, ...]
+    """Paths of the face's endpoints, each beginning with /."""
+    hosts: tuple[str, ...]
+    """Original host names it also answers by."""
+    gateway: str
+    """The production address a client uses by default."""
+    timetable: tuple[int, ...]
+    """Gaps between deliveries of one notification, in seconds; after the last it is abandoned."""
+    timetable_source: str
+    algorithms: tuple[str, ...]
+    """Signature algorithms, strongest first."""
+    weak: bool
+    """Signatures do not suffice (MD5, concatenation): a query must agree before effect (T12)."""
+    confirms: bool
+    """Whether ConfirmNotification can be asked of the platform."""
+    products: frozenset[str]
+    credentials: tuple[CredentialField, ...]
+    server: ServerEnd
+    client: ClientEnd
+    bill: BillEnd | None = None
+    sources: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
+    """Facts taken from a single or no source; the folder's README repeats them."""
+    credentials_for: Any = None
+    """Callable (merchant id, key ring of the merchant's side, base address, extra) -> dict for the credentials file."""

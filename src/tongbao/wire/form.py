@@ -1,0 +1,101 @@
+"""The strict form parser: bytes to ordered pairs, decoded exactly once (threats T08, T14, T15, M3)."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Final
+
+from tongbao.kernel.error import RemoteProtocolError
+
+Pairs = tuple[tuple[str, str], ...]
+
+_HEX: Final = {f"{a}{b}".encode(): bytes((int(a + b, 16),)) for a in "0123456789abcdefABCDEF" for b in "0123456789abcdefABCDEF"}
+_SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~*")
+_ENCODED: Final = tuple(chr(code) if code in _SAFE else "+" if code == 32 else f"%{code:02X}" for code in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class FormLimits:
+    """Bytes of the whole text, number of fields, bytes of one decoded name or value (threats E, Limits)."""
+
+    size: int = 65_536
+    fields: int = 100
+    field: int = 4_096
+
+
+DEFAULT_LIMITS: Final = FormLimits()
+
+
+def unquote(raw: bytes) -> bytes:
+    """Decode ``+`` and ``%XX`` once. A lone percent sign is kept as it is, as browsers do."""
+    raw = raw.replace(b"+", b" ")
+    if b"%" not in raw:
+        return raw
+    head, *rest = raw.split(b"%")
+    parts = [head]
+    for piece in rest:
+        decoded = _HEX.get(piece[:2])
+        if decoded is None:
+            parts += (b"%", piece)
+        else:
+            parts += (decoded, piece[2:])
+    return b"".join(parts)
+
+
+def _text(raw: bytes, charset: str, field: str) -> str:
+    try:
+        value = raw.decode(charset)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise RemoteProtocolError(field, f"bytes are not {charset}", "BAD_CHARSET") from error
+    if "\x00" in value or "\ufffd" in value:
+        raise RemoteProtocolError(field, "holds NUL or a replacement character", "BAD_CHARSET")
+    return value
+
+
+def split_form(raw: bytes, limits: FormLimits = DEFAULT_LIMITS) -> tuple[tuple[bytes, bytes], ...]:
+    """Split at ``&`` and the first ``=`` and unquote once; still bytes, since the charset may be one of the fields."""
+    if len(raw) > limits.size:
+        raise RemoteProtocolError("", f"longer than {limits.size} bytes", "TOO_LARGE")
+    pieces = [piece for piece in raw.split(b"&") if piece]
+    if len(pieces) > limits.fields:
+        raise RemoteProtocolError("", f"more than {limits.fields} fields", "TOO_LARGE")
+    pairs = []
+    for piece in pieces:
+        name, _, value = piece.partition(b"=")
+        pair = (unquote(name), unquote(value))
+        if len(pair[0]) > limits.field or len(pair[1]) > limits.field:
+            raise RemoteProtocolError(pair[0][:40].decode("latin-1"), f"longer than {limits.field} bytes", "TOO_LARGE")
+        pairs.append(pair)
+    return tuple(pairs)
+
+
+def parse_form(raw: bytes, charset: str = "utf-8", limits: FormLimits = DEFAULT_LIMITS) -> Pairs:
+    """Ordered pairs of text; names must be unique after decoding. Raises RemoteProtocolError naming the field."""
+    pairs = []
+    seen = set()
+    for raw_name, raw_value in split_form(raw, limits):
+        name = _text(raw_name, charset, "")
+        if name in seen:
+            raise RemoteProtocolError(name, "appears twice", "DUPLICATE_PARAM")
+        seen.add(name)
+        pairs.append((name, _text(raw_value, charset, name)))
+    return tuple(pairs)
+
+
+def quote(value: str, charset: str = "utf-8") -> str:
+    """Percent-encode one name or value in ``charset``; a blank becomes ``+``."""
+    return "".join([_ENCODED[code] for code in value.encode(charset)])
+
+
+def encode_form(pairs: Pairs, charset: str = "utf-8") -> bytes:
+    """The pairs as a form body or query string, in order."""
+    return "&".join([f"{quote(name, charset)}={quote(value, charset)}" for name, value in pairs]).encode("ascii")
+
+
+def same_charset(left: str, right: str) -> bool:
+    """Whether two names mean one codec; unknown names mean none."""
+    try:
+        return codecs.lookup(left).name == codecs.lookup(right).name
+    except LookupError:
+        return False

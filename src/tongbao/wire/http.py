@@ -1,0 +1,102 @@
+"""HTTP messages as values: what every adapter builds from its framework and every codec reads and writes.
+
+Raw means raw: path and query are the bytes of the request target, headers keep order, case and repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+def _header(headers: Headers, name: str) -> str | None:
+    wanted = name.lower().encode("ascii")
+    for key, value in headers:
+        if key.lower() == wanted:
+            return value.decode("latin-1")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. ``host`` is the authority as sent (with a port where it was given); ``raw_path`` starts with /;
+    ``raw_query`` is without the question mark; ``peer_cert`` is the client's certificate in DER, or None."""
+
+    method: str
+    scheme: str
+    host: str
+    raw_path: bytes
+    raw_query: bytes = b""
+    headers: Headers = ()
+    body: bytes = b""
+    peer_cert: bytes | None = None
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name in any case, as latin-1 text, or None."""
+        return _header(self.headers, name)
+
+    @property
+    def url(self) -> str:
+        """The absolute address, as text."""
+        query = f"?{self.raw_query.decode('latin-1')}" if self.raw_query else ""
+        return f"{self.scheme}://{self.host}{self.raw_path.decode('latin-1')}{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer. Header names are written to the wire exactly as given here."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name in any case, as latin-1 text, or None."""
+        return _header(self.headers, name)
+
+
+def split_url(url: str) -> tuple[str, str, bytes, bytes]:
+    """(scheme, authority, path, query) of an absolute http(s) address without a fragment; raises ValueError.
+
+    Stricter than ``urlsplit`` (threats M5): no control characters, blanks, backslashes or user information.
+    """
+    if any(ord(letter) <= 32 or ord(letter) == 127 or letter == "\\" for letter in url):
+        raise ValueError("holds a blank, control character or backslash")
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        raise ValueError("is not an absolute http or https address")
+    rest = rest.partition("#")[0]
+    cut = min((rest.find(letter) for letter in "/?" if letter in rest), default=len(rest))
+    authority, target = rest[:cut], rest[cut:]
+    if not authority or "@" in authority:
+        raise ValueError("has no host or carries user information")
+    path, _, query = target.partition("?")
+    return scheme.lower(), authority, (path or "/").encode("utf-8"), query.encode("utf-8")
+
+
+def get(url: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Request:
+    """A GET of an absolute address."""
+    scheme, host, path, query = split_url(url)
+    return Request("GET", scheme, host, path, query, tuple(headers))
+
+
+def post(url: str, body: bytes, content_type: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Request:
+    """A POST of ``body`` to an absolute address."""
+    scheme, host, path, query = split_url(url)
+    kind = (b"Content-Type", content_type.encode("ascii"))
+    return Request("POST", scheme, host, path, query, (kind, *headers), body)
+
+
+def text(body: str, *, status: int = 200, charset: str = "utf-8", kind: str = "text/plain") -> Response:
+    """A short answer with an explicit charset and length."""
+    raw = body.encode(charset)
+    headers = (
+        (b"Content-Type", f"{kind}; charset={charset}".encode("ascii")),
+        (b"Content-Length", str(len(raw)).encode("ascii")),
+    )
+    return Response(status, headers, raw)

@@ -1,0 +1,29 @@
+"""The one loader for protocol folders: found by listing, imported on demand (DESIGN section 2)."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+import tongbao
+from tongbao.kernel.error import ConfigurationError
+from tongbao.wire.contract import Manifest
+
+
+@cache
+def protocol_names() -> tuple[str, ...]:
+    """Names of all protocol folders, sorted. Lists the directory; imports none of them."""
+    roots = [f"{path}/protocols" for path in tongbao.__path__]
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(roots) if module.ispkg))
+
+
+@cache
+def load_protocol(name: str) -> Manifest:
+    """The manifest of one folder. Raises ConfigurationError naming the known ones."""
+    if name not in protocol_names():
+        raise ConfigurationError("protocol", f"no protocol {name!r}; known: {', '.join(protocol_names())}")
+    manifest = importlib.import_module(f"tongbao.protocols.{name}").PROTOCOL
+    if not isinstance(manifest, Manifest) or manifest.name != name:
+        raise ConfigurationError("protocol", f"{name} exports no manifest of its own name")
+    return manifest

@@ -1,0 +1,338 @@
+"""The words every protocol shares: intents, outcomes, the view of a trade, notifications and returns.
+
+Wire names never appear here; times are Instants (milliseconds, UTC), sums are Money. A field that a message did not
+say is None (or empty), never a guess. Values are plain and comparable, so that two ends can be proven inverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import Instant
+
+
+class Carriage(StrEnum):
+    """Who carries the request to the platform."""
+
+    SERVER = "server"
+    BROWSER = "browser"
+    DEVICE = "device"
+
+
+class Product(StrEnum):
+    """What was sold: how the money travels from buyer to merchant."""
+
+    INSTANT = "instant"
+    ESCROW = "escrow"
+    DUAL = "dual"
+
+
+class Method(StrEnum):
+    """How a buyer pays."""
+
+    BALANCE = "balance"
+    DEBIT = "debit"
+    CREDIT = "credit"
+    OUTLET = "outlet"
+
+
+class TradeState(StrEnum):
+    """A trade's state in neutral words; each protocol maps them to its own."""
+
+    UNPAID = "unpaid"
+    PAID = "paid"
+    ESCROWED = "escrowed"
+    SHIPPED = "shipped"
+    FINISHED = "finished"
+    CLOSED = "closed"
+
+
+PAID_STATES = frozenset({TradeState.PAID, TradeState.ESCROWED, TradeState.SHIPPED, TradeState.FINISHED})
+"""States that prove that the buyer's money was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A buyer or seller by number or login (e-mail or mobile); at least one of them is given."""
+
+    id: str = ""
+    login: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.id or self.login)
+
+
+class Freight(StrEnum):
+    """Who pays the carrier. Only BUYER adds the fee to the trade's amount."""
+
+    SELLER = "seller"
+    BUYER = "buyer"
+    ON_DELIVERY = "on_delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipping:
+    """One way of shipping that the merchant offers: kind (``post``, ``express``, ``ems``, ``none``), fee, who pays."""
+
+    kind: str
+    fee: Money
+    payer: Freight
+
+
+@dataclass(frozen=True, slots=True)
+class Consignee:
+    """Where the goods go."""
+
+    name: str = ""
+    address: str = ""
+    postcode: str = ""
+    phone: str = ""
+    mobile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When an unpaid trade closes: ``seconds`` after its creation, or at the next Chinese midnight where it is 0."""
+
+    seconds: int
+
+    @property
+    def at_midnight(self) -> bool:
+        return self.seconds == 0
+
+
+# --- intents: what one party asks of the other -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTrade:
+    """The merchant asks for ``amount``. ``amount`` is what the buyer pays, freight and discount included.
+
+    ``echo`` is what the protocol wants back when it writes this trade's return and notifications (charset, signature
+    kind, service name); it is stored with the trade and never read by the rules.
+    """
+
+    merchant: str
+    out_trade_no: str
+    product: Product
+    subject: str
+    amount: Money
+    body: str = ""
+    price: Money | None = None
+    quantity: int | None = None
+    discount: Money | None = None
+    shipping: tuple[Shipping, ...] = ()
+    consignee: Consignee | None = None
+    seller: Party = field(default_factory=Party)
+    buyer: Party = field(default_factory=Party)
+    notify_url: str = ""
+    return_url: str = ""
+    error_url: str = ""
+    show_url: str = ""
+    expiry: Expiry | None = None
+    method: Method | None = None
+    bank: str = ""
+    """Code of the bank the merchant chose, in the platform's directory; '' for none."""
+    passback: str = ""
+    client_ip: str = ""
+    anti_phishing_key: str = ""
+    echo: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryTrade:
+    """Ask for a trade by the platform's number, the merchant's, or both."""
+
+    merchant: str
+    trade_no: str = ""
+    out_trade_no: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseTrade:
+    """End an unpaid trade."""
+
+    merchant: str
+    trade_no: str = ""
+    out_trade_no: str = ""
+    role: str = ""
+    """Who closes: ``seller``, ``buyer`` or '' where the message does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipTrade:
+    """The merchant has sent the goods of an escrow trade."""
+
+    merchant: str
+    trade_no: str = ""
+    out_trade_no: str = ""
+    carrier: str = ""
+    tracking_no: str = ""
+    kind: str = ""
+    """Kind of shipping as in ``Shipping.kind``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmNotification:
+    """The merchant asks whether a notification id is really the platform's, for him, and still live."""
+
+    merchant: str
+    notification_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTimestamp:
+    """The merchant asks for an anti-phishing key: a short-lived word that proves he asked just now."""
+
+    merchant: str
+
+
+Intent = CreateTrade | QueryTrade | CloseTrade | ShipTrade | ConfirmNotification | RequestTimestamp
+
+
+# --- the view of a trade -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeView:
+    """All that may be told about a trade. A decoder fills what its message said and leaves the rest None or ''.
+
+    ``amount`` is the trade's sum; ``refunded`` the sum given back so far. ``moved_at`` is the last change of any kind.
+    """
+
+    merchant: str = ""
+    out_trade_no: str = ""
+    trade_no: str = ""
+    state: TradeState | None = None
+    product: Product | None = None
+    subject: str = ""
+    body: str = ""
+    amount: Money | None = None
+    price: Money | None = None
+    quantity: int | None = None
+    discount: Money | None = None
+    shipping: Shipping | None = None
+    consignee: Consignee | None = None
+    carrier: str = ""
+    tracking_no: str = ""
+    seller: Party = field(default_factory=Party)
+    buyer: Party = field(default_factory=Party)
+    created_at: Instant | None = None
+    paid_at: Instant | None = None
+    shipped_at: Instant | None = None
+    ended_at: Instant | None = None
+    moved_at: Instant | None = None
+    refunded: Money | None = None
+    refund_state: str = ""
+    refunded_at: Instant | None = None
+    method: Method | None = None
+    bank: str = ""
+    bank_serial: str = ""
+    fee: Money | None = None
+    passback: str = ""
+    echo: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the state proves payment and the money was not given back whole."""
+        back = self.refunded is not None and self.refunded == self.amount
+        return self.state in PAID_STATES and not back
+
+
+# --- outcomes: what the other party answers ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOpened:
+    """The trade stands (or stood already, equal in every frozen field). ``cashier_url`` is where the buyer pays."""
+
+    trade_no: str
+    cashier_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFound:
+    trade: TradeView
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The act was carried out, or had been. ``trade`` is the trade afterwards, where there is one."""
+
+    trade: TradeView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """``genuine``: the id is ours, for this merchant, and live. ``understood`` False: the question itself was wrong."""
+
+    genuine: bool
+    understood: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampIssued:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The peer refused. ``code`` is one of ``tongbao.wire.refusal``; ``wire_code`` the protocol's own word for it."""
+
+    code: str
+    wire_code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """The answer is another request to be sent as it stands (a bill's address, a next page)."""
+
+    url: str
+    expected_digest: str = ""
+
+
+Outcome = TradeOpened | TradeFound | Done | Confirmed | TimestampIssued | Rejection | FollowUp
+
+
+# --- messages that the platform starts ---------------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    """Whether a message came server to server, or in the buyer's browser, which proves nothing (I26)."""
+
+    NOTIFICATION = "notification"
+    RETURN = "return"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """What the platform says happened to a trade.
+
+    ``id`` is fixed when the event is committed and equal over all its deliveries; ``at`` is the time of this sending
+    (or the platform's word for it); ``unsigned`` holds fields no signature covers: nothing may be decided by them (T09).
+    """
+
+    id: str
+    at: Instant | None
+    trade: TradeView
+    role: Role = Role.NOTIFICATION
+    unsigned: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillLine:
+    """One movement in a daily bill. ``kind``: ``payment``, ``refund``, ``fee``, ``payout``, ``adjustment``."""
+
+    kind: str
+    at: Instant
+    out_trade_no: str
+    trade_no: str
+    income: Money
+    outcome: Money
+    fee: Money
+    serial: str = ""
+    memo: str = ""
