@@ -1,0 +1,74 @@
+"""The chart of accounts. A code is ``owner:id:purpose:currency``; whoever posts names accounts through this file only.
+
+Balances are credits minus debits, so what the platform owes (buyers, merchants, escrow, fees earned) is positive and
+what it is owed (money at banks) is negative. Only accounts of the outside world and of suspense may be negative (I04).
+Platform accounts are per lane, so that two nodes never meet on one row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tongbao.kernel.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account with its cached balance in minor units (I03 compares it with its postings)."""
+
+    code: str
+    currency: str
+    balance: int
+    may_go_negative: bool
+    frozen: bool
+    opened_at: Instant
+
+
+def buyer_balance(buyer_id: str, currency: str) -> str:
+    """What a buyer can spend."""
+    return f"buyer:{buyer_id}:balance:{currency}"
+
+
+def merchant_pending(merchant_id: str, currency: str) -> str:
+    """Paid to a merchant, not settled yet."""
+    return f"merchant:{merchant_id}:pending:{currency}"
+
+
+def merchant_available(merchant_id: str, currency: str) -> str:
+    """Settled: a merchant may pay it out."""
+    return f"merchant:{merchant_id}:available:{currency}"
+
+
+def merchant_escrow(merchant_id: str, currency: str) -> str:
+    """Held for a merchant until the buyer confirms; every posting on it carries its trade (I15)."""
+    return f"merchant:{merchant_id}:escrow:{currency}"
+
+
+def platform_fee(lane: int, currency: str) -> str:
+    """Fees earned."""
+    return f"platform:{lane}:fee:{currency}"
+
+
+def platform_suspense(lane: int, currency: str) -> str:
+    """Money that came and belongs to no open trade: each sum on it has a case."""
+    return f"platform:{lane}:suspense:{currency}"
+
+
+def bank_clearing(bank: str, lane: int, currency: str) -> str:
+    """What a bank owes us (negative): the outside world's side of every bank payment (I45)."""
+    return f"bank:{bank}:{lane}:{currency}"
+
+
+def may_go_negative(code: str) -> bool:
+    """Only the outside world's accounts may: a bank that owes us shows as a debit balance."""
+    return code.startswith("bank:")
+
+
+def currency_of(code: str) -> str:
+    """The currency an account is kept in: the last part of its code (I06)."""
+    return code.rsplit(":", 1)[1]
+
+
+def open_account(code: str, now: Instant) -> Account:
+    """A new account with nothing on it."""
+    return Account(code, currency_of(code), 0, may_go_negative(code), False, now)

@@ -1,0 +1,108 @@
+"""Who takes part: merchants, their keys, buyers and the single-use word that a buyer agreed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tongbao.kernel.time import HOUR, MINUTE, Instant
+
+PASSWORD_TRIES: Final = 5
+"""Wrong pay passwords in a row before the lock (T59)."""
+
+LOCK_TIME: Final = 3 * HOUR
+"""How long the pay password stays locked, in milliseconds of wire time (T59)."""
+
+AUTHORISATION_TIME: Final = 5 * MINUTE
+"""How long a granted authorisation may be used, in milliseconds of wire time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """Who sells. ``status``: ``applied``, ``approved``, ``frozen``, ``closed``. Lists are JSON arrays of text.
+
+    ``fee_rate`` is basis points of the sum, ``fee_min`` and ``fee_cap`` minor units (cap 0: none). ``refund_days``
+    0 means the ordinary contract: paid is final. ``hosts`` are the hosts his return and notification addresses may
+    have; empty means that an operator's approval stands in for the list (old protocols name addresses per request).
+    """
+
+    merchant_id: str
+    name: str
+    status: str
+    environment: str
+    login: str
+    products: str
+    protocols: str
+    hosts: str
+    notify_url: str
+    return_url: str
+    refund_days: int
+    fee_rate: int
+    fee_min: int
+    fee_cap: int
+    anti_phishing: bool
+    settings: str
+    created_by: str
+    approved_by: str
+    created_at: Instant
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantKey:
+    """One key of a merchant's ring for one protocol. Key: (merchant_id, protocol, key_id).
+
+    ``use``: ``verify`` (his public key), ``sign`` (our private key), ``both`` (a shared secret), ``client`` (his own
+    private key: only in a sandbox, which plays both sides). ``secret`` is an envelope ``v1:kid:nonce:text`` (I38).
+    """
+
+    merchant_id: str
+    protocol: str
+    key_id: str
+    version: int
+    algorithm: str
+    use: str
+    secret: str
+    state: str
+    created_at: Instant
+    moved_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who pays. ``kind``: ``member`` has an account with passwords; ``guest`` is known by e-mail or mobile only.
+
+    ``attempts`` counts reserved pay-password tries since the last right one; ``locked_until`` is wire time.
+    """
+
+    buyer_id: str
+    login: str
+    kind: str
+    status: str
+    name: str
+    locale: str
+    login_hash: str
+    pay_hash: str
+    attempts: int
+    locked_until: Instant
+    login_attempts: int
+    login_locked_until: Instant
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Authorisation:
+    """A buyer's agreement to one exact act, usable once. ``state``: ``reserved``, ``granted``, ``denied``, ``used``.
+
+    ``act`` is ``pay`` or ``confirm``; ``amount`` minor units of ``currency``; ``wire_at`` is wire time.
+    """
+
+    authorisation_id: str
+    buyer_id: str
+    act: str
+    merchant_id: str
+    out_trade_no: str
+    amount: int
+    currency: str
+    state: str
+    wire_at: Instant
