@@ -1,0 +1,1 @@
+"""The tests: one folder per room, and the helpers they share in ``tests.support``."""

@@ -1,0 +1,37 @@
+"""The pytest plugin of this repository: the shared fixtures, their processes under xdist, the account of skips."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.support.missing import count, summarise
+
+pytest_plugins = ["tests.support.browser", "tests.support.mariadb", "tests.support.postgresql"]
+
+GROUP: Final = {"mariadb": "mariadb", "mariadb_server": "mariadb", "browser": "browser"}
+"""Tests with one of these fixtures run in one process of an xdist run, so that the costly thing is started once."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the users of one costly fixture together, unless the test names a group of its own."""
+    for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
+        names = getattr(item, "fixturenames", ())
+        group = next((GROUP[name] for name in names if name in GROUP), None)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end, in red, what was not tested on this machine."""
+    reports = terminalreporter.getreports("skipped")
+    lines = summarise(count(str(report.longrepr[-1]) for report in reports if isinstance(report.longrepr, tuple)))
+    if lines:
+        terminalreporter.section("NOT TESTED ON THIS MACHINE", sep="!", red=True, bold=True)
+        for line in lines:
+            terminalreporter.write_line(line, red=True)

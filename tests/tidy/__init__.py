@@ -1,0 +1,1 @@
+"""Rules about the source itself, each with snippets that break it."""
