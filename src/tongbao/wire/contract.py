@@ -53,7 +53,7 @@ class Claim:
     merchant: str
     operation: str
     carriage: Carriage
-    parsed: Any
+    parsed: Any = field(repr=False)
     charset: str = "utf-8"
 
 
@@ -71,8 +71,8 @@ class SignatureTrail:
     signed with every secret masked; ``signature`` is what the message carries."""
 
     algorithm: str
-    text: str
-    signature: str
+    text: str = field(repr=False)
+    signature: str = field(repr=False)
     charset: str = "utf-8"
 
 
@@ -84,12 +84,12 @@ class Call:
     carriage: Carriage
     method: str
     url: str
-    fields: Pairs
+    fields: Pairs = field(repr=False)
     charset: str = "utf-8"
     headers: tuple[tuple[bytes, bytes], ...] = ()
     query: Pairs = ()
     """Fields that stay in the address of a POST (Alipay's ``_input_charset``)."""
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     """A body that is not a form (XML, JSON); then ``fields`` is empty."""
 
     def link(self) -> str:
@@ -242,5 +242,7 @@ class Manifest:
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     """Facts taken from a single or no source; the folder's README repeats them."""
+    private: frozenset[str] = frozenset()
+    """Wire names whose values a log must not show: signatures, keys, names, addresses, numbers of persons."""
     credentials_for: Any = None
     """Callable (merchant id, key ring of the merchant's side, base address, extra) -> dict for the credentials file."""

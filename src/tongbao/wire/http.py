@@ -6,7 +6,7 @@ Raw means raw: path and query are the bytes of the request target, headers keep 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -31,10 +31,10 @@ class Request:
     scheme: str
     host: str
     raw_path: bytes
-    raw_query: bytes = b""
-    headers: Headers = ()
-    body: bytes = b""
-    peer_cert: bytes | None = None
+    raw_query: bytes = field(default=b"", repr=False)
+    headers: Headers = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    peer_cert: bytes | None = field(default=None, repr=False)
 
     def header(self, name: str) -> str | None:
         """The first header of that name in any case, as latin-1 text, or None."""
@@ -52,8 +52,8 @@ class Response:
     """One HTTP answer. Header names are written to the wire exactly as given here."""
 
     status: int
-    headers: Headers = ()
-    body: bytes = b""
+    headers: Headers = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     def header(self, name: str) -> str | None:
         """The first header of that name in any case, as latin-1 text, or None."""

@@ -59,7 +59,7 @@ class Party:
     """A buyer or seller by number or login (e-mail or mobile); at least one of them is given."""
 
     id: str = ""
-    login: str = ""
+    login: str = field(default="", repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.id or self.login)
@@ -86,11 +86,11 @@ class Shipping:
 class Consignee:
     """Where the goods go."""
 
-    name: str = ""
-    address: str = ""
-    postcode: str = ""
-    phone: str = ""
-    mobile: str = ""
+    name: str = field(default="", repr=False)
+    address: str = field(default="", repr=False)
+    postcode: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
+    mobile: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,13 @@ class CreateTrade:
     show_url: str = ""
     expiry: Expiry | None = None
     method: Method | None = None
+    methods: tuple[Method, ...] = ()
+    """The only ways of paying the merchant allows, in the order of ``Method``; empty where he allows all."""
     bank: str = ""
     """Code of the bank the merchant chose, in the platform's directory; '' for none."""
     passback: str = ""
     client_ip: str = ""
-    anti_phishing_key: str = ""
+    anti_phishing_key: str = field(default="", repr=False)
     echo: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -227,6 +229,7 @@ class TradeView:
     moved_at: Instant | None = None
     refunded: Money | None = None
     refund_state: str = ""
+    """``asked``, ``refused``, ``returning``, ``returned``, ``paying_back``, ``success``, ``closed``; '' for none."""
     refunded_at: Instant | None = None
     method: Method | None = None
     bank: str = ""
