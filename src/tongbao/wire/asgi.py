@@ -21,11 +21,11 @@ BODY_BYTES: Final = 65_536
 """The longest body a face reads unless it says otherwise (threats E, Limits)."""
 
 
-class TooLarge(Exception):  # noqa: N818 - names what the body is
+class TooLarge(Exception):
     """The body is longer than the limit."""
 
 
-class Gone(Exception):  # noqa: N818 - names what the client is
+class Gone(Exception):
     """The client went away before its body was complete; nothing may be done with the part."""
 
 
