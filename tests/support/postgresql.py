@@ -1,6 +1,6 @@
 """A real PostgreSQL, fsync on, from the binaries that a Python wheel carries; nothing is installed on the host.
 
-``TONGBAO_TEST_POSTGRESQL=postgresql://...`` uses a running server instead; its user must be allowed to create databases.
+``TONGBAO_TEST_POSTGRESQL=postgresql://...`` uses a running server, whose user may create databases.
 """
 
 from __future__ import annotations

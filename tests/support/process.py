@@ -17,13 +17,14 @@ from typing import Final
 _GUARD: Final = """
 exec 3<&0
 "$@" <&- 3<&- & server=$!
-(read gone; kill -s "$SIGNAL" $server) <&3 & guard=$!
+(read gone; : >gone; kill -s "$SIGNAL" $server) <&3 & guard=$!
 exec 3<&-
 wait $server; status=$?
 kill $guard 2>/dev/null
+if [ -e gone ]; then rm -rf "$PWD"; fi
 exit $status
 """
-"""Runs the server and stops it when our end of the standard input closes, however our process ended."""
+"""Runs the server; stops it and deletes its folder when our end of the standard input closes, however we ended."""
 
 
 @dataclass(frozen=True, slots=True)
