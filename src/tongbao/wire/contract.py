@@ -207,6 +207,14 @@ class BillEnd(Protocol):
     def read(self, chunks: Iterable[bytes]) -> Iterator[BillLine]: ...
 
 
+NOTIFIED: frozenset[tuple[str, str]] = frozenset(
+    {("instant", "paid"), ("instant", "finished")}
+    | {(product, state) for product in ("escrow", "dual") for state in ("unpaid", "escrowed", "shipped", "finished", "closed")}
+    | {("dual", "paid")}
+)
+"""(product, state entered) of the moves a merchant is told about, unless a protocol says otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a folder is. Its ``__init__`` exports one as ``PROTOCOL``; nothing is registered anywhere."""
@@ -244,5 +252,7 @@ class Manifest:
     """Facts taken from a single or no source; the folder's README repeats them."""
     private: frozenset[str] = frozenset()
     """Wire names whose values a log must not show: signatures, keys, names, addresses, numbers of persons."""
+    notifies: frozenset[tuple[str, str]] = NOTIFIED
+    """(product, state entered) of the moves a merchant is told about."""
     credentials_for: Any = None
     """Callable (merchant id, key ring of the merchant's side, base address, extra) -> dict for the credentials file."""

@@ -1,0 +1,175 @@
+"""PostgreSQL through asyncpg: one write connection per committer, a pool for scripts of workers, a pool for reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from tongbao.kernel.error import ConfigurationError
+from tongbao.store.fragment import Statement, statements
+from tongbao.store.step import (
+    Commit,
+    CommitUnknown,
+    Conflict,
+    ConnectionLost,
+    Load,
+    Observer,
+    Query,
+    Script,
+    Step,
+    Write,
+)
+from tongbao.store.table import Key, Row, Table
+
+T = TypeVar("T")
+
+SESSION: Final = {
+    "lock_timeout": "2s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "10s",
+    "application_name": "tongbao",
+}
+
+_LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
+_CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+_GOING = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError)
+
+
+def _ignore(moment: str, step: Step) -> None:
+    """The observer nobody asked for."""
+
+
+async def _load(connection: Any, table: Table, keys: Sequence[Key]) -> list[Row]:
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    return table.rows([tuple(row) for row in await connection.fetch(table.postgresql["load"], *columns)])
+
+
+async def _write(connection: Any, step: Write) -> int:
+    values = step.table.values_of if step.kind == "insert" else step.table.update_of
+    columns = [list(column) for column in zip(*[values(row) for row in step.rows], strict=True)]
+    tag: str = await connection.execute(step.table.postgresql[step.kind], *columns)
+    return int(tag.rsplit(" ", 1)[1])
+
+
+def _arguments(statement: Statement, parameters: Mapping[str, Any]) -> list[Any]:
+    return [list(parameters[name]) if name in statement.lists else parameters[name] for name in statement.parameters]
+
+
+async def _query(connection: Any, name: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    statement = statements("postgresql")[name]
+    rows = await connection.fetch(statement.sql, *_arguments(statement, parameters))
+    return [tuple(row) for row in rows]
+
+
+class PostgresqlDatabase:
+    """A PostgreSQL database. ``open`` connects and checks durability; ``run`` is for one committer and for scripts."""
+
+    dialect = "postgresql"
+
+    def __init__(self, dsn: str, *, readers: int = 4, writers: int = 3, observe: Observer = _ignore) -> None:
+        self._dsn = dsn
+        self._observe = observe
+        self._limits = (readers, writers)
+        self._read_pool: Any = None
+        self._write_pool: Any = None
+
+    async def open(self, *, check: bool = True) -> None:
+        """Connect both pools. Raises ConfigurationError where acknowledged commits would not be durable (F12)."""
+        readers, writers = self._limits
+        try:
+            self._read_pool = await asyncpg.create_pool(self._dsn, min_size=1, max_size=readers, server_settings=SESSION)
+            self._write_pool = await asyncpg.create_pool(
+                self._dsn, min_size=1, max_size=writers, server_settings=SESSION
+            )
+        except (OSError, asyncpg.PostgresError) as error:
+            raise ConfigurationError("database", f"cannot connect to PostgreSQL: {type(error).__name__}") from error
+        if check:
+            async with self._read_pool.acquire() as connection:
+                for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                    if await connection.fetchval(f"SHOW {setting}") == "off":
+                        raise ConfigurationError("database", f"PostgreSQL runs with {setting}=off")
+
+    async def run(self, make: Callable[[], Script[T]]) -> T:
+        """Run a fresh script in one transaction. Raises Conflict, ConnectionLost, CommitUnknown, or the script's own."""
+        try:
+            connection = await self._write_pool.acquire()
+        except _LOST + _GOING as error:
+            raise ConnectionLost(str(error)) from error
+        try:
+            return await asyncio.shield(asyncio.ensure_future(self._drive(connection, make())))
+        finally:
+            await self._release(connection)
+
+    async def _release(self, connection: Any) -> None:
+        if connection.is_closed() or connection.is_in_transaction():
+            connection.terminate()
+        try:
+            await self._write_pool.release(connection)
+        except _LOST:
+            connection.terminate()
+
+    async def _drive(self, connection: Any, script: Script[T]) -> T:
+        transaction = connection.transaction()
+        committing = False
+        try:
+            await transaction.start()
+            answer: Any = None
+            while True:
+                step = script.send(answer)
+                self._observe("before", step)
+                if isinstance(step, Commit):
+                    committing = True
+                    await transaction.commit()
+                    committing = False
+                    answer = None
+                else:
+                    answer = await self._execute(connection, step)
+                self._observe("after", step)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        except _CONFLICT as error:
+            raise Conflict(str(error)) from error
+        except _LOST + _GOING as error:
+            raise (CommitUnknown if committing else ConnectionLost)(str(error)) from error
+        finally:
+            script.close()
+            if not connection.is_closed() and connection.is_in_transaction():
+                await self._roll_back(transaction)
+
+    async def _roll_back(self, transaction: Any) -> None:
+        try:
+            await transaction.rollback()
+        except (*_LOST, *_GOING, asyncpg.PostgresError):
+            # the connection is thrown away by _release; the server rolls back by itself
+            return
+
+    async def _execute(self, connection: Any, step: Step) -> Any:
+        if isinstance(step, Load):
+            return await _load(connection, step.table, step.keys)
+        if isinstance(step, Write):
+            return await _write(connection, step)
+        if isinstance(step, Query):
+            return await _query(connection, step.name, step.parameters)
+        raise TypeError(f"no such step: {step!r}")
+
+    async def read(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """A named query on a reading connection."""
+        async with self._read_pool.acquire() as connection:
+            return await _query(connection, name, parameters or {})
+
+    async def load(self, table: Table, keys: Sequence[Key]) -> list[Row]:
+        """Rows by key, unlocked, on a reading connection."""
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        sql = table.postgresql["load"].replace(" FOR UPDATE", "")
+        async with self._read_pool.acquire() as connection:
+            return table.rows([tuple(row) for row in await connection.fetch(sql, *columns)])
+
+    async def close(self) -> None:
+        """Close both pools."""
+        for pool in (self._read_pool, self._write_pool):
+            if pool is not None:
+                await pool.close()

@@ -1,0 +1,74 @@
+-- name: trade.by_no
+SELECT merchant_id, out_trade_no FROM trade WHERE trade_no = :trade_no;
+
+-- name: trade.by_out_trade_no
+SELECT merchant_id, out_trade_no FROM trade WHERE out_trade_no = :out_trade_no ORDER BY merchant_id LIMIT 10;
+
+-- name: trade.recent
+SELECT merchant_id, out_trade_no FROM trade ORDER BY created_at DESC, trade_no DESC LIMIT :most;
+
+-- name: trade.due
+SELECT merchant_id, out_trade_no, due_at FROM trade WHERE due_at <= :now ORDER BY due_at LIMIT :most;
+
+-- name: trade.next_due
+SELECT MIN(due_at) FROM trade WHERE due_at IS NOT NULL;
+
+-- name: buyer.by_login
+SELECT buyer_id FROM buyer WHERE login = :login;
+
+-- name: buyer.all
+SELECT buyer_id FROM buyer ORDER BY created_at, buyer_id LIMIT :most;
+
+-- name: merchant.by_login
+SELECT merchant_id FROM merchant WHERE login = :login;
+
+-- name: merchant.all
+SELECT merchant_id FROM merchant ORDER BY created_at, merchant_id LIMIT :most;
+
+-- name: key.of_merchant
+SELECT key_id, version, algorithm, use, secret, state, created_at, moved_at FROM merchant_key
+WHERE merchant_id = :merchant_id AND protocol = :protocol ORDER BY created_at, key_id;
+
+-- name: instruction.due
+SELECT instruction_no FROM instruction WHERE inquire_at <= :now ORDER BY inquire_at LIMIT :most;
+
+-- name: instruction.next_due
+SELECT MIN(inquire_at) FROM instruction WHERE inquire_at IS NOT NULL;
+
+-- name: instruction.of_trade
+SELECT instruction_no FROM instruction WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no
+ORDER BY created_at, instruction_no;
+
+-- name: event.of_trade
+SELECT seq FROM event WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no ORDER BY seq;
+
+-- name: event.recent
+SELECT merchant_id, out_trade_no, seq FROM event WHERE target <> '' ORDER BY at DESC, out_trade_no, seq DESC LIMIT :most;
+
+-- name: event.next_due
+SELECT MIN(next_at) FROM event WHERE next_at IS NOT NULL;
+
+-- name: attempt.of_trade
+SELECT merchant_id, out_trade_no, seq, n, at, token, answer_class, status, answer, milliseconds FROM attempt
+WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no ORDER BY seq, n;
+
+-- name: entry.of_trade
+SELECT e.lane, e.seq, e.key, e.kind, e.at, p.n, p.debit, p.credit, p.amount FROM entry e
+JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+WHERE e.merchant_id = :merchant_id AND e.out_trade_no = :out_trade_no ORDER BY e.lane, e.seq, p.n;
+
+-- name: refusal.recent
+SELECT refusal_id, at, surface, operation, code, detail, merchant_id, peer, fields, body_digest FROM refusal
+ORDER BY at DESC, refusal_id LIMIT :most;
+
+-- name: case.open
+SELECT case_id FROM case_file WHERE state = 'open' ORDER BY opened_at, case_id LIMIT :most;
+
+-- name: case.of_trade
+SELECT case_id FROM case_file WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no ORDER BY opened_at, case_id;
+
+-- name: account.like_prefix
+SELECT code, balance FROM account WHERE code >= :low AND code < :high ORDER BY code;
+
+-- name: setting.get
+SELECT value FROM setting WHERE name = :name;

@@ -1,0 +1,98 @@
+"""Every table the committer writes, in the order in which processes lock them (DESIGN section 4).
+
+A command may ask for tables of a later stage only after it has seen the earlier ones; within a stage rows are loaded
+by (rank, key), so two processes meet in one order and cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tongbao.ledger.account import Account
+from tongbao.store.record import (
+    Answer,
+    AuditRow,
+    Case,
+    EntryRow,
+    Lane,
+    PostingRow,
+    Refusal,
+    Session,
+    Visit,
+)
+from tongbao.store.table import Table
+from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey
+from tongbao.trade.record import Event, Instruction, Payment, Trade
+
+LANE: Final = Table("lane", Lane, ("lane",), rank=0, stage=0)
+
+ANSWER: Final = Table("answer", Answer, ("scope", "key"), rank=1, stage=1)
+MERCHANT: Final = Table("merchant", Merchant, ("merchant_id",), rank=2, stage=1, locked=False)
+MERCHANT_KEY: Final = Table(
+    "merchant_key", MerchantKey, ("merchant_id", "protocol", "key_id"), rank=3, stage=1, locked=False
+)
+SESSION: Final = Table("session", Session, ("session",), rank=4, stage=1)
+VISIT: Final = Table("visit", Visit, ("link",), rank=5, stage=1)
+BUYER: Final = Table("buyer", Buyer, ("buyer_id",), rank=6, stage=1)
+AUTHORISATION: Final = Table("authorisation", Authorisation, ("authorisation_id",), rank=7, stage=1)
+
+TRADE: Final = Table(
+    "trade",
+    Trade,
+    ("merchant_id", "out_trade_no"),
+    rank=8,
+    stage=2,
+    frozen=("trade_no", "protocol", "product", "amount", "currency", "created_at", "terms", "terms_hash"),
+)
+
+PAYMENT: Final = Table(
+    "payment",
+    Payment,
+    ("merchant_id", "out_trade_no", "attempt"),
+    rank=9,
+    stage=3,
+    frozen=("payment_no", "method", "bank", "flow", "amount", "currency", "intent", "created_at"),
+)
+INSTRUCTION: Final = Table(
+    "instruction",
+    Instruction,
+    ("instruction_no",),
+    rank=10,
+    stage=3,
+    frozen=("merchant_id", "out_trade_no", "attempt", "kind", "bank", "method", "amount", "currency", "created_at"),
+)
+EVENT: Final = Table("event", Event, ("merchant_id", "out_trade_no", "seq"), rank=11, stage=3)
+CASE: Final = Table("case_file", Case, ("case_id",), rank=12, stage=3)
+
+ACCOUNT: Final = Table("account", Account, ("code",), rank=13, stage=4, frozen=("currency", "opened_at"))
+
+ENTRY: Final = Table("entry", EntryRow, ("lane", "seq"), rank=14, stage=5)
+POSTING: Final = Table("posting", PostingRow, ("lane", "seq", "n"), rank=15, stage=5)
+AUDIT: Final = Table("audit", AuditRow, ("lane", "seq"), rank=16, stage=5)
+REFUSAL: Final = Table("refusal", Refusal, ("refusal_id",), rank=17, stage=5)
+
+TABLES: Final[tuple[Table, ...]] = (
+    LANE,
+    ANSWER,
+    MERCHANT,
+    MERCHANT_KEY,
+    SESSION,
+    VISIT,
+    BUYER,
+    AUTHORISATION,
+    TRADE,
+    PAYMENT,
+    INSTRUCTION,
+    EVENT,
+    CASE,
+    ACCOUNT,
+    ENTRY,
+    POSTING,
+    AUDIT,
+    REFUSAL,
+)
+
+STAGES: Final = (1, 2, 3, 4)
+"""The rounds of loading: everything else is written only."""
+
+BY_NAME: Final = {table.name: table for table in TABLES}

@@ -1,0 +1,83 @@
+"""The rows of one batch in memory: loaded once, decided over in arrival order, folded, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tongbao.kernel.error import BrokenInvariant, ensure
+from tongbao.kernel.time import Instant
+from tongbao.ledger.account import Account, open_account
+from tongbao.ledger.entry import Entry
+from tongbao.store.schema import ACCOUNT
+from tongbao.store.table import Key, Row, Table
+
+
+class Sheet:
+    """Rows by table and key. A key that was asked for and does not exist is present with None."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Table, dict[Key, Row | None]] = {}
+        self._inserted: dict[Table, dict[Key, None]] = {}
+        self._updated: dict[Table, dict[Key, None]] = {}
+
+    def knows(self, table: Table, key: Key) -> bool:
+        """Whether the row was loaded, found missing, or written in this batch."""
+        rows = self._rows.get(table)
+        return rows is not None and key in rows
+
+    def get(self, table: Table, *key: object) -> Row | None:
+        """The row as it stands in this batch, or None. Asking for a row that nobody loaded is a programming error."""
+        try:
+            return self._rows[table][key]
+        except KeyError:
+            raise BrokenInvariant(f"{table.name} {key} was decided over without being loaded") from None
+
+    def peek(self, table: Table, *key: object) -> Row | None:
+        """As ``get``, but None where the row was not loaded yet: for ``needs``, which is asked before."""
+        return self._rows.get(table, {}).get(key)
+
+    def fill(self, table: Table, keys: Iterable[Key], rows: Iterable[Row]) -> None:
+        """Enter what a load answered."""
+        mine = self._rows.setdefault(table, {})
+        for key in keys:
+            mine.setdefault(key, None)
+        for row in rows:
+            mine[table.key_of(row)] = row
+
+    def put(self, table: Table, row: Row) -> None:
+        """Write a row: an update where it exists, an insert where it does not."""
+        key = table.key_of(row)
+        mine = self._rows.setdefault(table, {})
+        if mine.get(key) is None:
+            ensure(table.stage > 4 or key in mine, f"{table.name} {key} is written without having been looked for")
+            self._inserted.setdefault(table, {})[key] = None
+        elif key not in self._inserted.get(table, ()):
+            self._updated.setdefault(table, {})[key] = None
+        mine[key] = row
+
+    def post(self, entries: Sequence[Entry], now: Instant) -> None:
+        """Apply entries to the cached balances, all or none; raises BrokenInvariant where a rule would break (I04)."""
+        fresh: dict[str, Account] = {}
+        for entry in entries:
+            for code, delta in entry.deltas().items():
+                account: Account = fresh.get(code) or self.get(ACCOUNT, code) or open_account(code, now)
+                ensure(not account.frozen, f"{code} is frozen")
+                ensure(
+                    account.may_go_negative or account.balance + delta >= 0, f"{entry.key} would take {code} below zero"
+                )
+                fresh[code] = replace(account, balance=account.balance + delta)
+        for account in fresh.values():
+            self.put(ACCOUNT, account)
+
+    def inserts(self) -> list[tuple[Table, list[Row]]]:
+        """New rows by table, in the order of locks; within a table by key."""
+        return self._sorted(self._inserted)
+
+    def updates(self) -> list[tuple[Table, list[Row]]]:
+        """Changed rows by table, in the order of locks; within a table by key."""
+        return self._sorted(self._updated)
+
+    def _sorted(self, marks: dict[Table, dict[Key, None]]) -> list[tuple[Table, list[Row]]]:
+        tables = sorted((table for table in marks if marks[table]), key=lambda table: table.rank)
+        return [(table, [self._rows[table][key] for key in sorted(marks[table])]) for table in tables]
