@@ -6,8 +6,8 @@ RUN = $(BIN)/python -m
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 
-# Processes that `make test` uses: WORKERS=1 runs in one, WORKERS=auto in as many as there are cores.
-WORKERS = auto
+# Processes that `make test` uses: as many as there are cores, or make test WORKERS=1.
+WORKERS = logical
 # More arguments for pytest: make test ARGS="-k escrow -x"
 ARGS =
 
