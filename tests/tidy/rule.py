@@ -211,7 +211,7 @@ def _is_obvious(node: ast.ClassDef | Function, is_method: bool) -> bool:
     if isinstance(node, ast.ClassDef):
         return (node.end_lineno or 0) - node.lineno < 5
     lines = (node.end_lineno or 0) - node.body[0].lineno + 1
-    return lines <= (25 if is_method else 4)
+    return lines <= (40 if is_method else 8)
 
 
 def find_silent_test(source: Source) -> Iterator[Finding]:

@@ -157,9 +157,9 @@ def test_leftover_is_found(word: str) -> None:
 
 def test_missing_docstring_is_found() -> None:
     """Modules, classes and functions that offer something without a word about it."""
-    body = "    a()\n" * 6
+    body = "    a()\n" * 9
     text = f"def a():\n{body}\nclass B:\n    x = 1\n{body}\ndef _c():\n{body}\ndef d() -> int:\n    return 1\n"
-    assert [finding.line for finding in rule.find_missing_docstring(source(text))] == [1, 1, 9]
+    assert [finding.line for finding in rule.find_missing_docstring(source(text))] == [1, 1, 12]
     text = f'"""M."""\ndef a():\n    """A."""\n{body}\nclass B:\n  """B."""\n  def c(self):\n{body}'
     assert list(rule.find_missing_docstring(source(text))) == []
 

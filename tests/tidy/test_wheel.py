@@ -1,4 +1,4 @@
-"""What is installed is what is in the repository: templates, styles, queries, migrations, catalogues and vectors too."""
+"""What is installed is what is in the repository: templates, styles, queries, catalogues and vectors too."""
 
 from __future__ import annotations
 
