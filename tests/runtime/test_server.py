@@ -162,7 +162,8 @@ def test_old_shop_reads_the_answer_line_by_line(address: Address) -> None:
     """fsockopen, HTTP/1.0, no User-Agent, no Host: a length, no chunks, the body exactly, then the end."""
     answer = exchange(
         address,
-        b"POST /notify HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 4\r\n\r\ntrue\r\n",
+        b"POST /notify HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: 4\r\n\r\ntrue\r\n",
     )
     head, _, body = answer.partition(b"\r\n\r\n")
     assert body == b"true"
@@ -416,8 +417,7 @@ def test_drain_finishes_what_is_in_work_and_closes_what_is_idle() -> None:
 
     async def slow(request: Request, peer: str) -> Response:
         entered.set()
-        while not leave.is_set():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - the event belongs to another thread
+        await asyncio.to_thread(leave.wait, 10)
         return text("done")
 
     answers: list[bytes] = []
