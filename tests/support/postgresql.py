@@ -78,7 +78,7 @@ def start(settings: dict[str, str] | None = None) -> Iterator[Server]:
     folder = make_folder("tongbao-pg-", account)
     try:
         if not is_reachable(installation / "bin", account):
-            installation = Path(shutil.copytree(installation, folder / "install", symlinks=True))
+            installation = _copy(installation, folder / "install", account)
         binaries = installation / "bin"
         command: list[str | Path] = [
             binaries / "initdb",
@@ -95,6 +95,19 @@ def start(settings: dict[str, str] | None = None) -> Iterator[Server]:
             process.stop()
     finally:
         remove_folder(folder)
+
+
+def _copy(installation: Path, target: Path, account: Account) -> Path:
+    """Copy the binaries, and the libraries that the wheel keeps beside them, to where ``account`` may read them."""
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    copied = target / package.name / installation.name
+    shutil.copytree(installation, copied, symlinks=True)
+    if libraries.exists():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    for path in (target, *target.rglob("*")):
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    return copied
 
 
 def _start(binaries: Path, folder: Path, account: Account, settings: dict[str, str]) -> tuple[Process, str]:
