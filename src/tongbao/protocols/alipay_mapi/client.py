@@ -1,0 +1,250 @@
+"""The merchant's half."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields as members
+from dataclasses import is_dataclass, replace
+from typing import Any, Final
+
+from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.time import Instant
+from tongbao.protocols.alipay_mapi import messages as m
+from tongbao.protocols.alipay_mapi.answer import Envelope, read_envelope
+from tongbao.protocols.alipay_mapi.codec import (
+    ALGORITHMS,
+    CAREFUL_CODECS,
+    CODECS,
+    LIMITS,
+    MD5,
+    NOTIFICATION_LIMITS,
+    RSA,
+    authenticate,
+    canonical,
+    check_shift,
+    decode_fields,
+    merge,
+    signed,
+)
+from tongbao.protocols.alipay_mapi.request import read_intent, write_intent
+from tongbao.protocols.alipay_mapi.view import read_base, read_event, read_view
+from tongbao.wire import http
+from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.form import encode_form
+from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
+from tongbao.wire.vocabulary import (
+    Confirmed,
+    ConfirmNotification,
+    CreateTrade,
+    Done,
+    Intent,
+    Notification,
+    Outcome,
+    Party,
+    QueryTrade,
+    Rejection,
+    RequestTimestamp,
+    Role,
+    ShipTrade,
+    TimestampIssued,
+    TradeFound,
+    TradeView,
+)
+
+GATEWAY: Final = "https://mapi.alipay.com/gateway.do"
+_WORDS: Final = {b"true": Confirmed(True), b"false": Confirmed(False), b"invalid": Confirmed(False, understood=False)}
+
+
+class Client:
+    """See ``tongbao.wire.contract.ClientEnd``."""
+
+    def load(self, settings: Mapping[str, str]) -> Credentials:
+        values = {name: (settings.get(name) or "").strip() for name in _PLAIN}
+        partner = values["partner"]
+        if not partner.isascii() or not partner.isalnum() or len(partner) > 16:
+            raise ConfigurationError("partner", "is not the 16 digits of a merchant's number")
+        values["sign_type"] = values["sign_type"] or MD5
+        if values["sign_type"] not in ALGORITHMS:
+            raise ConfigurationError("sign_type", f"is not one of {', '.join(ALGORITHMS)}")
+        values["charset"] = (values["charset"] or "utf-8").lower()
+        if values["charset"] not in CODECS:
+            raise ConfigurationError("charset", f"is not one of {', '.join(CODECS)}")
+        values["gateway"] = values["gateway"] or GATEWAY
+        for name in ("gateway", "return_url", "notify_url"):
+            if values[name]:
+                _check_address(name, values[name])
+        if not values["seller_id"] and not values["seller_email"]:
+            values["seller_id"] = partner
+        return Credentials(
+            "alipay_mapi", partner, values["gateway"], values, _ring(partner, values["sign_type"], settings)
+        )
+
+    def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
+        if intent.merchant not in ("", credentials.merchant):
+            raise LocalProtocolError("merchant", "these are another merchant's credentials")
+        values = credentials.values
+        charset = values["charset"]
+        intent = _complete(intent, credentials)
+        fields = write_intent(intent) | {"partner": credentials.merchant, "_input_charset": charset}
+        _check_said(intent, fields)
+        service = m.SERVICES[fields["service"]]
+        if not service.signed:
+            plain = tuple((name, value) for name, value in sorted(fields.items()) if value)
+            return Call(service.carriage, "GET", credentials.gateway, plain, charset)
+        key = credentials.ring.signing(values["sign_type"])
+        pairs = tuple(signed(fields, CAREFUL_CODECS[charset], key).items())
+        if len(encode_form(pairs, charset)) > LIMITS.size:
+            raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
+        query = (("_input_charset", charset),)
+        return Call(service.carriage, "POST", credentials.gateway, pairs, charset, query=query)
+
+    def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
+        if isinstance(intent, ConfirmNotification):
+            word = _WORDS.get(response.body) if response.status == 200 else None
+            if word is None:
+                raise RemoteProtocolError("", "the answer is none of true, false, invalid", "MALFORMED")
+            return word
+        if isinstance(intent, CreateTrade):
+            raise LocalProtocolError("", "the answer to this request is a page for the buyer's browser")
+        envelope = read_envelope(
+            response, credentials.values["charset"], credentials.values["sign_type"], credentials.ring
+        )
+        if envelope.word == "F":
+            return Rejection(m.NEUTRAL_CODE.get(envelope.error, "SYSTEM"), envelope.error)
+        if isinstance(intent, RequestTimestamp):
+            return TimestampIssued(_leaf(envelope, "timestamp", "encrypt_key"))
+        if envelope.leaves is None and not isinstance(intent, QueryTrade):
+            return Done()
+        if not envelope.signed:
+            raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
+        if isinstance(intent, QueryTrade):
+            _leaf(envelope, "trade", "trade_no")
+            view = replace(read_view(envelope.leaves or {}), merchant=credentials.merchant)
+            _check_same(intent, view)
+            return TradeFound(view)
+        if isinstance(intent, ShipTrade):
+            _leaf(envelope, "tradeBase", "trade_no")
+            view = read_base(envelope.leaves or {})
+            _check_same(intent, view)
+            return Done(view)
+        return Done()
+
+    def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        """Only the body counts: what the shop keeps in the query of its own notify_url is neither signed nor read.
+
+        There is no freshness window (step 10): a notification may be repeated for a day, and its age is judged by
+        asking notify_verify.
+        """
+        if request.method != "POST":
+            raise RemoteProtocolError("", "a notification is a POST", "MALFORMED")
+        raw = merge((request.body,), NOTIFICATION_LIMITS)
+        return read_event(_authentic(raw, credentials), Role.NOTIFICATION, {})
+
+    def acknowledge(self, accepted: bool) -> Response:
+        return http.text("success" if accepted else "fail")
+
+    def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        """Names that no return has are the shop's own (``?code=alipay``): they are set aside as unsigned."""
+        source = request.body if request.method == "POST" else request.raw_query
+        raw = merge((source,), NOTIFICATION_LIMITS)
+        kept = {
+            name: value for name, value in raw.items() if name in m.UNSIGNED or name.decode("latin-1") in m.RETURN_NAMES
+        }
+        rest = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw.items() if name not in kept}
+        return read_event(_authentic(kept, credentials), Role.RETURN, rest)
+
+
+_PLAIN: Final = (
+    "partner", "seller_id", "seller_email", "sign_type", "charset", "gateway", "return_url", "notify_url",
+)  # fmt: skip
+
+
+def _check_address(name: str, url: str) -> None:
+    try:
+        split_url(url)
+    except ValueError as error:
+        raise ConfigurationError(name, str(error)) from error
+
+
+def _ring(partner: str, algorithm: str, settings: Mapping[str, str]) -> KeyRing:
+    if algorithm == MD5:
+        secret = load_secret(settings.get("key") or "", "key", published=m.PUBLISHED_KEYS)
+        both = Key(partner, 1, MD5, secret)
+        return KeyRing(partner, (both,), (both,))
+    mine = Key(partner, 1, RSA, load_rsa_private(settings.get("private_key") or "", "private_key"))
+    theirs = Key("platform", 1, RSA, load_rsa_public(settings.get("alipay_public_key") or "", "alipay_public_key"))
+    return KeyRing(partner, (theirs,), (mine,))
+
+
+def _complete(intent: Intent, credentials: Credentials) -> Intent:
+    """The intent with what the settings say wherever it is silent."""
+    if not intent.merchant:
+        intent = replace(intent, merchant=credentials.merchant)
+    if not isinstance(intent, CreateTrade):
+        return intent
+    values = credentials.values
+    return replace(
+        intent,
+        seller=intent.seller or Party(values["seller_id"], values["seller_email"]),
+        notify_url=intent.notify_url or values["notify_url"],
+        return_url=intent.return_url or values["return_url"],
+    )
+
+
+def _check_said(intent: Intent, fields: Mapping[str, str]) -> None:
+    """Read the fields as the platform will; raise LocalProtocolError where they do not say the whole intent."""
+    try:
+        check_shift(fields, m.REQUEST_NAMES, m.ADDRESSES)
+        read = read_intent(fields["service"], {name: value for name, value in fields.items() if value})
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(error.field, error.reason, error.code) from error
+    if isinstance(intent, ConfirmNotification):
+        return  # an id with percent signs is another platform's, and says what it says
+    lost = _first_lost(intent, read)
+    if lost:
+        raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
+
+
+def _first_lost(asked: Any, read: Any) -> str:
+    """The first member in which ``asked`` says something and ``read`` says another thing; '' if there is none."""
+    for member in members(asked):
+        if member.name == "echo":
+            continue
+        mine, theirs = getattr(asked, member.name), getattr(read, member.name)
+        if mine == theirs or mine is None or mine in ("", ()):
+            continue
+        if is_dataclass(mine) and is_dataclass(theirs) and type(mine) is type(theirs) and not _first_lost(mine, theirs):
+            continue
+        return member.name
+    return ""
+
+
+def _authentic(raw: Mapping[bytes, bytes], credentials: Credentials) -> dict[str, str]:
+    """Receiver steps 4 to 9 for fields already split: the signed ones, as text. The algorithm is the configured one."""
+    fields = decode_fields(raw, CODECS[credentials.values["charset"]])
+    algorithm, sign_type = credentials.values["sign_type"], fields.pop("sign_type", "")
+    signature = fields.pop("sign", "")
+    if not signature or not sign_type:
+        raise InvalidSignature("sign" if not signature else "sign_type", "is missing", "SIGN_MISSING")
+    if sign_type != algorithm:
+        raise InvalidSignature("sign_type", f"is not {algorithm}", "SIGN_TYPE_NOT_ALLOWED")
+    authenticate(canonical(raw), signature, algorithm, credentials.ring)
+    check_shift(fields, m.RETURN_NAMES, ())
+    return {name: value for name, value in fields.items() if value}
+
+
+def _leaf(envelope: Envelope, element: str, name: str) -> str:
+    value = (envelope.leaves or {}).get(name, "")
+    if envelope.word != "T" or envelope.name != element or not value:
+        raise RemoteProtocolError(name, f"is missing from {element}", "FIELD_MISSING")
+    return value
+
+
+def _check_same(intent: QueryTrade | ShipTrade, view: TradeView) -> None:
+    """The signature does not cover the question, so the answer itself must be about the trade that was asked for."""
+    for name in ("trade_no", "out_trade_no"):
+        asked = getattr(intent, name)
+        if asked and asked != getattr(view, name):
+            raise RemoteProtocolError(name, "the answer is about another trade", "MALFORMED")

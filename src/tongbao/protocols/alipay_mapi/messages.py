@@ -1,0 +1,349 @@
+"""Wire names, enumerations and codes of Alipay's classic interface, as tables. Section numbers are the README's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tongbao.wire.refusal import REFUSALS
+from tongbao.wire.vocabulary import (
+    Carriage,
+    CloseTrade,
+    ConfirmNotification,
+    CreateTrade,
+    Freight,
+    Method,
+    Product,
+    QueryTrade,
+    RequestTimestamp,
+    ShipTrade,
+    TradeState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One value of ``service``: the intent it carries, who carries it, whether it is signed."""
+
+    intent: type
+    carriage: Carriage
+    signed: bool = True
+    product: Product | None = None
+
+
+CONFIRM: Final = "notify_verify"
+TIMESTAMP: Final = "query_timestamp"
+QUERY: Final = "single_trade_query"
+CLOSE: Final = "close_trade"
+SHIP: Final = "send_goods_confirm_by_platform"
+
+SERVICES: Final[dict[str, Service]] = {
+    "create_direct_pay_by_user": Service(CreateTrade, Carriage.BROWSER, product=Product.INSTANT),
+    "create_partner_trade_by_buyer": Service(CreateTrade, Carriage.BROWSER, product=Product.ESCROW),
+    "trade_create_by_buyer": Service(CreateTrade, Carriage.BROWSER, product=Product.DUAL),
+    QUERY: Service(QueryTrade, Carriage.SERVER),
+    CLOSE: Service(CloseTrade, Carriage.SERVER),
+    SHIP: Service(ShipTrade, Carriage.SERVER),
+    TIMESTAMP: Service(RequestTimestamp, Carriage.SERVER, signed=False),
+    CONFIRM: Service(ConfirmNotification, Carriage.SERVER, signed=False),
+}
+
+SERVICE_OF: Final = {entry.product: name for name, entry in SERVICES.items() if entry.product}
+
+GATEWAY_PATH: Final = "/gateway.do"
+OLD_GATEWAY_PATH: Final = "/cooperate/gateway.do"
+OLD_CONFIRM_PATH: Final = "/trade/notify_query.do"
+
+UNSIGNED: Final = frozenset((b"sign", b"sign_type"))
+
+ADDRESSES: Final = {"notify_url": 190, "return_url": 200, "error_notify_url": 200, "show_url": 400}
+
+LENGTHS: Final[dict[str, int]] = {
+    **ADDRESSES,
+    "out_trade_no": 64,
+    "out_order_no": 64,
+    "trade_no": 64,
+    "subject": 256,
+    "body": 1000,
+    "payment_type": 4,
+    "seller_id": 16,
+    "seller_email": 100,
+    "seller_account_name": 100,
+    "buyer_id": 16,
+    "buyer_email": 100,
+    "buyer_account_name": 100,
+    "extra_common_param": 100,
+    "anti_phishing_key": 64,
+    "exter_invoke_ip": 15,
+    "receive_name": 128,
+    "receive_address": 256,
+    "receive_zip": 20,
+    "receive_phone": 30,
+    "receive_mobile": 30,
+    "token": 40,
+    "logistics_name": 64,
+    "invoice_no": 32,
+    "notify_id": 512,
+}
+"""Characters. Names not listed are ignored, so only the size of the whole message binds them."""
+
+UNLIMITED: Final = 1_000_000
+
+REQUEST_NAMES: Final = frozenset(LENGTHS) | frozenset(
+    (
+        "service", "partner", "_input_charset", "total_fee", "price", "quantity", "discount", "paymethod",
+        "defaultbank", "enable_paymethod", "disable_paymethod", "it_b_pay", "logistics_type", "logistics_fee",
+        "logistics_payment", "logistics_type_1", "logistics_fee_1", "logistics_payment_1", "logistics_type_2",
+        "logistics_fee_2", "logistics_payment_2", "transport_type", "create_transport_type", "trade_role",
+        "royalty_type", "royalty_parameters",
+    )
+)  # fmt: skip
+"""Names that mean something here: a value may not spell one of them as ``&name=`` (README, peculiarities)."""
+
+RETURN_NAMES: Final = frozenset(
+    (
+        "is_success", "exterface", "notify_type", "notify_id", "notify_time", "out_trade_no", "trade_no",
+        "trade_status", "subject", "body", "payment_type", "total_fee", "seller_id", "seller_email", "buyer_id",
+        "buyer_email", "extra_common_param", "bank_seq_no", "price", "quantity", "discount", "gmt_create",
+        "gmt_payment", "gmt_send_goods", "gmt_logistics_modify", "gmt_close", "logistics_type", "logistics_fee",
+        "logistics_payment", "is_total_fee_adjust", "use_coupon", "refund_status", "gmt_refund", "buyer_actions",
+        "seller_actions", "receive_name", "receive_address", "receive_zip", "receive_phone", "receive_mobile",
+    )
+)  # fmt: skip
+"""Names of a return and of a notification. In a return whatever else stands in the address is the shop's own."""
+
+PRIVATE: Final = frozenset(
+    (
+        "sign", "key", "anti_phishing_key", "buyer_id", "buyer_email", "buyer_account_name", "receive_name",
+        "receive_address", "receive_zip", "receive_phone", "receive_mobile", "seller_email", "seller_account_name",
+        "token", "exter_invoke_ip", "bank_seq_no",
+    )
+)  # fmt: skip
+
+# --- states ------------------------------------------------------------------------------------------------------
+
+STATE_OF: Final[dict[str, TradeState]] = {
+    "WAIT_BUYER_PAY": TradeState.UNPAID,
+    "TRADE_SUCCESS": TradeState.PAID,
+    "WAIT_SELLER_SEND_GOODS": TradeState.ESCROWED,
+    "WAIT_BUYER_CONFIRM_GOODS": TradeState.SHIPPED,
+    "TRADE_FINISHED": TradeState.FINISHED,
+    "TRADE_CLOSED": TradeState.CLOSED,
+}
+"""Other words (TRADE_PENDING, COD_*, ...) read as no state at all: nothing may be decided by them."""
+
+STATUS_OF: Final[dict[TradeState, str]] = {state: word for word, state in STATE_OF.items()}
+
+ACTIONS: Final[dict[TradeState, tuple[str, str]]] = {
+    TradeState.UNPAID: ("PAY", "MODIFY_TRADE"),
+    TradeState.ESCROWED: ("REFUND", "SEND_GOODS"),
+    TradeState.SHIPPED: ("REFUND,CONFIRM_GOODS", "EXTEND_TIMEOUT"),
+}
+"""What buyer and seller may do next in an escrow trade (buyer_actions, seller_actions)."""
+
+REFUND_WORD: Final[dict[str, str]] = {
+    "asked": "WAIT_SELLER_AGREE",
+    "refused": "SELLER_REFUSE_BUYER",
+    "returning": "WAIT_BUYER_RETURN_GOODS",
+    "returned": "WAIT_SELLER_CONFIRM_GOODS",
+    "paying_back": "WAIT_ALIPAY_REFUND",
+    "success": "REFUND_SUCCESS",
+    "closed": "REFUND_CLOSED",
+}
+REFUND_STATE: Final = {word: state for state, word in REFUND_WORD.items()} | {
+    "ALIPAY_CHECK": "paying_back",
+    "OVERED_REFUND": "paying_back",
+}
+
+# --- shipping and paying -----------------------------------------------------------------------------------------
+
+KIND_OF: Final = {"POST": "post", "EXPRESS": "express", "EMS": "ems", "DIRECT": "none", "VIRTUAL": "none"}
+LOGISTICS_OF: Final = {"post": "POST", "express": "EXPRESS", "ems": "EMS", "none": "DIRECT"}
+FREIGHT_OF: Final = {
+    "SELLER_PAY": Freight.SELLER,
+    "BUYER_PAY": Freight.BUYER,
+    "BUYER_PAY_AFTER_RECEIVE": Freight.ON_DELIVERY,
+}
+FREIGHT_WORD: Final = {freight: word for word, freight in FREIGHT_OF.items()}
+
+METHOD_OF: Final[dict[str, Method]] = {
+    "directPay": Method.BALANCE,
+    "creditPay": Method.CREDIT,
+    "cartoon": Method.DEBIT,
+    "cash": Method.OUTLET,
+    "CASH": Method.OUTLET,
+}
+"""``paymethod`` beside ``bankPay``, which goes with ``defaultbank``. Outlets appear in both cases in real clients."""
+PAYMETHOD_OF: Final = {
+    Method.BALANCE: "directPay",
+    Method.CREDIT: "creditPay",
+    Method.DEBIT: "cartoon",
+    Method.OUTLET: "cash",
+}
+ALLOWED_OF: Final[dict[str, tuple[Method, ...]]] = {
+    "directPay": (Method.BALANCE,),
+    "bankPay": (Method.DEBIT, Method.CREDIT),
+    "cartoon": (Method.DEBIT,),
+    "debitCardExpress": (Method.DEBIT,),
+    "creditCardExpress": (Method.CREDIT,),
+    "cash": (Method.OUTLET,),
+    "CASH": (Method.OUTLET,),
+    "coupon": (),
+    "point": (),
+    "voucher": (),
+}
+"""Words of ``enable_paymethod`` and ``disable_paymethod``."""
+ALLOWED_WORD: Final = {
+    Method.BALANCE: "directPay",
+    Method.DEBIT: "debitCardExpress",
+    Method.CREDIT: "creditCardExpress",
+    Method.OUTLET: "cash",
+}
+
+_MIXED: Final = {
+    "ICBCB2C": "ICBC", "CMB": "CMB", "CCB": "CCB", "ABC": "ABC", "BOCB2C": "BOC", "SPDB": "SPDB", "CIB": "CIB",
+    "GDB": "GDB", "CMBC": "CMBC", "CITIC": "CITIC", "CEBBANK": "CEB", "COMM": "COMM", "POSTGC": "PSBC",
+    "SPABANK": "PAB", "HZCBB2C": "HZCB", "SHBANK": "BOS", "NBBANK": "NBCB", "BJRCB": "BJRCB", "BJBANK": "BOB",
+    "FDB": "FDB", "SHRCB": "SHRCB",
+}  # fmt: skip
+_DEBIT: Final = {
+    "CMB-DEBIT": "CMB", "CCB-DEBIT": "CCB", "ICBC-DEBIT": "ICBC", "COMM-DEBIT": "COMM", "GDB-DEBIT": "GDB",
+    "BOC-DEBIT": "BOC", "CEB-DEBIT": "CEB", "SPDB-DEBIT": "SPDB", "PSBC-DEBIT": "PSBC", "WZCBB2C-DEBIT": "WZCB",
+    "SPA-DEBIT": "PAB",
+}  # fmt: skip
+_OLD: Final = {
+    "fdb101": "FDB", "SDB": "PAB", "ICBCBTB": "ICBC", "ABCBTB": "ABC", "CCBBTB": "CCB", "SPDBB2B": "SPDB",
+    "BOCBTB": "BOC", "CMBBTB": "CMB",
+}  # fmt: skip
+_FOREIGN: Final = {"abc1003": "ABC", "abc1004": "ABC"}
+
+BANK_OF: Final[dict[str, tuple[str, Method | None]]] = {
+    **{code: (bank, None) for code, bank in (_MIXED | _OLD).items()},
+    **{code: (bank, Method.DEBIT) for code, bank in _DEBIT.items()},
+    **{code: (bank, Method.CREDIT) for code, bank in _FOREIGN.items()},
+}
+"""``defaultbank`` -> (bank in our directory, kind of card where the code says one)."""
+BANK_CODE: Final[dict[tuple[str, Method | None], str]] = {
+    **{(bank, None): code for code, bank in _MIXED.items()},
+    **{(bank, Method.DEBIT): code for code, bank in _DEBIT.items()},
+}
+
+PAYMENT_TYPES: Final = frozenset(("1", "2", "3", "4", "5", "6", "7", "8", "47"))
+
+# --- codes -------------------------------------------------------------------------------------------------------
+
+WIRE_CODE: Final[dict[str, str]] = {
+    "MALFORMED": "ILLEGAL_ARGUMENT",
+    "TOO_LARGE": "ILLEGAL_LENGTH",
+    "BAD_CHARSET": "ILLEGAL_ENCODING",
+    "DUPLICATE_PARAM": "ILLEGAL_ARGUMENT",
+    "FIELD_MISSING": "PARAMTER_IS_NULL",
+    "FIELD_INVALID": "ILLEGAL_ARGUMENT",
+    "UNKNOWN_SERVICE": "ILLEGAL_SERVICE",
+    "AMOUNT_INVALID": "ILLEGAL_MONEY_FORMAT",
+    "AMOUNT_CONFLICT": "ILLEGAL_FEE_PARAM",
+    "AMOUNT_NOT_POSITIVE": "TOTAL_FEE_LESSEQUAL_ZERO",
+    "CURRENCY_NOT_ALLOWED": "ILLEGAL_ARGUMENT",
+    "URL_NOT_ALLOWED": "ILLEGAL_ARGUMENT",
+    "EXPIRY_INVALID": "ILLEGAL_OUTTIME_ARGUMENT",
+    "LOGISTICS_INVALID": "LOGISTICS_CHOOSE_ERROR",
+    "BANK_UNKNOWN": "DEFAULT_BANK_INVALID",
+    "CLIENT_IP_INVALID": "ILLEGAL_EXTER_INVOKE_IP",
+    "UNKNOWN_MERCHANT": "ILLEGAL_PARTNER",
+    "SIGN_MISSING": "ILLEGAL_SIGN",
+    "SIGN_TYPE_NOT_ALLOWED": "ILLEGAL_SIGN_TYPE",
+    "SIGN_INVALID": "ILLEGAL_SIGN",
+    "KEY_UNKNOWN": "ILLEGAL_SECURITY_PROFILE",
+    "KEY_REVOKED": "ILLEGAL_SECURITY_PROFILE",
+    "STALE": "EXTERFACE_INVOKE_CONTEXT_EXPIRED",
+    "ANTI_PHISHING_INVALID": "ILLEGAL_ANTI_PHISHING_KEY",
+    "ANTI_PHISHING_EXPIRED": "ANTI_PHISHING_KEY_TIMEOUT",
+    "NO_PRIVILEGE": "HAS_NO_PRIVILEGE",
+    "MERCHANT_DISABLED": "ILLEGAL_USER",
+    "SELLER_UNKNOWN": "SELLER_NOT_EXIST",
+    "BUYER_UNKNOWN": "BUYER_NOT_EXIST",
+    "BUYER_IS_SELLER": "BUYER_SELLER_EQUAL",
+    "RATE_LIMITED": "ILLEGAL_REQUEST",
+    "TRADE_NOT_FOUND": "TRADE_NOT_EXIST",
+    "TRADE_STATE": "TRADE_STATUS_NOT_AVAILD",
+    "TRADE_NOT_PAYABLE": "TRADE_NOT_ALLOWED_PAY",
+    "TRADE_AMOUNT_MISMATCH": "TRADE_TOTALFEE_NOT_MATCH",
+    "TRADE_PRICE_MISMATCH": "TRADE_PRICE_NOT_MATCH",
+    "TRADE_QUANTITY_MISMATCH": "TRADE_QUANTITY_NOT_MATCH",
+    "TRADE_SELLER_MISMATCH": "TRADE_SELLER_NOT_MATCH",
+    "TRADE_BUYER_MISMATCH": "TRADE_BUYER_NOT_MATCH",
+    "TRADE_FROZEN": "TRADE_DATA_MATCH_ERROR",
+    "METHOD_NOT_ALLOWED": "PRODUCT_NOT_ALLOWED",
+    "BUYER_DISABLED": "PAY_CHECK_FAIL",
+    "LOGIN_WRONG": "PAY_CHECK_FAIL",
+    "PASSWORD_WRONG": "PAY_CHECK_FAIL",
+    "PASSWORD_LOCKED": "PAY_CHECK_FAIL",
+    "AUTHORISATION_INVALID": "SESSION_TIMEOUT",
+    "REVIEW_AGAIN": "TRADE_DATA_MATCH_ERROR",
+    "INSUFFICIENT_FUNDS": "PAY_CHECK_FAIL",
+    "PAYMENT_NOT_FOUND": "TRADE_NOT_FOUND",
+    "PAYMENT_STATE": "FAIL_CREATE_CASHIER_PAY_ORDER",
+    "CASHIER_LINK_INVALID": "SESSION_TIMEOUT",
+    "NOT_FOUND": "ILLEGAL_REQUEST",
+    "ALREADY_EXISTS": "ILLEGAL_REQUEST",
+    "STATE_CONFLICT": "ILLEGAL_REQUEST",
+    "MAKER_IS_CHECKER": "HAS_NO_PRIVILEGE",
+    "IDEMPOTENCY_CONFLICT": "TRADE_DATA_MATCH_ERROR",
+    "SYSTEM": "SYSTEM_ERROR",
+}
+"""Our refusal code -> the interface's word; total over ``REFUSALS``."""
+
+FIELD_CODE: Final[dict[tuple[str, str], str]] = {
+    ("FIELD_MISSING", "subject"): "SUBJECT_MUST_NOT_BE_NULL",
+    ("FIELD_MISSING", "partner"): "ILLEGAL_PARTNER",
+    ("FIELD_INVALID", "partner"): "ILLEGAL_PARTNER",
+    ("FIELD_MISSING", "service"): "ILLEGAL_SERVICE",
+    ("FIELD_MISSING", "_input_charset"): "ILLEGAL_CHARSET",
+    ("BAD_CHARSET", "_input_charset"): "ILLEGAL_CHARSET",
+    ("SIGN_MISSING", "sign_type"): "ILLEGAL_SIGN_TYPE",
+    ("FIELD_MISSING", "defaultbank"): "DEFAULT_BANK_INVALID",
+    ("FIELD_INVALID", "defaultbank"): "DEFAULT_BANK_INVALID",
+    ("FIELD_INVALID", "payment_type"): "ILLEGAL_PAYMENT_TYPE",
+    ("FIELD_INVALID", "quantity"): "ILLEGAL_INTEGER_FORMAT",
+    ("FIELD_INVALID", "extra_common_param"): "ILLEGAL_EXTRA_COMMON_PARAM",
+    ("TOO_LARGE", "token"): "TOKEN_LEN_TOO_LONG",
+    ("AMOUNT_INVALID", "logistics_fee"): "ILLEGAL_LOGISTICS_FORMAT",
+}
+"""A closer word where the offending field is known."""
+
+_ALIASES: Final[dict[str, str]] = {
+    "ILLEGAL_ARGUMENT": "FIELD_INVALID",
+    "PARAMTER_IS_NULL": "FIELD_MISSING",
+    "SUBJECT_MUST_NOT_BE_NULL": "FIELD_MISSING",
+    "ILLEGAL_SIGN": "SIGN_INVALID",
+    "ILLEGAL_CHARSET": "BAD_CHARSET",
+    "ILLEGAL_INTEGER_FORMAT": "FIELD_INVALID",
+    "ILLEGAL_NUMBER_FORMAT": "FIELD_INVALID",
+    "ILLEGAL_DATA_FORMAT": "FIELD_INVALID",
+    "REGEXP_MATCH_FAIL": "FIELD_INVALID",
+    "ILLEGAL_PAYMENT_TYPE": "FIELD_INVALID",
+    "ILLEGAL_EXTRA_COMMON_PARAM": "FIELD_INVALID",
+    "ILLEGAL_LOGISTICS_FORMAT": "LOGISTICS_INVALID",
+    "TOKEN_LEN_TOO_LONG": "TOO_LARGE",
+    "ILLEGAL_SECURITY_PROFILE": "KEY_UNKNOWN",
+    "ILLEGAL_PARTNER_EXTERFACE": "NO_PRIVILEGE",
+    "EXTERFACE_IS_CLOSED": "NO_PRIVILEGE",
+    "HAS_NO_PRIVILEGE": "NO_PRIVILEGE",
+    "SELF_TIMEOUT_NOT_SUPPORT": "EXPIRY_INVALID",
+    "TRADE_DATA_MATCH_ERROR": "TRADE_FROZEN",
+    "TRADE_NOT_FOUND": "TRADE_NOT_FOUND",
+    "PAY_CHECK_FAIL": "METHOD_NOT_ALLOWED",
+    "SESSION_TIMEOUT": "AUTHORISATION_INVALID",
+    "ILLEGAL_REQUEST": "MALFORMED",
+    "SYSTEM_EXCEPTION": "SYSTEM",
+}
+NEUTRAL_CODE: Final[dict[str, str]] = {wire: ours for ours, wire in WIRE_CODE.items()} | _ALIASES
+"""The interface's word -> ours, for the merchant's half; words not listed read as SYSTEM with the word kept."""
+
+MISSING_CODES: Final = frozenset(REFUSALS) - frozenset(WIRE_CODE)
+"""Refusal codes without a word here: empty, as the laws check."""
+
+# Keys printed in manuals, demos and test suites. A merchant's configuration refuses them; vectors may use them.
+PUBLISHED_KEYS: Final = frozenset(
+    ("abcdefghijklmnopqrstuvwxyz012345", "10000000000000000000000000000000", "20000000000000000000000000000000")
+)
