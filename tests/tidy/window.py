@@ -64,8 +64,8 @@ BANS: Final = (
 )
 
 
-OWN_WORLD: Final = frozenset({"src/tongbao/merchant/system.py", "src/tongbao/merchant/transport.py"})
-"""A shop has no World of the platform: these files are its real clock and its real HTTP client, and nothing else."""
+OWN_WORLD: Final = frozenset(f"src/tongbao/merchant/{name}.py" for name in ("mail", "system", "transport"))
+"""A shop has no World of the platform: these files are its real clock, HTTP client and mailer, and nothing else."""
 
 
 def find_window(source: Source) -> Iterator[Finding]:
