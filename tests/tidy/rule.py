@@ -207,11 +207,10 @@ def _missing_docstrings(source: Source, body: list[ast.stmt], inside: str) -> It
 
 
 def _is_obvious(node: ast.ClassDef | Function, is_method: bool) -> bool:
-    """A short typed function, a method of an explained class unless it is long, a small class, an enumeration."""
+    """A short typed function, a method (its class explains it), a small class, an enumeration."""
     if isinstance(node, ast.ClassDef):
         return any(_last_name(base).endswith("Enum") for base in node.bases) or (node.end_lineno or 0) - node.lineno < 5
-    lines = (node.end_lineno or 0) - node.body[0].lineno + 1
-    return lines <= (40 if is_method else 8)
+    return is_method or (node.end_lineno or 0) - node.body[0].lineno < 8
 
 
 def find_silent_test(source: Source) -> Iterator[Finding]:
