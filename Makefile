@@ -71,17 +71,21 @@ cover: setup
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report
 
+# All four are run, whatever the first one says.
 lint: setup
-	@$(RUN) ruff check .
-	@$(RUN) ruff format --check .
-	@$(RUN) mypy
-	@$(BIN)/lint-imports
+	@status=0; \
+	$(RUN) ruff check . || status=1; \
+	$(RUN) ruff format --check --quiet . || status=1; \
+	$(RUN) mypy || status=1; \
+	$(BIN)/lint-imports --no-logo || status=1; \
+	exit $$status
 
 bench: setup
 	@$(RUN) benchmarks $(ARGS)
 
+# Long runs, and the properties once more with fresh examples, two thousand each.
 soak: setup
-	@$(RUN) pytest -m soak $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --timeout 0 --hypothesis-profile=soak -m "soak or hypothesis" $(ARGS)
 
 dist: setup
 	@rm -rf dist
