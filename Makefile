@@ -5,6 +5,7 @@ BIN = .venv/bin
 RUN = $(BIN)/python -m
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
+export PIP_USER = 0
 
 # Processes that `make test` uses: as many as there are cores, or make test WORKERS=1.
 WORKERS = logical
@@ -63,7 +64,7 @@ test-fast: setup
 	@$(RUN) pytest -n $(WORKERS) -m "not soak and not slow" $(ARGS)
 
 contract: setup
-	@$(RUN) pytest -n $(WORKERS) -m "not soak" tests/protocols src/tongbao/protocols $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) -m "not soak" tests/protocol src/tongbao/protocols $(ARGS)
 
 cover: setup
 	@rm -f .coverage .coverage.*
