@@ -1,0 +1,267 @@
+"""The merchant's client: what he asks of the platform, synchronously or not, from one source.
+
+``payment`` makes the signed request that the buyer's browser carries; the other methods are exchanges between servers.
+Answers' signatures are checked wherever the protocol signs them (T82).
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TypedDict, TypeVar, Unpack
+
+from tongbao.kernel.error import LocalProtocolError, Refused, RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.kernel.port import Clock
+from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.exchange import Core, Send, SyncSend, ask, drive, drive_async
+from tongbao.merchant.system import SystemClock
+from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
+from tongbao.wire.contract import Call
+from tongbao.wire.http import Response
+from tongbao.wire.vocabulary import (
+    Carriage,
+    CloseTrade,
+    Confirmed,
+    ConfirmNotification,
+    Consignee,
+    CreateTrade,
+    Done,
+    Expiry,
+    Intent,
+    Method,
+    Outcome,
+    Party,
+    Product,
+    QueryTrade,
+    Rejection,
+    RequestTimestamp,
+    Shipping,
+    ShipTrade,
+    TimestampIssued,
+    TradeFound,
+    TradeOpened,
+    TradeView,
+)
+from tongbao.wire.world import Transport
+
+T = TypeVar("T")
+
+
+class PaymentOptions(TypedDict, total=False):
+    """What a payment request may say besides number, amount and subject; see ``CreateTrade`` for each."""
+
+    product: Product
+    body: str
+    price: Money
+    quantity: int
+    discount: Money
+    shipping: tuple[Shipping, ...]
+    consignee: Consignee
+    seller: Party
+    buyer: Party
+    notify_url: str
+    return_url: str
+    error_url: str
+    show_url: str
+    expiry: Expiry
+    method: Method
+    bank: str
+    passback: str
+    client_ip: str
+    anti_phishing_key: str
+
+
+class _Base:
+    """All that needs no network."""
+
+    def __init__(self, configuration: MerchantConfiguration, clock: Clock | None = None) -> None:
+        self.configuration = configuration
+        self.clock: Clock = clock or SystemClock()
+
+    def trade(self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]) -> CreateTrade:
+        """The intent behind a payment: the configuration's addresses and seller where the options do not say others."""
+        own = self.configuration
+        seller = Party(own.seller_id, own.seller_login)
+        defaults = PaymentOptions(
+            product=Product.INSTANT, notify_url=own.notify_url, return_url=own.return_url, seller=seller
+        )
+        return CreateTrade(
+            merchant=own.merchant, out_trade_no=order_no, subject=subject, amount=amount, **(defaults | options)
+        )
+
+    def payment(self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]) -> Call:
+        """The signed request that the buyer's browser (or device) carries to the platform: ``.fields``, ``.link()``, or
+        ``html_form(call)``. Raises LocalProtocolError naming the field the protocol cannot say."""
+        intent = self.trade(order_no, amount, subject, **options)
+        call = self.configuration.manifest.client.encode(intent, self.configuration.keys, self.clock.wire())
+        if call.carriage is Carriage.SERVER:
+            raise LocalProtocolError("", "this protocol opens trades between servers: use create")
+        return call
+
+    def _create(self, order_no: str, amount: Money, subject: str, options: PaymentOptions) -> Core[TradeOpened]:
+        intent = self.trade(order_no, amount, subject, **options)
+        call = self.configuration.manifest.client.encode(intent, self.configuration.keys, self.clock.wire())
+        if call.carriage is not Carriage.SERVER:
+            raise LocalProtocolError("", "in this protocol the buyer's browser carries the request: use payment")
+        outcome = yield from self._ask(intent)
+        return _expect(outcome, TradeOpened)
+
+    def _ask(self, intent: Intent) -> Core[Outcome]:
+        outcome = yield from ask(self.configuration, intent, self.clock)
+        if isinstance(outcome, Rejection):
+            raise Refused(outcome.code, f"{outcome.wire_code} {outcome.detail}".strip())
+        return outcome
+
+    def _query(self, order_no: str, trade_no: str) -> Core[TradeView]:
+        intent = QueryTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
+        outcome = yield from self._ask(intent)
+        return _expect(outcome, TradeFound).trade
+
+    def _close(self, order_no: str, trade_no: str) -> Core[Done]:
+        intent = CloseTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
+        outcome = yield from self._ask(intent)
+        return _expect(outcome, Done)
+
+    def _ship(self, order_no: str, trade_no: str, carrier: str, tracking_no: str, kind: str) -> Core[Done]:
+        intent = ShipTrade(
+            merchant=self.configuration.merchant,
+            out_trade_no=order_no,
+            trade_no=trade_no,
+            carrier=carrier,
+            tracking_no=tracking_no,
+            kind=kind,
+        )
+        outcome = yield from self._ask(intent)
+        return _expect(outcome, Done)
+
+    def _confirm(self, notification_id: str) -> Core[bool]:
+        intent = ConfirmNotification(merchant=self.configuration.merchant, notification_id=notification_id)
+        outcome = yield from self._ask(intent)
+        return _expect(outcome, Confirmed).genuine is True
+
+    def _timestamp(self) -> Core[str]:
+        outcome = yield from self._ask(RequestTimestamp(merchant=self.configuration.merchant))
+        return _expect(outcome, TimestampIssued).key
+
+
+def _expect(outcome: Outcome, kind: type[T]) -> T:
+    if not isinstance(outcome, kind):
+        raise RemoteProtocolError("", f"answered {type(outcome).__name__} where {kind.__name__} was due")
+    return outcome
+
+
+class Client(_Base):
+    """Synchronous. ``send`` replaces the HTTP transport (tests, an own pool); ``close`` gives the connections back.
+
+    Every exchange may raise Refused (the platform said no), RemoteProtocolError, OutcomeUnknown (inquire, do not repeat
+    under a new number), LocalProtocolError, or ``wire.world.NotSent`` (it never left).
+    """
+
+    def __init__(
+        self, configuration: MerchantConfiguration, *, send: SyncSend | None = None, clock: Clock | None = None
+    ) -> None:
+        super().__init__(configuration, clock)
+        self._own = HttpTransport(configuration) if send is None else None
+        self._send: SyncSend = send or self._own  # type: ignore[assignment]
+
+    def _exchange(self, effect: Send) -> Response:
+        return self._send(effect.request, effect.limits)
+
+    def create(self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]) -> TradeOpened:
+        """Open a trade between servers, in protocols that do so."""
+        return drive(self._create(order_no, amount, subject, options), self._exchange)
+
+    def query(self, order_no: str = "", trade_no: str = "") -> TradeView:
+        """The trade by our order number, the platform's number, or both."""
+        return drive(self._query(order_no, trade_no), self._exchange)
+
+    def close_trade(self, order_no: str = "", trade_no: str = "") -> Done:
+        """End an unpaid trade."""
+        return drive(self._close(order_no, trade_no), self._exchange)
+
+    def ship(
+        self, order_no: str = "", trade_no: str = "", *, carrier: str, tracking_no: str = "", kind: str = "express"
+    ) -> Done:
+        """Tell the platform that the goods of an escrow trade are on their way."""
+        return drive(self._ship(order_no, trade_no, carrier, tracking_no, kind), self._exchange)
+
+    def confirm_notification(self, notification_id: str) -> bool:
+        """Whether a notification id is really the platform's, for this merchant, and live."""
+        return drive(self._confirm(notification_id), self._exchange)
+
+    def request_timestamp(self) -> str:
+        """A fresh anti-phishing key, for ``payment(anti_phishing_key=...)``."""
+        return drive(self._timestamp(), self._exchange)
+
+    def close(self) -> None:
+        if self._own is not None:
+            self._own.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient(_Base):
+    """The same for asyncio; ``send`` may be a World's transport."""
+
+    def __init__(
+        self, configuration: MerchantConfiguration, *, send: Transport | None = None, clock: Clock | None = None
+    ) -> None:
+        super().__init__(configuration, clock)
+        self._own = AsyncHttpTransport(configuration) if send is None else None
+        self._send: Transport = send or self._own  # type: ignore[assignment]
+
+    async def _drive(self, core: Core[T]) -> T:
+        return await drive_async(core, self._exchange, _no_database)
+
+    async def _exchange(self, effect: Send) -> Response:
+        return await self._send(effect.request, effect.limits)
+
+    async def create(
+        self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]
+    ) -> TradeOpened:
+        """Open a trade between servers, in protocols that do so."""
+        return await self._drive(self._create(order_no, amount, subject, options))
+
+    async def query(self, order_no: str = "", trade_no: str = "") -> TradeView:
+        """The trade by our order number, the platform's number, or both."""
+        return await self._drive(self._query(order_no, trade_no))
+
+    async def close_trade(self, order_no: str = "", trade_no: str = "") -> Done:
+        """End an unpaid trade."""
+        return await self._drive(self._close(order_no, trade_no))
+
+    async def ship(
+        self, order_no: str = "", trade_no: str = "", *, carrier: str, tracking_no: str = "", kind: str = "express"
+    ) -> Done:
+        """Tell the platform that the goods of an escrow trade are on their way."""
+        return await self._drive(self._ship(order_no, trade_no, carrier, tracking_no, kind))
+
+    async def confirm_notification(self, notification_id: str) -> bool:
+        """Whether a notification id is really the platform's, for this merchant, and live."""
+        return await self._drive(self._confirm(notification_id))
+
+    async def request_timestamp(self) -> str:
+        """A fresh anti-phishing key, for ``payment(anti_phishing_key=...)``."""
+        return await self._drive(self._timestamp())
+
+    async def close(self) -> None:
+        if self._own is not None:
+            await self._own.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def _no_database(function: object) -> object:
+    raise LocalProtocolError("", "a client has no database")

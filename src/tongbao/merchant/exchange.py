@@ -1,0 +1,123 @@
+"""The generator pattern of this room: one core that yields what it needs done, and small drivers that do it.
+
+A core yields ``Send`` (one HTTP exchange), ``Work`` (one transaction on the shop's database) or ``Act`` (call a
+handler) and gets the result back, or the exception thrown in. The synchronous and the asynchronous shell differ in the
+driver only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tongbao.kernel.error import OutcomeUnknown, RemoteProtocolError
+from tongbao.kernel.port import Clock
+from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.wire.contract import Call
+from tongbao.wire.http import Request, Response
+from tongbao.wire.vocabulary import Intent, Outcome
+from tongbao.wire.world import Limits, NoAnswer
+
+R = TypeVar("R")
+
+SyncSend = Callable[[Request, Limits], Response]
+"""Sends one request and returns its answer; raises NotSent or NoAnswer. Never follows redirects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send ``request`` to the platform of ``configuration``; the answer is a Response."""
+
+    request: Request
+    limits: Limits
+    configuration: MerchantConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Run a blocking function (a transaction); the answer is its result."""
+
+    function: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Call the shop's handler with ``argument``; it may be a coroutine function under the asynchronous driver."""
+
+    handler: Callable[[Any], Any]
+    argument: Any
+
+
+Effect = Send | Work | Act
+Core = Generator[Effect, Any, R]
+
+
+def drive(core: Core[R], send: Callable[[Send], Response]) -> R:
+    """Run a core to its end in the calling thread."""
+    answer: Any = None
+    failure: Exception | None = None
+    while True:
+        try:
+            effect = core.send(answer) if failure is None else core.throw(failure)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        answer, failure = None, None
+        try:
+            if isinstance(effect, Send):
+                answer = send(effect)
+            elif isinstance(effect, Work):
+                answer = effect.function()
+            else:
+                answer = effect.handler(effect.argument)
+        except Exception as error:  # noqa: BLE001 - every failure belongs to the core, which asked for the effect
+            failure = error
+
+
+async def drive_async(
+    core: Core[R],
+    send: Callable[[Send], Awaitable[Response]],
+    compute: Callable[[Callable[[], Any]], Awaitable[Any]],
+) -> R:
+    """Run a core to its end; transactions run in ``compute`` (a thread), handlers and exchanges are awaited."""
+    answer: Any = None
+    failure: Exception | None = None
+    while True:
+        try:
+            effect = core.send(answer) if failure is None else core.throw(failure)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        answer, failure = None, None
+        try:
+            if isinstance(effect, Send):
+                answer = await send(effect)
+            elif isinstance(effect, Work):
+                answer = await compute(effect.function)
+            else:
+                answer = effect.handler(effect.argument)
+                if isinstance(answer, Awaitable):
+                    answer = await answer
+        except Exception as error:  # noqa: BLE001 - every failure belongs to the core, which asked for the effect
+            failure = error
+
+
+def ask(configuration: MerchantConfiguration, intent: Intent, clock: Clock) -> Core[Outcome]:
+    """Encode, send, verify and read one SERVER exchange.
+
+    Raises LocalProtocolError (nothing sent), NotSent (nothing left), OutcomeUnknown (sent, and no answer that can be
+    read as the platform's), RemoteProtocolError (an answer that breaks the protocol; T82).
+    """
+    client = configuration.manifest.client
+    call: Call = client.encode(intent, configuration.keys, clock.wire())
+    try:
+        response: Response = yield Send(call.request(), configuration.limits, configuration)
+    except NoAnswer as error:
+        raise OutcomeUnknown(f"{type(intent).__name__} was sent and no answer came: {error}") from error
+    if 300 <= response.status < 400:
+        raise RemoteProtocolError("status", f"{response.status}: redirects are not followed")
+    try:
+        return client.decode(intent, response, configuration.keys, clock.wire())
+    except RemoteProtocolError as error:
+        if response.status >= 500:
+            raise OutcomeUnknown(f"{type(intent).__name__} was sent and answered {response.status}") from error
+        raise
