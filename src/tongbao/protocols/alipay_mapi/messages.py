@@ -306,6 +306,7 @@ FIELD_CODE: Final[dict[tuple[str, str], str]] = {
     ("FIELD_INVALID", "payment_type"): "ILLEGAL_PAYMENT_TYPE",
     ("FIELD_INVALID", "quantity"): "ILLEGAL_INTEGER_FORMAT",
     ("FIELD_INVALID", "extra_common_param"): "ILLEGAL_EXTRA_COMMON_PARAM",
+    ("FIELD_INVALID", "royalty_type"): "ROYALTY_TYPE_ERROR",
     ("TOO_LARGE", "token"): "TOKEN_LEN_TOO_LONG",
     ("AMOUNT_INVALID", "logistics_fee"): "ILLEGAL_LOGISTICS_FORMAT",
 }

@@ -242,6 +242,8 @@ def _read_create(fields: Fields, product: Product) -> CreateTrade:
     passback = fields.get("extra_common_param", "")
     if "&" in passback or "=" in passback:
         raise invalid("extra_common_param", "may not hold & or =")
+    if fields.get("royalty_type") or fields.get("royalty_parameters"):
+        raise invalid("royalty_type", "sharing a sum is not offered")
     about: dict[str, object] = {}
     echo = {
         name: fields[name] for name in ("_input_charset", "sign_type", "service", "payment_type") if fields.get(name)

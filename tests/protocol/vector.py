@@ -1,0 +1,94 @@
+"""Reading of vector files: ``protocols/NAME/vectors/*.json``, one message each.
+
+A vector is an object::
+
+    what      one sentence
+    oddity    what a server tolerates by it, where that is its purpose
+    source    where the message and its signature come from
+    keys      [{"algorithm", "secret" | "public" | "private"}]: published or test keys
+    settings  plain settings of the merchant's half, by the protocol's own names
+    message   {"kind": request | notification | return | response, "method", "url", "headers", "body", "charset"}
+    operation, merchant, intent   what a request says (``plain``); or
+    event     what a notification or return says; or
+    outcome   what a response says, as the answer to ``intent``; or
+    error, field                  why it is refused
+    exact     true where writing it again gives the same signature
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tongbao.wire.contract import Credentials, Manifest
+from tongbao.wire.http import Request, Response, get, post
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.loader import load_protocol, protocol_names
+from tongbao.wire.sign import load_rsa_private, load_rsa_public
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One vector and the folder it belongs to."""
+
+    protocol: str
+    name: str
+    data: dict[str, Any]
+
+    @property
+    def manifest(self) -> Manifest:
+        return load_protocol(self.protocol)
+
+    @property
+    def kind(self) -> str:
+        return str(self.data["message"]["kind"])
+
+    def ring(self) -> KeyRing:
+        """The platform's ring of the merchant (also the merchant's own, where keys are shared)."""
+        verify, sign = [], []
+        for number, entry in enumerate(self.data["keys"], 1):
+            algorithm = entry["algorithm"]
+            if "secret" in entry:
+                key = Key("vector", number, algorithm, entry["secret"].encode("ascii"))
+                verify.append(key)
+                sign.append(key)
+            if "public" in entry:
+                verify.append(Key("vector", number, algorithm, load_rsa_public(entry["public"], "public")))
+            if "private" in entry:
+                sign.append(Key("vector", number, algorithm, load_rsa_private(entry["private"], "private")))
+        return KeyRing(self.data["merchant"], tuple(verify), tuple(sign))
+
+    def credentials(self) -> Credentials:
+        settings = self.data.get("settings", {})
+        return Credentials(
+            self.protocol, self.data["merchant"], settings.get("gateway", self.manifest.gateway), settings, self.ring()
+        )
+
+    def request(self) -> Request:
+        message = self.data["message"]
+        headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in message.get("headers", {}).items())
+        if message["method"] == "GET":
+            return get(message["url"], headers)
+        kind = message.get("headers", {}).get("Content-Type", "application/x-www-form-urlencoded")
+        rest = tuple(header for header in headers if header[0] != b"Content-Type")
+        return post(message["url"], message["body"].encode(message.get("charset", "ascii")), kind, rest)
+
+    def response(self) -> Response:
+        message = self.data["message"]
+        return Response(message.get("status", 200), (), message["body"].encode(message.get("charset", "utf-8")))
+
+
+def vectors() -> list[Vector]:
+    """Every vector of every folder."""
+    found = []
+    for protocol in protocol_names():
+        package = import_module(f"tongbao.protocols.{protocol}")
+        for root in package.__path__:
+            for path in sorted(Path(root, "vectors").glob("*.json")):
+                data = json.loads(path.read_text("utf-8"))
+                if isinstance(data, dict) and "message" in data:
+                    found.append(Vector(protocol, path.stem, data))
+    return found
