@@ -11,7 +11,7 @@ from tongbao.kernel.money import Money
 
 
 def _silent(member: Field[Any], value: Any) -> bool:
-    if value is None or value == "" or value == () or value == {}:
+    if value is None or value in ("", (), {}):
         return True
     if member.default_factory is not MISSING:
         return bool(value == member.default_factory())
@@ -25,7 +25,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
-        said = {member.name: getattr(value, member.name) for member in fields(value) if not _silent(member, getattr(value, member.name))}
+        said = {
+            member.name: getattr(value, member.name)
+            for member in fields(value)
+            if not _silent(member, getattr(value, member.name))
+        }
         return {name: plain(part) for name, part in said.items()}
     if isinstance(value, Mapping):
         return {name: plain(part) for name, part in value.items()}

@@ -69,7 +69,9 @@ class Vector:
 
     def request(self) -> Request:
         message = self.data["message"]
-        headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in message.get("headers", {}).items())
+        headers = tuple(
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in message.get("headers", {}).items()
+        )
         if message["method"] == "GET":
             return get(message["url"], headers)
         kind = message.get("headers", {}).get("Content-Type", "application/x-www-form-urlencoded")

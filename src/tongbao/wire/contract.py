@@ -209,7 +209,11 @@ class BillEnd(Protocol):
 
 NOTIFIED: frozenset[tuple[str, str]] = frozenset(
     {("instant", "paid"), ("instant", "finished")}
-    | {(product, state) for product in ("escrow", "dual") for state in ("unpaid", "escrowed", "shipped", "finished", "closed")}
+    | {
+        (product, state)
+        for product in ("escrow", "dual")
+        for state in ("unpaid", "escrowed", "shipped", "finished", "closed")
+    }
     | {("dual", "paid")}
 )
 """(product, state entered) of the moves a merchant is told about, unless a protocol says otherwise."""
@@ -250,6 +254,10 @@ class Manifest:
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     """Facts taken from a single or no source; the folder's README repeats them."""
+    charsets: tuple[str, ...] = ()
+    """What the setting ``charset`` may say, where the protocol has one."""
+    merchant_example: str = "2088000000000001"
+    """A merchant's number in the protocol's shape, for tests and for numbering new merchants."""
     private: frozenset[str] = frozenset()
     """Wire names whose values a log must not show: signatures, keys, names, addresses, numbers of persons."""
     notifies: frozenset[tuple[str, str]] = NOTIFIED

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.client import GATEWAY, Client
-from tongbao.protocols.alipay_mapi.codec import ALGORITHMS, MD5, RSA
+from tongbao.protocols.alipay_mapi.codec import ALGORITHMS, CODECS, MD5, RSA
 from tongbao.protocols.alipay_mapi.server import Server
 from tongbao.wire.contract import CredentialField, Manifest
 from tongbao.wire.key import KeyRing
@@ -97,6 +97,8 @@ PROTOCOL = Manifest(
         "blanks around the word success; HTTP status other than 200",
         "next actions named while an escrow trade is unpaid",
     ),
+    charsets=tuple(CODECS),
+    merchant_example="2088000000000001",
     private=m.PRIVATE,
     credentials_for=credentials_for,
 )

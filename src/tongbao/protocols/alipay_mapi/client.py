@@ -85,20 +85,20 @@ class Client:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
         values = credentials.values
-        charset = values["charset"]
+        charset, codec = values["charset"], CAREFUL_CODECS[values["charset"]]
         intent = _complete(intent, credentials)
         fields = write_intent(intent) | {"partner": credentials.merchant, "_input_charset": charset}
         _check_said(intent, fields)
         service = m.SERVICES[fields["service"]]
         if not service.signed:
             plain = tuple((name, value) for name, value in sorted(fields.items()) if value)
-            return Call(service.carriage, "GET", credentials.gateway, plain, charset)
+            return Call(service.carriage, "GET", credentials.gateway, plain, codec)
         key = credentials.ring.signing(values["sign_type"])
-        pairs = tuple(signed(fields, CAREFUL_CODECS[charset], key).items())
-        if len(encode_form(pairs, charset)) > LIMITS.size:
+        pairs = tuple(signed(fields, codec, key).items())
+        if len(encode_form(pairs, codec)) > LIMITS.size:
             raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
         query = (("_input_charset", charset),)
-        return Call(service.carriage, "POST", credentials.gateway, pairs, charset, query=query)
+        return Call(service.carriage, "POST", credentials.gateway, pairs, codec, query=query)
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
         if isinstance(intent, ConfirmNotification):

@@ -1,0 +1,132 @@
+"""A platform and a merchant wired together for one folder, one algorithm and one charset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+
+from tongbao.kernel.time import Instant, parse_china
+from tongbao.wire.contract import Call, Claim, Credentials, Manifest, Verified
+from tongbao.wire.http import Request, get
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.loader import load_protocol, protocol_names
+from tongbao.wire.vocabulary import Carriage, CreateTrade, Intent
+
+NOW = parse_china("2015-04-01 12:03:05")
+SECRETS = ("k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4", "z1x2c3v4b5n6m7a8s9d0f1g2h3j4k5l6")
+
+
+@cache
+def rsa_key(number: int) -> RSAPrivateKey:
+    """A key made for this run; ``number`` tells them apart."""
+    return generate_private_key(65_537, 2_048)
+
+
+def is_asymmetric(algorithm: str) -> bool:
+    """Whether the two sides hold different keys."""
+    return "RSA" in algorithm.upper()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both ends. ``ring`` is the platform's of this merchant, ``credentials`` the merchant's own."""
+
+    manifest: Manifest
+    algorithm: str
+    charset: str
+    ring: KeyRing
+    credentials: Credentials
+    settings: Mapping[str, Any]
+
+    def ask(self, intent: Intent) -> list[tuple[Call, Claim, Verified]]:
+        """The request as sent and read, in each form in which it may be carried."""
+        call = self.manifest.client.encode(intent, self.credentials, NOW)
+        requests = [call.request()]
+        if call.carriage is Carriage.BROWSER and call.body is None:
+            requests.append(get(call.link()))
+        return [(call, *self.read(request)) for request in requests]
+
+    def read(self, request: Request) -> tuple[Claim, Verified]:
+        claim = self.manifest.server.claim(request)
+        return claim, self.manifest.server.decode(claim, self.ring, NOW)
+
+    def echo(self, intent: CreateTrade) -> Mapping[str, str]:
+        """What the protocol wants back with a trade that this intent created."""
+        created = self.ask(intent)[0][2].intent
+        return created.echo if isinstance(created, CreateTrade) else {}
+
+
+def make_rings(merchant: str, algorithm: str, number: int = 0) -> tuple[KeyRing, KeyRing]:
+    """The platform's ring and the merchant's, fresh for each ``number``."""
+    if is_asymmetric(algorithm):
+        mine, theirs = rsa_key(2 * number), rsa_key(2 * number + 1)
+        signs, checks = Key("mine", 1, algorithm, mine), Key("mine", 1, algorithm, mine.public_key())
+        answers, trusts = Key("platform", 1, algorithm, theirs), Key("platform", 1, algorithm, theirs.public_key())
+        return KeyRing(merchant, (checks,), (answers,)), KeyRing(merchant, (trusts,), (signs,))
+    shared = Key("shared", 1, algorithm, SECRETS[number].encode("ascii"))
+    ring = KeyRing(merchant, (shared,), (shared,))
+    return ring, ring
+
+
+@cache
+def make_pair(name: str, algorithm: str, charset: str = "", number: int = 0) -> Pair:
+    """A pair whose merchant is configured from what ``credentials_for`` hands out, as the sandbox's is."""
+    manifest = load_protocol(name)
+    merchant = manifest.merchant_example
+    platform, own = make_rings(merchant, algorithm, number)
+    extra = {"charset": charset} if charset else {}
+    settings = manifest.credentials_for(merchant, own, "http://127.0.0.1:8080/face", extra)
+    credentials = manifest.client.load(settings)
+    return Pair(manifest, algorithm, charset or manifest.charset, platform, credentials, settings)
+
+
+def all_pairs() -> list[tuple[str, str, str]]:
+    """Arguments of ``make_pair`` for every folder, algorithm and charset."""
+    found = []
+    for name in protocol_names():
+        manifest = load_protocol(name)
+        found += [
+            (name, algorithm, charset) for algorithm in manifest.algorithms for charset in manifest.charsets or ("",)
+        ]
+    return found
+
+
+def lost(asked: Any, told: Any, path: str = "") -> str:
+    """Where both values speak and disagree: the path of the first such member, '' for none. ``echo`` is not speech."""
+    for member in fields(asked):
+        if member.name in ("echo", "unsigned"):
+            continue
+        mine, theirs = getattr(asked, member.name), getattr(told, member.name)
+        here = f"{path}{member.name}"
+        if mine is None or theirs is None or mine in ("", ()) or theirs in ("", ()) or mine == theirs:
+            continue
+        if is_dataclass(mine) and is_dataclass(theirs) and type(mine) is type(theirs) and not hasattr(mine, "minor"):
+            inner = lost(mine, theirs, f"{here}.")
+            if not inner:
+                continue
+            return inner
+        return here
+    return ""
+
+
+def silent(asked: Any, told: Any) -> str:
+    """The first member that ``asked`` speaks of and ``told`` does not."""
+    for member in fields(asked):
+        mine, theirs = getattr(asked, member.name), getattr(told, member.name)
+        if member.name != "echo" and mine not in (None, "", ()) and theirs in (None, "", ()):
+            return member.name
+    return ""
+
+
+def without_echo(intent: Intent) -> Intent:
+    """The intent without what only the protocol needs."""
+    return replace(intent, echo={}) if isinstance(intent, CreateTrade) else intent
+
+
+def second(instant: Instant | None) -> int | None:
+    """Whole seconds: protocols of the time tell no more."""
+    return None if instant is None else instant // 1_000

@@ -1,0 +1,481 @@
+"""The laws: what holds for every protocol folder, found by listing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.protocol.bench import NOW, SECRETS, Pair, all_pairs, lost, make_pair, silent, without_echo
+from tests.protocol.strategy import HOME, PAID_STATE, PERSON, intents, notifications, views
+from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
+from tongbao.kernel.money import Money
+from tongbao.wire.describe import describe
+from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.loader import load_protocol, protocol_names
+from tongbao.wire.refusal import REFUSALS, is_refusal
+from tongbao.wire.vocabulary import (
+    Carriage,
+    CloseTrade,
+    Confirmed,
+    ConfirmNotification,
+    CreateTrade,
+    Done,
+    Intent,
+    Notification,
+    Outcome,
+    Product,
+    QueryTrade,
+    Rejection,
+    RequestTimestamp,
+    Role,
+    ShipTrade,
+    TimestampIssued,
+    TradeFound,
+    TradeView,
+)
+
+EVERY = pytest.mark.parametrize("name", protocol_names())
+EVERY_PAIR = pytest.mark.parametrize(("name", "algorithm", "charset"), all_pairs())
+LAW = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+KINDS = frozenset(("id", "secret", "private_key", "public_key", "certificate", "url", "text"))
+TARGET = "http://shop.example.com/respond.php?code=alipay"
+
+
+def simple_create(product: Product) -> CreateTrade:
+    return CreateTrade(
+        merchant="", out_trade_no="T20150401-0001", product=product, subject="测试商品", amount=Money(1_000)
+    )
+
+
+SIMPLE: dict[type, Intent] = {
+    QueryTrade: QueryTrade(merchant="", out_trade_no="T20150401-0001"),
+    CloseTrade: CloseTrade(merchant="", out_trade_no="T20150401-0001"),
+    ShipTrade: ShipTrade(merchant="", trade_no="2015040100001000980012345678", carrier="顺丰速运", kind="express"),
+    ConfirmNotification: ConfirmNotification(merchant="", notification_id="637b04133cbb1b5c5f1b3f3d2c9a8e70"),
+    RequestTimestamp: RequestTimestamp(merchant=""),
+}
+
+
+def simple_intents(name: str) -> list[Intent]:
+    """One plain intent for each operation that the folder has."""
+    manifest = load_protocol(name)
+    kinds = set(manifest.operations.values())
+    return [simple_create(product) for product in sorted(manifest.products)] + [
+        intent for kind, intent in SIMPLE.items() if kind in kinds
+    ]
+
+
+def voiced(pair: Pair, notification: Notification) -> Notification:
+    """The notification of a trade that was created in this pair's charset and algorithm."""
+    product = notification.trade.product or Product.INSTANT
+    return replace(notification, trade=replace(notification.trade, echo=pair.echo(simple_create(product))))
+
+
+# --- the manifest ------------------------------------------------------------------------------------------------
+
+
+@EVERY
+def test_manifest_is_whole(name: str) -> None:
+    """A manifest says who it is, where it answers, when it repeats itself, and on whose word."""
+    manifest = load_protocol(name)
+    assert manifest.name == name
+    assert all((manifest.title, manifest.title_zh, manifest.version, manifest.timetable_source, manifest.sources))
+    assert all(path.startswith("/") for path in manifest.paths)
+    assert split_url(manifest.gateway)[0] == "https"
+    assert all("/" not in host and host for host in manifest.hosts)
+    assert manifest.timetable == tuple(gap for gap in manifest.timetable if gap > 0) != ()
+    assert set(manifest.operations.values()) <= set(get_args(Intent))
+    assert manifest.products
+    assert manifest.algorithms
+    "x".encode(manifest.charset)
+    assert (ConfirmNotification in manifest.operations.values()) == manifest.confirms
+
+
+@EVERY_PAIR
+def test_credentials_are_those_declared(name: str, algorithm: str, charset: str) -> None:
+    """What the sandbox hands out is what the manifest declares, and the merchant's half takes it as it is."""
+    pair = make_pair(name, algorithm, charset)
+    declared = {field.name: field for field in pair.manifest.credentials}
+    assert set(pair.settings) <= set(declared)
+    assert {field.name for field in declared.values() if field.required} <= set(pair.settings)
+    assert {field.kind for field in declared.values()} <= KINDS
+    assert all(field.meaning for field in declared.values())
+    assert pair.credentials.protocol == name
+    assert pair.credentials.merchant == pair.manifest.merchant_example
+
+
+@EVERY
+def test_refusals_are_total(name: str) -> None:
+    """Every refusal of the rules, and every other error, has a word in the protocol."""
+    server = load_protocol(name).server
+    errors: list[TongbaoError] = [Refused(code) for code in REFUSALS]
+    errors += [RemoteProtocolError("field", "reason", code) for code in REFUSALS]
+    errors += [
+        RemoteProtocolError("", "reason", "NOT_IN_THE_TABLE"),
+        Refused("NOT_IN_THE_TABLE"),
+        OutcomeUnknown("sent"),
+    ]
+    for error in errors:
+        code = server.refusal_code(error)
+        assert code.isascii()
+        assert code.strip() == code != ""
+
+
+# --- inverse pairs -----------------------------------------------------------------------------------------------
+
+
+@EVERY_PAIR
+def test_request_pair(name: str, algorithm: str, charset: str) -> None:
+    """A request is read as it was meant, however it is carried, or cannot be said and an error tells why."""
+    pair = make_pair(name, algorithm, charset)
+
+    @LAW
+    @given(intents(pair.manifest))
+    def law(intent: Intent) -> None:
+        try:
+            readings = pair.ask(intent)
+        except LocalProtocolError as error:
+            assert error.reason  # noqa: PT017 - refusing is a right answer here
+            assume(False)
+            return
+        for call, claim, verified in readings:
+            assert claim.carriage is call.carriage
+            assert claim.merchant == verified.intent.merchant == pair.credentials.merchant
+            assert claim.operation in pair.manifest.operations
+            assert type(verified.intent) is pair.manifest.operations[claim.operation] is type(intent)
+            assert lost(intent, verified.intent) == silent(intent, verified.intent) == ""
+            assert verified.key is None or verified.key in pair.ring.verify
+            again = pair.ask(verified.intent)[0][2].intent
+            assert without_echo(again) == without_echo(verified.intent)
+
+    law()
+
+
+@EVERY_PAIR
+def test_every_operation_can_be_said(name: str, algorithm: str, charset: str) -> None:
+    """Each operation of the manifest has a plain intent that goes through."""
+    pair = make_pair(name, algorithm, charset)
+    said = {pair.ask(intent)[0][1].operation for intent in simple_intents(name)}
+    assert said == set(pair.manifest.operations)
+
+
+@EVERY_PAIR
+def test_response_pair(name: str, algorithm: str, charset: str) -> None:
+    """An answer is read as it was meant: the trade agrees wherever it speaks, and it says the essentials."""
+    pair = make_pair(name, algorithm, charset)
+    client, server = pair.manifest.client, pair.manifest.server
+
+    def told(intent: Intent, outcome: Outcome) -> Outcome:
+        claim, _ = pair.read(client.encode(intent, pair.credentials, NOW).request())
+        response = server.answer(claim, outcome, pair.ring, NOW)
+        return client.decode(intent, response, pair.credentials, NOW)
+
+    @LAW
+    @given(views(pair.manifest))
+    def law(view: TradeView) -> None:
+        for intent in simple_intents(name):
+            if isinstance(intent, QueryTrade):
+                asked = replace(intent, out_trade_no=view.out_trade_no)
+                found = told(asked, TradeFound(view))
+                assert isinstance(found, TradeFound)
+                check_view(view, found.trade)
+            elif isinstance(intent, ShipTrade):
+                shipped = told(replace(intent, trade_no=view.trade_no), Done(view))
+                assert isinstance(shipped, Done)
+                assert shipped.trade is None or lost(view, shipped.trade) == ""
+
+    law()
+    for intent in simple_intents(name):
+        if isinstance(intent, CloseTrade):
+            assert told(intent, Done()) == Done()
+        elif isinstance(intent, ConfirmNotification):
+            for outcome in (Confirmed(True), Confirmed(False), Confirmed(False, understood=False)):
+                assert told(intent, outcome) == outcome
+        elif isinstance(intent, RequestTimestamp):
+            assert told(intent, TimestampIssued("0123456789abcdef")) == TimestampIssued("0123456789abcdef")
+
+
+@EVERY_PAIR
+def test_refusal_pair(name: str, algorithm: str, charset: str) -> None:
+    """A refusal is read as a rejection with the protocol's own word for it, or as a plain no."""
+    pair = make_pair(name, algorithm, charset)
+    client, server = pair.manifest.client, pair.manifest.server
+    for intent in simple_intents(name):
+        claim, _ = pair.read(client.encode(intent, pair.credentials, NOW).request())
+        if claim.carriage is not Carriage.SERVER:
+            continue
+        for code in REFUSALS:
+            outcome = client.decode(intent, server.refuse(claim, Refused(code), pair.ring, NOW), pair.credentials, NOW)
+            if isinstance(outcome, Confirmed):
+                assert not outcome.genuine
+            else:
+                assert isinstance(outcome, Rejection)
+                assert outcome.wire_code == server.refusal_code(Refused(code))
+                assert is_refusal(outcome.code)
+    unread = server.refuse(None, RemoteProtocolError("", "nothing could be read"), None, NOW)
+    assert unread.header("content-type") is not None
+
+
+def check_view(view: TradeView, told: TradeView) -> None:
+    assert lost(view, told) == ""
+    assert (told.out_trade_no, told.trade_no, told.amount) == (view.out_trade_no, view.trade_no, view.amount)
+    assert told.state is view.state
+
+
+@EVERY_PAIR
+def test_notification_pair(name: str, algorithm: str, charset: str) -> None:
+    """A notification tells the shop the platform's own view, in the language in which the trade was created."""
+    pair = make_pair(name, algorithm, charset)
+
+    @LAW
+    @given(notifications(pair.manifest))
+    def law(notification: Notification) -> None:
+        sent = pair.manifest.server.notify(voiced(pair, notification), TARGET, pair.ring, NOW)
+        assert sent.url.startswith(TARGET)
+        told = pair.manifest.client.decode_notification(sent, pair.credentials, NOW)
+        assert (told.id, told.at, told.role) == (notification.id, NOW, Role.NOTIFICATION)
+        check_view(notification.trade, told.trade)
+        assert b"=&" not in sent.body + b"&"
+
+    law()
+
+
+@EVERY_PAIR
+def test_return_pair(name: str, algorithm: str, charset: str) -> None:
+    """A return says the same and no more, is marked as a return, and keeps the shop's own query apart."""
+    pair = make_pair(name, algorithm, charset)
+
+    @LAW
+    @given(
+        notifications(pair.manifest), st.sampled_from((TARGET, "https://shop.example.com:8443/back", TARGET + "#part"))
+    )
+    def law(notification: Notification, target: str) -> None:
+        sent = pair.manifest.server.return_to(voiced(pair, notification), target, pair.ring, NOW)
+        assert sent.url.startswith(target.partition("#")[0])
+        told = pair.manifest.client.decode_return(sent, pair.credentials, NOW)
+        assert (told.id, told.role) == (notification.id, Role.RETURN)
+        check_view(notification.trade, told.trade)
+
+    law()
+
+
+@EVERY
+def test_acknowledgement_pair(name: str) -> None:
+    """Yes is yes, no is no, and nothing but the literal word is yes (F22, I22)."""
+    manifest = load_protocol(name)
+    yes, no = manifest.client.acknowledge(True), manifest.client.acknowledge(False)
+    assert manifest.server.acknowledged(yes)
+    assert not manifest.server.acknowledged(no)
+    for status in (100, 201, 204, 301, 302, 400, 500):
+        assert not manifest.server.acknowledged(replace(yes, status=status))
+    for body in (
+        b"",
+        b"ok",
+        b"<html>" + yes.body + b"</html>",
+        yes.body + b"!",
+        yes.body * 2,
+        b"\xef\xbb\xbf" + yes.body,
+        b"\xff",
+    ):
+        assert not manifest.server.acknowledged(Response(200, (), body))
+
+
+# --- tampering and garbage ---------------------------------------------------------------------------------------
+
+
+@EVERY_PAIR
+def test_tampered_message_is_refused_or_means_the_same(name: str, algorithm: str, charset: str) -> None:
+    """Whatever byte is changed in a signed message, it is refused, or says exactly what it said."""
+    pair = make_pair(name, algorithm, charset)
+    client, server = pair.manifest.client, pair.manifest.server
+    view = views(pair.manifest)
+
+    @LAW
+    @given(view, st.data())
+    def law(trade: TradeView, data: st.DataObject) -> None:
+        notification = voiced(pair, Notification(id="637b04133cbb1b5c5f1b3f3d2c9a8e70", at=None, trade=trade))
+        sent = server.notify(notification, TARGET, pair.ring, NOW)
+        told = client.decode_notification(sent, pair.credentials, NOW)
+        back = server.return_to(notification, TARGET, pair.ring, NOW)
+        home = client.decode_return(back, pair.credentials, NOW)
+        for _ in range(10):
+            try:
+                changed = replace(sent, body=damage(data, sent.body))
+                assert client.decode_notification(changed, pair.credentials, NOW) == told
+            except RemoteProtocolError:
+                pass
+            try:
+                carried = replace(back, raw_query=damage(data, back.raw_query), body=damage(data, back.body))
+                assert client.decode_return(carried, pair.credentials, NOW) == home
+            except RemoteProtocolError:
+                pass
+
+    law()
+
+
+@EVERY_PAIR
+def test_tampered_request_is_refused_or_means_the_same(name: str, algorithm: str, charset: str) -> None:
+    """The same for every signed request of a merchant."""
+    pair = make_pair(name, algorithm, charset)
+    client = pair.manifest.client
+
+    @LAW
+    @given(st.sampled_from(simple_intents(name)), st.data())
+    def law(intent: Intent, data: st.DataObject) -> None:
+        request = client.encode(intent, pair.credentials, NOW).request()
+        _, told = pair.read(request)
+        assume(told.key is not None)
+        for _ in range(10):
+            try:
+                changed = replace(request, body=damage(data, request.body), raw_query=damage(data, request.raw_query))
+                assert without_echo(pair.read(changed)[1].intent) == without_echo(told.intent)
+            except RemoteProtocolError:
+                pass
+
+    law()
+
+
+def damage(data: st.DataObject, raw: bytes) -> bytes:
+    """The bytes with a piece replaced, removed, repeated or added."""
+    if not raw:
+        return raw
+    start = data.draw(st.integers(0, len(raw) - 1))
+    stop = data.draw(st.integers(start, min(len(raw), start + 12)))
+    piece = data.draw(
+        st.one_of(
+            st.binary(max_size=3),
+            st.sampled_from(
+                (b"", b"&", b"=", b"%00", b"+", b"1", b"0", b"&sign=", b"&sign_type=MD5", b"%25", b"%26", b"[]")
+            ),
+            st.just(raw[start:stop] * 2),
+        )
+    )
+    return raw[:start] + piece + raw[stop:]
+
+
+def formish(manifest_names: list[bytes]) -> st.SearchStrategy[bytes]:
+    """Bytes that look like a form of this protocol."""
+    value = st.one_of(
+        st.binary(max_size=12),
+        st.sampled_from((b"MD5", b"RSA", b"utf-8", b"gbk", b"T", b"1.00", b"1", b"%81", b"%00", b"")),
+    )
+    pair = st.tuples(st.one_of(st.sampled_from(manifest_names), st.binary(max_size=8)), value).map(b"=".join)
+    return st.lists(pair, max_size=30).map(b"&".join)
+
+
+@EVERY_PAIR
+def test_any_bytes_give_a_value_or_one_error(name: str, algorithm: str, charset: str) -> None:
+    """No bytes make a decoder raise anything but RemoteProtocolError, and some decoders raise nothing at all."""
+    pair = make_pair(name, algorithm, charset)
+    client, server, manifest = pair.manifest.client, pair.manifest.server, pair.manifest
+    requests = [client.encode(intent, pair.credentials, NOW).request() for intent in simple_intents(name)]
+    names = sorted(
+        {
+            piece.partition(b"=")[0]
+            for request in requests
+            for piece in (request.raw_query + b"&" + request.body).split(b"&")
+        }
+        | {b"service=" + operation.encode() for operation in manifest.operations}
+        | {b"notify_type", b"notify_id", b"sign", b"sign_type", b"is_success", b"total_fee", b"trade_status"}
+    )
+    blobs = st.one_of(st.binary(max_size=300), formish(names), st.sampled_from([request.body for request in requests]))
+    answers = st.one_of(blobs, st.lists(st.sampled_from(XML), max_size=20).map(b"".join))
+
+    @LAW
+    @given(blobs, blobs, answers, st.sampled_from(("GET", "POST", "PUT", "")), st.sampled_from(manifest.paths))
+    def law(query: bytes, body: bytes, answer: bytes, method: str, path: str) -> None:
+        request = Request(method, "http", "127.0.0.1", path.encode("ascii"), query, (), body)
+        calls = (
+            lambda: pair.read(request),
+            lambda: client.decode_notification(request, pair.credentials, NOW),
+            lambda: client.decode_return(request, pair.credentials, NOW),
+            *[
+                (
+                    lambda intent=intent, status=status: client.decode(
+                        intent, Response(status, (), answer), pair.credentials, NOW
+                    )
+                )
+                for intent in simple_intents(name)
+                if not isinstance(intent, CreateTrade)
+                for status in (200, 500)
+            ],
+        )
+        for call in calls:
+            try:
+                call()
+            except RemoteProtocolError as error:
+                assert error.code in REFUSALS  # noqa: PT017 - any of them is a right answer here
+        server.trail(request)
+        describe(request, manifest.private)
+        server.acknowledged(Response(200, (), answer))
+
+    law()
+
+
+XML = (
+    b"<alipay>", b"</alipay>", b"<xml>", b"</xml>", b"<is_success>T</is_success>", b"<is_success>F</is_success>",
+    b"<response>", b"</response>", b"<trade>", b"</trade>", b"<trade_no>1</trade_no>", b"<![CDATA[", b"]]>",
+    b"<!DOCTYPE a>", b"<!--", b"-->", b"&amp;", b"&x;", b"<?xml version='1.0'?>", b"<error>X</error>",
+    b"<sign>0</sign>", b"\xff", b" ", b"<a b='c'/>", b"true", b"<total_fee>1.00</total_fee>",
+    b"<sign_type>MD5</sign_type>", b"&#0;", b"&#xD800;", b"&#1114112;",
+)  # fmt: skip
+
+
+# --- what logs may show ------------------------------------------------------------------------------------------
+
+
+@EVERY_PAIR
+def test_no_secret_is_shown(name: str, algorithm: str, charset: str) -> None:
+    """Neither ``repr`` nor ``describe`` nor the trail shows a key; the first two show no signature and no person."""
+    pair = make_pair(name, algorithm, charset)
+    server = pair.manifest.server
+    people = ("13800000000", "buyer@example.com", "张三")
+    shown: list[str] = [repr(pair.credentials), repr(pair.ring)]
+    trails: list[str] = []
+    for product in sorted(pair.manifest.products):
+        trade = TradeView(
+            out_trade_no="T1",
+            trade_no="2015040100001000980012345678",
+            product=product,
+            state=PAID_STATE[product],
+            amount=Money(1_000),
+            seller=replace(PERSON, id=pair.manifest.merchant_example),
+            buyer=PERSON,
+            consignee=HOME if product is not Product.INSTANT else None,
+        )
+        notification = voiced(pair, Notification(id="637b04133cbb1b5c5f1b3f3d2c9a8e70", at=None, trade=trade))
+        for call, claim, verified in pair.ask(replace(simple_create(product), buyer=PERSON)):
+            shown += [
+                repr(call),
+                repr(call.request()),
+                repr(claim),
+                repr(verified),
+                describe(call.request(), pair.manifest.private),
+            ]
+        for request in (
+            pair.manifest.client.encode(simple_create(product), pair.credentials, NOW).request(),
+            server.notify(notification, TARGET, pair.ring, NOW),
+            server.return_to(notification, TARGET, pair.ring, NOW),
+        ):
+            trail = server.trail(request)
+            assert trail is not None
+            assert trail.algorithm == algorithm
+            assert trail.signature
+            trails.append(trail.text)
+            shown += [repr(request), repr(trail), describe(request, pair.manifest.private)]
+            assert not any(trail.signature in text for text in shown)
+        shown.append(repr(notification))
+    for text in shown:
+        assert not any(word in text for word in people)
+    for text in shown + trails:
+        assert not any(secret in text for secret in SECRETS)
+        assert "PRIVATE KEY" not in text
