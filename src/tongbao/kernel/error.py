@@ -52,7 +52,9 @@ class RemoteProtocolError(ProtocolError):
 class InvalidSignature(RemoteProtocolError):
     """The signature is missing, of another algorithm, by an unknown key, or wrong."""
 
-    def __init__(self, field: str = "sign", reason: str = "signature does not verify", code: str = "SIGN_INVALID") -> None:
+    def __init__(
+        self, field: str = "sign", reason: str = "signature does not verify", code: str = "SIGN_INVALID"
+    ) -> None:
         super().__init__(field, reason, code)
 
 

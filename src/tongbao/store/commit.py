@@ -103,7 +103,9 @@ class Fold:
         lane, at = self.lane, self.now.business
         seq = lane.audit_seq + 1
         before, after = digest(draft.before), digest(draft.after)
-        head = audit_link(lane.audit_head, lane.lane, seq, at, draft.actor, draft.act, draft.subject, draft.reason, before, after)
+        head = audit_link(
+            lane.audit_head, lane.lane, seq, at, draft.actor, draft.act, draft.subject, draft.reason, before, after
+        )
         self.sheet.put(
             AUDIT,
             AuditRow(lane.lane, seq, at, draft.actor, draft.act, draft.subject, draft.reason, before, after, head),

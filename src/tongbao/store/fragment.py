@@ -26,7 +26,13 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 _NAME = re.compile(r"^-- name: ([a-z_.]+)\s*$", re.MULTILINE)
 
 _PLAIN: Final = {
-    "postgresql": {"bigint": "bigint", "bool": "boolean", "strict": "", "lock": "FOR UPDATE", "skip": "FOR UPDATE SKIP LOCKED"},
+    "postgresql": {
+        "bigint": "bigint",
+        "bool": "boolean",
+        "strict": "",
+        "lock": "FOR UPDATE",
+        "skip": "FOR UPDATE SKIP LOCKED",
+    },
     "sqlite": {"bigint": "INTEGER", "bool": "INTEGER", "strict": "STRICT", "lock": "", "skip": ""},
 }
 
@@ -62,7 +68,9 @@ def expand(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
         word, argument = match[1], match[2]
         if word == "in" and argument:
             lists.add(argument)
-            return f"= ANY(:{argument})" if dialect == "postgresql" else f"IN (SELECT value FROM json_each(:{argument}))"
+            return (
+                f"= ANY(:{argument})" if dialect == "postgresql" else f"IN (SELECT value FROM json_each(:{argument}))"
+            )
         if word == "append_only" and argument:
             return _APPEND_ONLY[dialect].format(argument)
         return _PLAIN[dialect][word]

@@ -18,7 +18,9 @@ from tongbao.store.fragment import expand
 from tongbao.store.sqlite import connect
 
 _FILE = re.compile(r"(\d{4})_([a-z_]+)\.sql")
-_LEDGER: Final = "CREATE TABLE IF NOT EXISTS migration (version {bigint} NOT NULL PRIMARY KEY, name text NOT NULL) {strict}"
+_LEDGER: Final = (
+    "CREATE TABLE IF NOT EXISTS migration (version {bigint} NOT NULL PRIMARY KEY, name text NOT NULL) {strict}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,7 @@ async def migrate_postgresql(dsn: str, target: int | None = None) -> list[int]:
         for migration in todo:
             async with connection.transaction():
                 await connection.execute(expand(migration.sql, "postgresql")[0])
-                await connection.execute(
-                    "INSERT INTO migration VALUES ($1, $2)", migration.version, migration.name
-                )
+                await connection.execute("INSERT INTO migration VALUES ($1, $2)", migration.version, migration.name)
         return [migration.version for migration in todo]
     finally:
         await connection.close()

@@ -80,7 +80,9 @@ class PostgresqlDatabase:
         """Connect both pools. Raises ConfigurationError where acknowledged commits would not be durable (F12)."""
         readers, writers = self._limits
         try:
-            self._read_pool = await asyncpg.create_pool(self._dsn, min_size=1, max_size=readers, server_settings=SESSION)
+            self._read_pool = await asyncpg.create_pool(
+                self._dsn, min_size=1, max_size=readers, server_settings=SESSION
+            )
             self._write_pool = await asyncpg.create_pool(
                 self._dsn, min_size=1, max_size=writers, server_settings=SESSION
             )

@@ -34,7 +34,7 @@ MERCHANT_KEY: Final = Table(
 SESSION: Final = Table("session", Session, ("session",), rank=4, stage=1)
 VISIT: Final = Table("visit", Visit, ("link",), rank=5, stage=1)
 BUYER: Final = Table("buyer", Buyer, ("buyer_id",), rank=6, stage=1)
-AUTHORISATION: Final = Table("authorisation", Authorisation, ("authorisation_id",), rank=7, stage=1)
+AUTHORISATION: Final = Table("authorisation", Authorisation, ("authorisation_id",), rank=7, stage=1, blind=True)
 
 TRADE: Final = Table(
     "trade",
@@ -51,6 +51,7 @@ PAYMENT: Final = Table(
     ("merchant_id", "out_trade_no", "attempt"),
     rank=9,
     stage=3,
+    blind=True,
     frozen=("payment_no", "method", "bank", "flow", "amount", "currency", "intent", "created_at"),
 )
 INSTRUCTION: Final = Table(
@@ -59,17 +60,18 @@ INSTRUCTION: Final = Table(
     ("instruction_no",),
     rank=10,
     stage=3,
+    blind=True,
     frozen=("merchant_id", "out_trade_no", "attempt", "kind", "bank", "method", "amount", "currency", "created_at"),
 )
-EVENT: Final = Table("event", Event, ("merchant_id", "out_trade_no", "seq"), rank=11, stage=3)
-CASE: Final = Table("case_file", Case, ("case_id",), rank=12, stage=3)
+EVENT: Final = Table("event", Event, ("merchant_id", "out_trade_no", "seq"), rank=11, stage=5, blind=True)
+CASE: Final = Table("case_file", Case, ("case_id",), rank=12, stage=3, blind=True)
 
 ACCOUNT: Final = Table("account", Account, ("code",), rank=13, stage=4, frozen=("currency", "opened_at"))
 
-ENTRY: Final = Table("entry", EntryRow, ("lane", "seq"), rank=14, stage=5)
-POSTING: Final = Table("posting", PostingRow, ("lane", "seq", "n"), rank=15, stage=5)
-AUDIT: Final = Table("audit", AuditRow, ("lane", "seq"), rank=16, stage=5)
-REFUSAL: Final = Table("refusal", Refusal, ("refusal_id",), rank=17, stage=5)
+ENTRY: Final = Table("entry", EntryRow, ("lane", "seq"), rank=14, stage=5, blind=True)
+POSTING: Final = Table("posting", PostingRow, ("lane", "seq", "n"), rank=15, stage=5, blind=True)
+AUDIT: Final = Table("audit", AuditRow, ("lane", "seq"), rank=16, stage=5, blind=True)
+REFUSAL: Final = Table("refusal", Refusal, ("refusal_id",), rank=17, stage=5, blind=True)
 
 TABLES: Final[tuple[Table, ...]] = (
     LANE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from tongbao.kernel.error import BrokenInvariant, ensure
 from tongbao.kernel.time import Instant
@@ -26,14 +27,14 @@ class Sheet:
         rows = self._rows.get(table)
         return rows is not None and key in rows
 
-    def get(self, table: Table, *key: object) -> Row | None:
+    def get(self, table: Table, *key: object) -> Any:
         """The row as it stands in this batch, or None. Asking for a row that nobody loaded is a programming error."""
         try:
             return self._rows[table][key]
         except KeyError:
             raise BrokenInvariant(f"{table.name} {key} was decided over without being loaded") from None
 
-    def peek(self, table: Table, *key: object) -> Row | None:
+    def peek(self, table: Table, *key: object) -> Any:
         """As ``get``, but None where the row was not loaded yet: for ``needs``, which is asked before."""
         return self._rows.get(table, {}).get(key)
 
@@ -50,7 +51,7 @@ class Sheet:
         key = table.key_of(row)
         mine = self._rows.setdefault(table, {})
         if mine.get(key) is None:
-            ensure(table.stage > 4 or key in mine, f"{table.name} {key} is written without having been looked for")
+            ensure(table.blind or key in mine, f"{table.name} {key} is written without having been looked for")
             self._inserted.setdefault(table, {})[key] = None
         elif key not in self._inserted.get(table, ()):
             self._updated.setdefault(table, {})[key] = None

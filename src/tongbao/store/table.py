@@ -31,7 +31,8 @@ class Table:
     """One table: its record type, key, and place in the order of locks.
 
     ``rank`` orders loads and locks over all processes; ``stage`` is the round in which the committer loads it;
-    ``locked`` tables are read FOR UPDATE; ``frozen`` columns are never updated.
+    ``locked`` tables are read FOR UPDATE; ``frozen`` columns are never updated; rows of ``blind`` tables may be inserted
+    without having been looked for, because a row that is locked anyway guards their key (a trade its payments).
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Table:
         stage: int,
         locked: bool = True,
         frozen: tuple[str, ...] = (),
+        blind: bool = False,
     ) -> None:
         self.name = name
         self.record = record
@@ -51,6 +53,7 @@ class Table:
         self.rank = rank
         self.stage = stage
         self.locked = locked
+        self.blind = blind
         self.columns = _columns(record)
         names = [column.name for column in self.columns]
         self.mutable = tuple(column for column in self.columns if column.name not in (*key, *frozen))

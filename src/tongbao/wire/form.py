@@ -10,7 +10,9 @@ from tongbao.kernel.error import RemoteProtocolError
 
 Pairs = tuple[tuple[str, str], ...]
 
-_HEX: Final = {f"{a}{b}".encode(): bytes((int(a + b, 16),)) for a in "0123456789abcdefABCDEF" for b in "0123456789abcdefABCDEF"}
+_HEX: Final = {
+    f"{a}{b}".encode(): bytes((int(a + b, 16),)) for a in "0123456789abcdefABCDEF" for b in "0123456789abcdefABCDEF"
+}
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~*")
 _ENCODED: Final = tuple(chr(code) if code in _SAFE else "+" if code == 32 else f"%{code:02X}" for code in range(256))
 

@@ -1,0 +1,117 @@
+"""From a verified intent to an outcome: the joint between faces and rules. One function per intent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from tongbao.kernel.error import Refused
+from tongbao.service.create import Asker, Opened, OpenTrade
+from tongbao.service.escrow import Close, Ship
+from tongbao.service.platform import Platform
+from tongbao.service.view import view_now
+from tongbao.store.schema import EVENT
+from tongbao.trade.record import Trade
+from tongbao.wire.contract import Verified
+from tongbao.wire.vocabulary import (
+    CloseTrade,
+    Confirmed,
+    ConfirmNotification,
+    CreateTrade,
+    Done,
+    Outcome,
+    QueryTrade,
+    RequestTimestamp,
+    ShipTrade,
+    TimestampIssued,
+    TradeFound,
+    TradeOpened,
+    TradeView,
+)
+
+
+async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
+    """Carry out what a merchant asked over ``protocol``. Raises Refused, OutcomeUnknown."""
+    intent, key = verified.intent, verified.key
+    asker = Asker(intent.merchant, protocol, key.id if key else "", key.version if key else 0)
+    return await _ACTS[type(intent)](platform, asker, intent)
+
+
+async def see_trade(platform: Platform, trade: Trade) -> TradeView:
+    """The trade as it stands, with the merchant's login where the request named none."""
+    merchant = await platform.merchant(trade.merchant_id)
+    return view_now(trade, await platform.payment_of(trade), merchant.login)
+
+
+def cashier_url(platform: Platform, trade_no: str) -> str:
+    """A fresh link to a trade's cashier."""
+    word = platform.seal.cashier_word(trade_no, platform.world.clock.wire())
+    return f"{platform.settings.base_url}/cashier/{word}"
+
+
+async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outcome:
+    if intent.anti_phishing_key:
+        code = platform.seal.read_phishing_key(intent.anti_phishing_key, intent.merchant, platform.world.clock.wire())
+        if code:
+            raise Refused(code, "anti_phishing_key")
+    opened: Opened = await platform.submit(OpenTrade(asker, intent, platform.new_trade_no()))
+    return TradeOpened(opened.trade_no, cashier_url(platform, opened.trade_no))
+
+
+async def _query(platform: Platform, asker: Asker, intent: QueryTrade) -> Outcome:
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    return TradeFound(await see_trade(platform, trade))
+
+
+async def _close(platform: Platform, asker: Asker, intent: CloseTrade) -> Outcome:
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    await platform.submit(Close(asker, trade.out_trade_no))
+    return Done(await see_trade(platform, await platform.find_trade(trade.merchant_id, trade.out_trade_no)))
+
+
+async def _ship(platform: Platform, asker: Asker, intent: ShipTrade) -> Outcome:
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    await platform.submit(Ship(asker, trade.out_trade_no, intent.carrier, intent.tracking_no))
+    return Done(await see_trade(platform, await platform.find_trade(trade.merchant_id, trade.out_trade_no)))
+
+
+async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification) -> Outcome:
+    """Whether an id is ours, for this merchant, and not used up; a return's id lives for a minute (sheet 6.4)."""
+    word = intent.notification_id
+    if not asker.merchant_id or not word:
+        return Confirmed(False, understood=False)
+    found = platform.seal.read_event_id(word)
+    if found is None:
+        trade_no = platform.seal.read_return_id(word, platform.world.clock.wire())
+        return Confirmed(trade_no is not None and await _is_of(platform, trade_no, asker.merchant_id))
+    trade_no, seq = found
+    rows = await platform.database.read("trade.by_no", {"trade_no": trade_no})
+    if not rows or rows[0][0] != asker.merchant_id:
+        return Confirmed(False)
+    events = await platform.database.load(EVENT, [(rows[0][0], rows[0][1], seq)])
+    return Confirmed(bool(events) and bool(events[0].target) and events[0].notify_state in ("pending", "dead"))
+
+
+async def _is_of(platform: Platform, trade_no: str, merchant_id: str) -> bool:
+    rows = await platform.database.read("trade.by_no", {"trade_no": trade_no})
+    return bool(rows) and rows[0][0] == merchant_id
+
+
+async def _timestamp(platform: Platform, asker: Asker, intent: RequestTimestamp) -> Outcome:
+    merchant = await platform.merchant(asker.merchant_id)
+    if merchant.status != "approved":
+        raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
+    if asker.protocol not in json.loads(merchant.protocols):
+        raise Refused("NO_PRIVILEGE", "this interface is not opened for the merchant")
+    return TimestampIssued(platform.seal.phishing_key(asker.merchant_id, platform.world.clock.wire()))
+
+
+_ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {
+    CreateTrade: _create,
+    QueryTrade: _query,
+    CloseTrade: _close,
+    ShipTrade: _ship,
+    ConfirmNotification: _confirm,
+    RequestTimestamp: _timestamp,
+}

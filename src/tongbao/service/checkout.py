@@ -1,0 +1,206 @@
+"""What a buyer does at the cashier, as async steps: agree with his pay password, pay, go to a bank, come home.
+
+These orchestrate commands; no rule is here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.time import Instant
+from tongbao.service.bank import RecordInquiry, Reported, ReportInstruction
+from tongbao.service.channel import BankWord
+from tongbao.service.escrow import ConfirmReceipt, Moved
+from tongbao.service.act import see_trade
+from tongbao.service.party import RegisterBuyer
+from tongbao.service.password import (
+    ReserveAuthorisation,
+    Reserved,
+    ReserveLogin,
+    SettleAuthorisation,
+    SettleLogin,
+    check_password,
+)
+from tongbao.service.pay import Paid, PayFromBalance, Started, StartPayment
+from tongbao.service.platform import Platform
+from tongbao.service.view import terms_of
+from tongbao.store.schema import INSTRUCTION
+from tongbao.trade.party import Buyer
+from tongbao.trade.record import Instruction, Trade
+from tongbao.wire.http import Request
+from tongbao.wire.vocabulary import Notification, Role
+from tongbao.wire.world import CALL_LIMITS, NoAnswer, NotSent
+
+
+async def log_in(platform: Platform, login: str, password: str) -> Buyer:
+    """The buyer behind a right login and password. Raises Refused LOGIN_WRONG or PASSWORD_LOCKED.
+
+    An unknown login costs the same time as a wrong password and gets the same answer (T60).
+    """
+    try:
+        buyer = await platform.buyer_by_login(login)
+        reserved: Reserved = await platform.submit(ReserveLogin(buyer.buyer_id))
+        stored = reserved.stored
+    except Refused as refusal:
+        if refusal.code == "PASSWORD_LOCKED":
+            raise
+        buyer, stored = None, f"scrypt:{platform.settings.password_cost}:8:1:{'00' * 16}:{'00' * 32}"
+    right = await platform.world.compute(lambda: check_password(password, stored))
+    if buyer is None or not right:
+        raise Refused("LOGIN_WRONG", "login or password is wrong")
+    await platform.submit(SettleLogin(buyer.buyer_id))
+    return buyer
+
+
+async def authorise(platform: Platform, buyer_id: str, act: str, trade: Trade, pay_password: str) -> str:
+    """A single-use authorisation for one act over one trade; ``act`` is ``pay`` or ``confirm``.
+
+    Raises Refused PASSWORD_WRONG, PASSWORD_LOCKED. The attempt is counted before the hash is computed (T46).
+    """
+    number = platform.new_token()
+    reserved: Reserved = await platform.submit(
+        ReserveAuthorisation(number, buyer_id, act, trade.merchant_id, trade.out_trade_no)
+    )
+    pepper = platform.secrets.pepper
+    right = await platform.world.compute(lambda: check_password(pay_password, reserved.stored, pepper))
+    await platform.submit(SettleAuthorisation(number, buyer_id, bool(right)))
+    return number
+
+
+async def pay_from_balance(platform: Platform, trade: Trade, buyer: Buyer, pay_password: str, flow: str = "") -> Paid:
+    """Agree and pay in one go. Raises Refused."""
+    word = await authorise(platform, buyer.buyer_id, "pay", trade, pay_password)
+    paid: Paid = await platform.submit(
+        PayFromBalance(trade.merchant_id, trade.out_trade_no, buyer.buyer_id, word, flow, trade.currency)
+    )
+    return paid
+
+
+async def confirm_receipt(platform: Platform, trade: Trade, buyer: Buyer, pay_password: str) -> Moved:
+    """The buyer has the goods: the held money goes to the merchant. Raises Refused."""
+    word = await authorise(platform, buyer.buyer_id, "confirm", trade, pay_password)
+    moved: Moved = await platform.submit(
+        ConfirmReceipt(trade.merchant_id, trade.out_trade_no, buyer.buyer_id, word, trade.currency)
+    )
+    return moved
+
+
+async def guest(platform: Platform, login: str, locale: str = "zh") -> str:
+    """The buyer number of somebody who has no account but an e-mail or mobile number (the same one each time)."""
+    rows = await platform.database.read("buyer.by_login", {"login": login})
+    if rows:
+        return str(rows[0][0])
+    number = int.from_bytes(hashlib.sha256(f"guest:{login}".encode()).digest()) % 10**11
+    buyer = Buyer(
+        f"20889{number:011d}", login, "guest", "active", "", locale, "", "", 0, Instant(0), 0, Instant(0), Instant(0)
+    )
+    buyer_id: str = await platform.submit(RegisterBuyer(buyer))
+    return buyer_id
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Where a bank or outlet payment goes on: ``url`` of the bank's page, or ``code`` for the counter."""
+
+    payment_no: str
+    instruction_no: str
+    url: str
+    code: str
+
+
+async def start_payment(
+    platform: Platform, trade: Trade, method: str, bank: str, buyer_id: str, intent: str, back_url: str, flow: str = ""
+) -> Handover:
+    """Hand a trade to a bank or an outlet. ``back_url`` is the cashier's page to which the bank sends the browser.
+
+    Raises Refused; raises OutcomeUnknown when the outlets' operator could not be told the code (it is told again by
+    the inquiry duty).
+    """
+    code = platform.new_cash_code() if method == "outlet" else ""
+    started: Started = await platform.submit(
+        StartPayment(trade.merchant_id, trade.out_trade_no, method, bank, buyer_id, intent, flow, code)
+    )
+    instruction = await find_instruction(platform, started.instruction_no)
+    subject, notice = terms_of(trade).subject, notice_url(platform, instruction.bank)
+    channel = platform.channel(instruction.bank)
+    if method != "outlet":
+        return Handover(
+            started.payment_no, started.instruction_no, channel.page(instruction, subject, back_url, notice), ""
+        )
+    try:
+        await platform.world.send(channel.open_outlet(instruction, subject, notice), CALL_LIMITS)
+    except (NotSent, NoAnswer) as error:
+        raise OutcomeUnknown("the outlets' operator does not answer; try again in a minute") from error
+    return Handover(started.payment_no, started.instruction_no, "", started.code)
+
+
+def notice_url(platform: Platform, bank: str) -> str:
+    """Where a bank sends its notices."""
+    return f"{platform.settings.base_url}/channel/{bank}/notice"
+
+
+async def find_instruction(platform: Platform, number: str) -> Instruction:
+    """An instruction by our number. Raises Refused PAYMENT_NOT_FOUND."""
+    found: list[Instruction] = await platform.database.load(INSTRUCTION, [(number,)])
+    if not found:
+        raise Refused("PAYMENT_NOT_FOUND", "no such instruction")
+    return found[0]
+
+
+async def take_word(platform: Platform, word: BankWord) -> Reported:
+    """Enter a bank's word, whoever brought it. Raises Refused PAYMENT_NOT_FOUND."""
+    known = await find_instruction(platform, word.instruction_no)
+    ends = (known.merchant_id, known.out_trade_no, known.attempt)
+    command: Any
+    if word.result in ("succeeded", "failed"):
+        command = ReportInstruction(
+            known.instruction_no,
+            *ends,
+            word.result,
+            word.amount,
+            word.currency,
+            known.bank,
+            word.bank_ref,
+            word.reason,
+        )
+    else:
+        command = RecordInquiry(known.instruction_no, *ends, word.result)
+    reported: Reported = await platform.submit(command)
+    return reported
+
+
+async def inquire(platform: Platform, number: str) -> Reported:
+    """Ask the bank about one instruction (or send a refund that was not sent yet) and enter what it says (F28)."""
+    known = await find_instruction(platform, number)
+    if known.state in ("succeeded", "failed"):
+        return Reported("repeated", known.merchant_id, known.out_trade_no)
+    channel = platform.channel(known.bank)
+    # a refund is asked for again under its own number, which the bank takes for one and the same
+    request = channel.refund(known) if known.kind == "refund" else channel.inquiry(known)
+    try:
+        word = channel.read_answer(await platform.world.send(request, CALL_LIMITS))
+        if word.instruction_no != number:
+            raise RemoteProtocolError("instruction_no", "the bank speaks of another instruction")
+    except (NotSent, NoAnswer, RemoteProtocolError) as error:
+        platform.world.log("bank.no_answer", bank=known.bank, instruction=number, reason=str(error))
+        answer = RecordInquiry(number, known.merchant_id, known.out_trade_no, known.attempt, "no_answer")
+        reported: Reported = await platform.submit(answer)
+        return reported
+    return await take_word(platform, word)
+
+
+async def go_home(platform: Platform, trade: Trade) -> Request | None:
+    """The signed request with which the buyer's browser returns to the shop; None where there is no address or the
+    trade is not paid. It is valid for a minute where the protocol confirms ids."""
+    target = terms_of(trade).return_url
+    if not target or not trade.paid_attempt:
+        return None
+    manifest = platform.protocol(trade.protocol)
+    at = platform.world.clock.wire()
+    view = await see_trade(platform, trade)
+    note = Notification(id=platform.seal.return_id(trade.trade_no, at), at=at, trade=view, role=Role.RETURN)
+    ring = await platform.rings.ring(trade.merchant_id, trade.protocol)
+    return manifest.server.return_to(note, target, ring, at)

@@ -1,0 +1,206 @@
+"""Creating a trade: who asks, with which key, for what; the same number again opens the same trade (sheet 3.7)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.time import DAY, MINUTE, SECOND, Instant, next_midnight
+from tongbao.service.command import Needs
+from tongbao.service.move import record
+from tongbao.service.term import dump_terms, hash_terms
+from tongbao.service.view import terms_of
+from tongbao.store.commit import Decision, Now
+from tongbao.store.schema import MERCHANT, MERCHANT_KEY, TRADE
+from tongbao.store.sheet import Sheet
+from tongbao.trade.party import Merchant, MerchantKey
+from tongbao.trade.record import EXPIRY_DEFAULT, Trade
+from tongbao.trade.state import TradeState
+from tongbao.wire.bank import BANKS
+from tongbao.wire.http import split_url
+from tongbao.wire.vocabulary import CreateTrade
+
+EXPIRY_RANGE = (1 * MINUTE, 15 * DAY)
+"""The unpaid time-out a merchant may ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks and how he proved it: the key is checked again here, so that a revocation holds at once.
+
+    ``key_id`` '' means that the protocol leaves this operation unsigned, or that the platform itself asks.
+    """
+
+    merchant_id: str
+    protocol: str
+    key_id: str = ""
+    key_version: int = 0
+
+    def needs(self) -> Needs:
+        """The rows ``check`` reads."""
+        yield MERCHANT, (self.merchant_id,)
+        if self.key_id:
+            yield MERCHANT_KEY, (self.merchant_id, self.protocol, self.key_id)
+
+    def check(self, sheet: Sheet) -> Merchant:
+        """The merchant, if he may act now. Raises Refused."""
+        merchant: Merchant | None = sheet.get(MERCHANT, self.merchant_id)
+        if merchant is None:
+            raise Refused("UNKNOWN_MERCHANT", "no merchant by that number")
+        if merchant.status != "approved":
+            raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
+        if self.key_id:
+            key: MerchantKey | None = sheet.get(MERCHANT_KEY, self.merchant_id, self.protocol, self.key_id)
+            if key is None or key.version != self.key_version:
+                raise Refused("KEY_UNKNOWN", "the key was replaced")
+            if key.state not in ("active", "retiring"):
+                raise Refused("KEY_REVOKED", f"the key is {key.state}")
+        return merchant
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The trade's number, and whether this command created it."""
+
+    trade_no: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrade:
+    """Create the trade of ``intent``, or find the equal one under the same number. ``trade_no`` is used if it is new."""
+
+    asker: Asker
+    intent: CreateTrade
+    trade_no: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield from self.asker.needs()
+        yield TRADE, (self.asker.merchant_id, self.intent.out_trade_no)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        merchant = self.asker.check(sheet)
+        intent = _complete(self.intent, merchant)
+        _check_merchant(intent, merchant, self.asker.protocol)
+        _check_terms(intent)
+        known: Trade | None = sheet.get(TRADE, merchant.merchant_id, intent.out_trade_no)
+        if known is not None:
+            _check_same(known, intent, now.business)
+            return Decision(Opened(known.trade_no, False))
+        trade = _open(self.trade_no, self.asker.protocol, intent, now.business)
+        if trade.product == "instant":
+            return Decision(Opened(trade.trade_no, True), [(TRADE, trade)])
+        # the escrow interfaces tell the merchant of the unpaid trade, so its creation is an event
+        trade, rows = record(trade, "", TradeState.UNPAID, "created", now.business, None)
+        return Decision(Opened(trade.trade_no, True), rows)
+
+
+def _complete(intent: CreateTrade, merchant: Merchant) -> CreateTrade:
+    """A missing notification or return address means the registered one."""
+    if intent.notify_url and intent.return_url:
+        return intent
+    values = {name: getattr(intent, name) for name in intent.__slots__}
+    values["notify_url"] = intent.notify_url or merchant.notify_url
+    values["return_url"] = intent.return_url or merchant.return_url
+    return CreateTrade(**values)
+
+
+def _check_merchant(intent: CreateTrade, merchant: Merchant, protocol: str) -> None:
+    if protocol not in json.loads(merchant.protocols) or str(intent.product) not in json.loads(merchant.products):
+        raise Refused("NO_PRIVILEGE", f"{intent.product} over {protocol} is not opened for this merchant")
+    if merchant.anti_phishing and not intent.anti_phishing_key:
+        raise Refused("ANTI_PHISHING_INVALID", "anti_phishing_key is required for this merchant")
+    if merchant.anti_phishing and not intent.client_ip:
+        raise Refused("CLIENT_IP_INVALID", "the buyer's address is required for this merchant")
+    if intent.seller.id not in ("", merchant.merchant_id) or intent.seller.login not in ("", merchant.login):
+        raise Refused("SELLER_UNKNOWN", "the seller is not this merchant")
+    if intent.buyer.id == merchant.merchant_id or intent.buyer.login == merchant.login:
+        raise Refused("BUYER_IS_SELLER", "the named buyer is the seller")
+    hosts = json.loads(merchant.hosts)
+    for field in ("notify_url", "return_url", "error_url", "show_url"):
+        _check_address(field, getattr(intent, field), hosts, merchant.environment, listed=field != "show_url")
+
+
+def _check_address(field: str, url: str, hosts: list[str], environment: str, *, listed: bool) -> None:
+    if not url:
+        return
+    try:
+        scheme, authority, _, _ = split_url(url)
+    except ValueError as error:
+        raise Refused("URL_NOT_ALLOWED", f"{field} {error}") from error
+    if scheme != "https" and environment == "production" and listed and hosts:
+        raise Refused("URL_NOT_ALLOWED", f"{field} is not https")
+    host = authority.rsplit(":", 1)[0] if not authority.endswith("]") else authority
+    if listed and hosts and host.lower() not in hosts:
+        raise Refused("URL_NOT_ALLOWED", f"{field} names a host the merchant has not registered")
+
+
+def _check_terms(intent: CreateTrade) -> None:
+    if intent.amount.minor <= 0:
+        raise Refused("AMOUNT_NOT_POSITIVE", "the sum to pay is not above zero")
+    if intent.amount.currency != "CNY":
+        raise Refused("CURRENCY_NOT_ALLOWED", intent.amount.currency)
+    if intent.bank and intent.bank not in BANKS:
+        raise Refused("BANK_UNKNOWN", intent.bank)
+    if intent.expiry is not None and not intent.expiry.at_midnight:
+        low, high = EXPIRY_RANGE
+        if not low <= intent.expiry.seconds * SECOND <= high:
+            raise Refused("EXPIRY_INVALID", "the unpaid time-out is between one minute and 15 days")
+
+
+def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
+    """The same number again: equal in what is frozen, or refused by the name of the difference (T28)."""
+    if known.state != "unpaid" or (known.due_at is not None and known.due_at <= now):
+        raise Refused("TRADE_NOT_PAYABLE", f"the trade is {known.state}")
+    first = terms_of(known)
+    for code, old, new in (
+        ("TRADE_FROZEN", known.product, str(intent.product)),
+        ("TRADE_AMOUNT_MISMATCH", (known.amount, known.currency), (intent.amount.minor, intent.amount.currency)),
+        ("TRADE_PRICE_MISMATCH", first.price, intent.price),
+        ("TRADE_QUANTITY_MISMATCH", first.quantity, intent.quantity),
+        ("TRADE_SELLER_MISMATCH", first.seller, intent.seller),
+        ("TRADE_BUYER_MISMATCH", first.buyer, intent.buyer),
+        ("TRADE_FROZEN", first.expiry, intent.expiry),
+    ):
+        if old != new:
+            raise Refused(code, f"first {old!r}, now {new!r}")
+
+
+def _open(trade_no: str, protocol: str, intent: CreateTrade, now: Instant) -> Trade:
+    if intent.expiry is None:
+        due = Instant(now + EXPIRY_DEFAULT)
+    elif intent.expiry.at_midnight:
+        due = next_midnight(now)
+    else:
+        due = Instant(now + intent.expiry.seconds * SECOND)
+    terms = dump_terms(intent)
+    return Trade(
+        merchant_id=intent.merchant,
+        out_trade_no=intent.out_trade_no,
+        trade_no=trade_no,
+        protocol=protocol,
+        product=str(intent.product),
+        state="unpaid",
+        flow="",
+        amount=intent.amount.minor,
+        currency=intent.amount.currency,
+        fee=0,
+        refunded=0,
+        refund_state="",
+        buyer_id="",
+        buyer_login="",
+        carrier="",
+        tracking_no="",
+        attempts=0,
+        paid_attempt=0,
+        version=0,
+        created_at=now,
+        paid_at=None,
+        shipped_at=None,
+        ended_at=None,
+        moved_at=now,
+        due_at=due,
+        terms=terms,
+        terms_hash=hash_terms(intent, terms),
+    )

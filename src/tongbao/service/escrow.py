@@ -1,0 +1,197 @@
+"""The guaranteed trade after payment: ship, confirm, release by the clock (T43, T48)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.time import Instant
+from tongbao.ledger.account import merchant_escrow, merchant_pending
+from tongbao.ledger.entry import Entry, Posting
+from tongbao.service.capture import capture_accounts, fee_postings
+from tongbao.service.command import Needs
+from tongbao.service.create import Asker
+from tongbao.service.move import move
+from tongbao.service.pay import active_buyer, consume
+from tongbao.store.commit import Decision, Now
+from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, MERCHANT, PAYMENT, TRADE
+from tongbao.store.sheet import Sheet
+from tongbao.store.table import Row, Table
+from tongbao.trade.fee import merchant_fee
+from tongbao.trade.party import Merchant
+from tongbao.trade.record import RELEASE_AFTER, Payment, Trade
+from tongbao.trade.state import TradeState
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The trade's number and the state it is in now."""
+
+    trade_no: str
+    state: str
+
+
+def find_trade(sheet: Sheet, merchant_id: str, out_trade_no: str) -> Trade:
+    """The trade of a merchant. Raises Refused TRADE_NOT_FOUND."""
+    trade: Trade | None = sheet.get(TRADE, merchant_id, out_trade_no)
+    if trade is None:
+        raise Refused("TRADE_NOT_FOUND", "no such trade")
+    return trade
+
+
+def _payment_needs(sheet: Sheet, merchant_id: str, out_trade_no: str) -> Needs:
+    trade: Trade | None = sheet.peek(TRADE, merchant_id, out_trade_no)
+    if trade is not None:
+        # a payment captured earlier in this very batch is attempt+1 at most; its row is in the sheet already
+        yield PAYMENT, (merchant_id, out_trade_no, trade.paid_attempt)
+
+
+def counting_payment(sheet: Sheet, trade: Trade) -> Payment | None:
+    """The payment that counts for a trade, or None while it is unpaid."""
+    payment: Payment | None = sheet.peek(PAYMENT, trade.merchant_id, trade.out_trade_no, trade.paid_attempt)
+    return payment
+
+
+@dataclass(frozen=True, slots=True)
+class Ship:
+    """The merchant sent the goods; repeated while the buyer has not confirmed, it corrects carrier and number."""
+
+    asker: Asker
+    out_trade_no: str
+    carrier: str
+    tracking_no: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield from self.asker.needs()
+        yield TRADE, (self.asker.merchant_id, self.out_trade_no)
+        yield from _payment_needs(sheet, self.asker.merchant_id, self.out_trade_no)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        self.asker.check(sheet)
+        trade = find_trade(sheet, self.asker.merchant_id, self.out_trade_no)
+        if trade.state == "shipped":
+            corrected = replace(trade, carrier=self.carrier, tracking_no=self.tracking_no)
+            return Decision(Moved(trade.trade_no, trade.state), [(TRADE, corrected)])
+        shipped, rows = move(
+            trade,
+            TradeState.SHIPPED,
+            "ship",
+            now.business,
+            counting_payment(sheet, trade),
+            carrier=self.carrier,
+            tracking_no=self.tracking_no,
+            shipped_at=now.business,
+            due_at=Instant(now.business + RELEASE_AFTER),
+        )
+        return Decision(Moved(shipped.trade_no, shipped.state), rows)
+
+
+def release(
+    sheet: Sheet, trade: Trade, merchant: Merchant, cause: str, now: Instant, lane: int
+) -> tuple[Trade, list[tuple[Table, Row]], Entry]:
+    """The held money goes to the merchant, less the fee; the trade is finished."""
+    fee = merchant_fee(trade.amount, merchant.fee_rate, merchant.fee_min, merchant.fee_cap)
+    done, rows = move(
+        trade,
+        TradeState.FINISHED,
+        cause,
+        now,
+        counting_payment(sheet, trade),
+        fee=fee,
+        ended_at=now,
+        due_at=None,
+    )
+    currency, merchant_id = trade.currency, trade.merchant_id
+    arrival = Posting(merchant_escrow(merchant_id, currency), merchant_pending(merchant_id, currency), trade.amount)
+    entry = Entry(
+        f"release:{trade.trade_no}",
+        "release",
+        merchant_id,
+        trade.out_trade_no,
+        (arrival, *fee_postings(merchant_id, currency, fee, lane)),
+    )
+    return done, rows, entry
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmReceipt:
+    """The buyer has the goods and lets the money go, with a single-use authorisation for exactly this."""
+
+    merchant_id: str
+    out_trade_no: str
+    buyer_id: str
+    authorisation_id: str
+    currency: str = "CNY"
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield MERCHANT, (self.merchant_id,)
+        yield BUYER, (self.buyer_id,)
+        yield AUTHORISATION, (self.authorisation_id,)
+        yield TRADE, (self.merchant_id, self.out_trade_no)
+        yield from _payment_needs(sheet, self.merchant_id, self.out_trade_no)
+        for key in capture_accounts(self.merchant_id, self.currency, lane):
+            yield ACCOUNT, key
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        trade = find_trade(sheet, self.merchant_id, self.out_trade_no)
+        if trade.buyer_id != self.buyer_id:
+            raise Refused("TRADE_NOT_FOUND", "no such trade of this buyer")
+        buyer = active_buyer(sheet, self.buyer_id)
+        word = consume(sheet, self.authorisation_id, "confirm", buyer, trade, now)
+        merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
+        done, rows, entry = release(sheet, trade, merchant, "confirm", now.business, lane)
+        return Decision(Moved(done.trade_no, done.state), [*rows, (AUTHORISATION, word)], [entry])
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """The clock acts on a trade: an unpaid one closes, a shipped one is released, a paid one passes its refund term.
+
+    Nothing happens where the trade has moved on, or is not due yet: a worker may be late or come twice.
+    """
+
+    merchant_id: str
+    out_trade_no: str
+    currency: str = "CNY"
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield MERCHANT, (self.merchant_id,)
+        yield TRADE, (self.merchant_id, self.out_trade_no)
+        yield from _payment_needs(sheet, self.merchant_id, self.out_trade_no)
+        for key in capture_accounts(self.merchant_id, self.currency, lane):
+            yield ACCOUNT, key
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        trade = find_trade(sheet, self.merchant_id, self.out_trade_no)
+        if trade.due_at is None or trade.due_at > now.business:
+            return Decision(Moved(trade.trade_no, trade.state))
+        at, payment = now.business, counting_payment(sheet, trade)
+        if trade.state == "unpaid":
+            done, rows = move(trade, TradeState.CLOSED, "expired", at, None, ended_at=at, due_at=None)
+            return Decision(Moved(done.trade_no, done.state), rows)
+        if trade.state == "paid":
+            done, rows = move(trade, TradeState.FINISHED, "refund_term_over", at, payment, ended_at=at, due_at=None)
+            return Decision(Moved(done.trade_no, done.state), rows)
+        merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
+        done, rows, entry = release(sheet, trade, merchant, "auto_release", at, lane)
+        return Decision(Moved(done.trade_no, done.state), rows, [entry])
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End an unpaid trade. ``cause``: ``merchant`` or ``operator``. Money that arrives afterwards goes back (T42)."""
+
+    asker: Asker
+    out_trade_no: str
+    cause: str = "merchant"
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield from self.asker.needs()
+        yield TRADE, (self.asker.merchant_id, self.out_trade_no)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        self.asker.check(sheet)
+        trade = find_trade(sheet, self.asker.merchant_id, self.out_trade_no)
+        at = now.business
+        closed, rows = move(trade, TradeState.CLOSED, f"closed_by_{self.cause}", at, None, ended_at=at, due_at=None)
+        return Decision(Moved(closed.trade_no, closed.state), rows)

@@ -1,0 +1,118 @@
+"""Words only the platform can write: notification ids, cashier links, anti-phishing keys. No row is needed to check one.
+
+All are keyed digests (HMAC-SHA256) under one secret of the installation, with a label each, so that none passes for
+another. Times in them are wire time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import Final
+
+from tongbao.kernel.time import MINUTE, SECOND, Instant
+
+CASHIER_TIME: Final = 30 * MINUTE
+"""How long a cashier link opens a cashier (T56)."""
+
+RETURN_TIME: Final = 1 * MINUTE
+"""How long a browser return's id is confirmed (the classic interface's one minute)."""
+
+PHISHING_TIME: Final = 5 * MINUTE
+"""How long an anti-phishing key lives; the interface's notes give no figure."""
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def base36(number: int, width: int) -> str:
+    """``number`` in base 36, zero-padded to ``width`` characters."""
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+    return text.rjust(width, "0")
+
+
+class Seal:
+    """Writes and checks the installation's words. ``secret`` holds at least 32 random bytes and is never shown."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < 32:
+            raise ValueError("the installation's secret has at least 32 bytes")
+        self._secret = secret
+
+    def _mac(self, label: str, *parts: str) -> bytes:
+        text = "\x1f".join((label, *parts)).encode()
+        return hmac.digest(self._secret, text, hashlib.sha256)
+
+    def _short(self, label: str, width: int, *parts: str) -> str:
+        return base36(int.from_bytes(self._mac(label, *parts)), 50)[:width]
+
+    def event_id(self, trade_no: str, seq: int) -> str:
+        """34 characters: the trade's number and the event's in base 36, and 14 characters that nobody can guess."""
+        return f"{base36(int(trade_no), 18)}{base36(seq, 2)}{self._short('event', 14, trade_no, str(seq))}"
+
+    def return_id(self, trade_no: str, at: Instant) -> str:
+        """41 characters for one browser return made at ``at`` (wire time)."""
+        head = f"{base36(int(trade_no), 18)}{base36(at, 9)}"
+        return f"{head}{self._short('return', 14, trade_no, str(at))}"
+
+    def read_event_id(self, text: str) -> tuple[str, int] | None:
+        """(trade_no, seq) of an id of ours, or None."""
+        if len(text) != 34 or not _is_base36(text):
+            return None
+        trade_no, seq = str(int(text[:18], 36)).zfill(28), int(text[18:20], 36)
+        return (trade_no, seq) if hmac.compare_digest(self.event_id(trade_no, seq).encode(), text.encode()) else None
+
+    def read_return_id(self, text: str, now: Instant) -> str | None:
+        """The trade_no of a return's id of ours that is at most a minute old, or None."""
+        if len(text) != 41 or not _is_base36(text):
+            return None
+        trade_no, at = str(int(text[:18], 36)).zfill(28), Instant(int(text[18:27], 36))
+        genuine = hmac.compare_digest(self.return_id(trade_no, at).encode(), text.encode())
+        return trade_no if genuine and 0 <= now - at + SECOND <= RETURN_TIME + SECOND else None
+
+    def cashier_word(self, trade_no: str, at: Instant) -> str:
+        """The path segment that opens this trade's cashier: 128 bits of proof behind number and time."""
+        proof = base64.urlsafe_b64encode(self._mac("cashier", trade_no, str(at))[:16]).decode().rstrip("=")
+        return f"{trade_no}-{base36(at, 9)}-{proof}"
+
+    def read_cashier_word(self, text: str, now: Instant) -> str | None:
+        """The trade_no of a cashier link that is not too old, or None."""
+        parts = text.split("-", 2)
+        if len(parts) != 3 or len(parts[0]) != 28 or not _is_base36(parts[0] + parts[1]) or len(parts[1]) != 9:
+            return None
+        at = Instant(int(parts[1], 36))
+        genuine = hmac.compare_digest(self.cashier_word(parts[0], at).encode(), text.encode("utf-8", "replace"))
+        return parts[0] if genuine and -SECOND <= now - at <= CASHIER_TIME else None
+
+    def phishing_key(self, merchant: str, at: Instant) -> str:
+        """32 hex characters: the second it was asked for, and 24 of proof."""
+        second = at // SECOND
+        return f"{second:08x}{self._mac('phishing', merchant, str(second)).hex()[:24]}"
+
+    def read_phishing_key(self, text: str, merchant: str, now: Instant) -> str:
+        """'' when the key is good; otherwise the refusal code that says what is wrong with it."""
+        if len(text) != 32 or not _is_base36(text):
+            return "ANTI_PHISHING_INVALID"
+        try:
+            second = int(text[:8], 16)
+        except ValueError:
+            return "ANTI_PHISHING_INVALID"
+        at = Instant(second * SECOND)
+        if not hmac.compare_digest(self.phishing_key(merchant, at).encode(), text.encode()):
+            return "ANTI_PHISHING_INVALID"
+        return "" if -SECOND <= now - at <= PHISHING_TIME else "ANTI_PHISHING_EXPIRED"
+
+    def token(self, label: str, *parts: str) -> str:
+        """43 characters over exactly these parts: form tokens, review tokens (T51, T61), state words for banks."""
+        return base64.urlsafe_b64encode(self._mac(f"token:{label}", *parts)).decode().rstrip("=")
+
+    def is_token(self, text: str, label: str, *parts: str) -> bool:
+        """Whether ``text`` is that token."""
+        return hmac.compare_digest(self.token(label, *parts).encode(), text.encode("utf-8", "replace"))
+
+
+def _is_base36(text: str) -> bool:
+    return all(letter in _DIGITS for letter in text)

@@ -1,0 +1,57 @@
+"""One move of a trade: the state table, the new row, its event, and whether the merchant is told (I18-I20)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from tongbao.kernel.time import Instant
+from tongbao.service.term import load_terms
+from tongbao.service.view import take_snapshot
+from tongbao.store.schema import EVENT, TRADE
+from tongbao.store.table import Row, Table
+from tongbao.trade.record import Event, Payment, Trade
+from tongbao.trade.state import NotifyState, TradeState, move_trade
+from tongbao.wire.loader import load_protocol
+
+
+@cache
+def _notified(protocol: str) -> frozenset[tuple[str, str]]:
+    return load_protocol(protocol).notifies
+
+
+def move(
+    trade: Trade, to: TradeState, cause: str, now: Instant, payment: Payment | None = None, **changes: Any
+) -> tuple[Trade, list[tuple[Table, Row]]]:
+    """The trade after entering ``to``, and the rows to write: the trade and its event. Raises Refused TRADE_STATE."""
+    move_trade(trade.state, to)
+    return record(trade, trade.state, to, cause, now, payment, **changes)
+
+
+def record(
+    trade: Trade, before: str, to: TradeState, cause: str, now: Instant, payment: Payment | None, **changes: Any
+) -> tuple[Trade, list[tuple[Table, Row]]]:
+    """The rows of a move that the caller has already found legal (or of the first event of a new trade)."""
+    moved: Trade = replace(trade, state=str(to), version=trade.version + 1, moved_at=now, **changes)
+    target = ""
+    if (moved.product, str(to)) in _notified(moved.protocol):
+        terms = load_terms(moved.terms, "", "", moved.product, moved.amount, moved.currency)
+        target = terms.notify_url
+    event = Event(
+        moved.merchant_id,
+        moved.out_trade_no,
+        moved.version,
+        before,
+        str(to),
+        cause,
+        now,
+        take_snapshot(moved, payment),
+        target,
+        str(NotifyState.PENDING if target else NotifyState.SILENT),
+        0,
+        now if target else None,
+        0,
+        None,
+    )
+    return moved, [(TRADE, moved), (EVENT, event)]

@@ -1,0 +1,161 @@
+"""The outbox: claim events in batches before sending, finish them after the acknowledgement (F03, F40, I22, I23)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.time import SECOND, Instant
+from tongbao.service.platform import Platform
+from tongbao.service.view import view_then
+from tongbao.store.schema import EVENT, TRADE
+from tongbao.store.step import Commit, Query, Script
+from tongbao.trade.record import Event, Trade
+from tongbao.wire.http import Request
+from tongbao.wire.vocabulary import Notification
+
+LEASE: Final = 60 * SECOND
+"""How long a claimed event is its claimer's, in milliseconds of wire time: longer than any delivery may take."""
+
+CLAIM_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An event to deliver, with the fencing token under which this worker holds it."""
+
+    event: Event
+    trade: Trade
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What came of one delivery. ``answer_class`` as in ``store.record.Attempt``."""
+
+    claimed: Claimed
+    answer_class: str
+    status: int
+    answer: str
+    milliseconds: int
+    at: Instant
+
+
+def _claim(now: Instant, wire: Instant, most: int) -> Script[list[tuple[str, str, int, int]]]:
+    rows = yield Query("outbox.claim", {"now": now, "now_wire": wire, "until": Instant(wire + LEASE), "most": most})
+    yield Commit()
+    return [tuple(row) for row in rows]
+
+
+async def claim(platform: Platform, most: int = CLAIM_MAX) -> list[Claimed]:
+    """Take up to ``most`` due events for this worker."""
+    clock = platform.world.clock
+    rows = await platform.database.run(lambda: _claim(clock.business(), clock.wire(), most))
+    if not rows:
+        return []
+    tokens = {row[:3]: row[3] for row in rows}
+    events: list[Event] = await platform.database.load(EVENT, sorted(tokens))
+    wanted = sorted({(event.merchant_id, event.out_trade_no) for event in events})
+    trades: dict[tuple[str, str], Trade] = {
+        (trade.merchant_id, trade.out_trade_no): trade for trade in await platform.database.load(TRADE, wanted)
+    }
+    return [
+        Claimed(event, trades[event.merchant_id, event.out_trade_no], tokens[EVENT.key_of(event)])
+        for event in sorted(events, key=lambda event: (event.next_at or 0, event.seq))
+    ]
+
+
+async def write_notification(platform: Platform, claimed: Claimed) -> Request:
+    """The signed message for one delivery: the trade as it stood at the event, signed now. Raises InvalidSignature."""
+    event, trade = claimed.event, claimed.trade
+    manifest = platform.protocol(trade.protocol)
+    merchant = await platform.merchant(trade.merchant_id)
+    at = platform.world.clock.wire()
+    note = Notification(
+        id=platform.seal.event_id(trade.trade_no, event.seq),
+        at=at,
+        trade=view_then(trade, event.snapshot, merchant.login),
+    )
+    ring = await platform.rings.ring(trade.merchant_id, trade.protocol)
+    return manifest.server.notify(note, event.target, ring, at)
+
+
+def next_state(timetable: Sequence[int], attempts: int, answer_class: str, now: Instant) -> tuple[str, Instant | None]:
+    """(state, next delivery) after the ``attempts``-th delivery; the protocol's timetable is gaps in seconds (I23)."""
+    if answer_class == "SUCCESS":
+        return "delivered", None
+    if answer_class == "BLOCKED_ADDRESS":
+        return "blocked", None
+    if attempts > len(timetable):
+        return "dead", None
+    return "pending", Instant(now + timetable[attempts - 1] * SECOND)
+
+
+def _finish(platform: Platform, done: Sequence[Delivered]) -> Script[int]:
+    finished = 0
+    for result in done:
+        event, token = result.claimed.event, result.claimed.token
+        attempts = event.attempts + 1
+        timetable = platform.protocol(result.claimed.trade.protocol).timetable
+        state, again = next_state(timetable, attempts, result.answer_class, result.at)
+        key = {"merchant_id": event.merchant_id, "out_trade_no": event.out_trade_no, "seq": event.seq}
+        rows = yield Query(
+            "outbox.finish",
+            {**key, "notify_state": state, "attempts": attempts, "next_at": again, "token": token},
+        )
+        if not rows:
+            # the lease ran out and somebody else holds the event: his result counts, not ours (F40)
+            continue
+        finished += 1
+        yield Query(
+            "outbox.attempt",
+            {
+                **key,
+                "n": attempts,
+                "at": result.at,
+                "token": token,
+                "answer_class": result.answer_class,
+                "status": result.status,
+                "answer": result.answer,
+                "milliseconds": result.milliseconds,
+            },
+        )
+        if state in ("dead", "blocked"):
+            yield Query("outbox.case", _case(result, state))
+    yield Commit()
+    return finished
+
+
+def _case(result: Delivered, state: str) -> dict[str, object]:
+    event, trade = result.claimed.event, result.claimed.trade
+    return {
+        "case_id": f"notify:{trade.trade_no}:{event.seq}",
+        "kind": "notification_abandoned" if state == "dead" else "notification_blocked",
+        "merchant_id": event.merchant_id,
+        "out_trade_no": event.out_trade_no,
+        "subject": event.target,
+        "note": f"after {event.attempts + 1} deliveries, last answer {result.answer_class}",
+        "now": result.at,
+    }
+
+
+async def finish(platform: Platform, done: Sequence[Delivered]) -> int:
+    """Write down what came of deliveries; returns how many of them still counted."""
+    return await platform.database.run(lambda: _finish(platform, done))
+
+
+def _resend(merchant_id: str, out_trade_no: str, seq: int, now: Instant) -> Script[int]:
+    rows = yield Query(
+        "outbox.resend", {"merchant_id": merchant_id, "out_trade_no": out_trade_no, "seq": seq, "now": now}
+    )
+    yield Commit()
+    return len(rows)
+
+
+async def resend(platform: Platform, merchant_id: str, out_trade_no: str, seq: int) -> None:
+    """Make one event due at once, with its old id. Raises Refused NOT_FOUND."""
+    now = platform.world.clock.business()
+    if not await platform.database.run(lambda: _resend(merchant_id, out_trade_no, seq, now)):
+        raise Refused("NOT_FOUND", "no such notification")

@@ -1,0 +1,166 @@
+"""Passwords in three steps: reserve the attempt, hash outside, settle it (T46, T59). Costs and salts are in the hash.
+
+A text is ``scrypt:log2n:r:p:salt:hash`` in hex. Pay passwords are peppered first, so that the rows alone do not give
+them away (six digits are few: threats M10).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.time import Instant
+from tongbao.service.command import Needs
+from tongbao.service.pay import active_buyer
+from tongbao.store.commit import Decision, Now
+from tongbao.store.schema import AUTHORISATION, BUYER, TRADE
+from tongbao.store.sheet import Sheet
+from tongbao.trade.party import LOCK_TIME, PASSWORD_TRIES, Authorisation, Buyer
+from tongbao.trade.record import Trade
+
+COST_PRODUCTION: Final = 17
+"""log2 of scrypt's N in production (threats E)."""
+
+COST_SANDBOX: Final = 12
+"""The same in a sandbox, where passwords are printed beside the login field."""
+
+
+def hash_password(password: str, salt: bytes, cost: int, pepper: bytes = b"") -> str:
+    """The stored form. Slow on purpose (0.3 s at cost 17): call it in ``World.compute``."""
+    return f"scrypt:{cost}:8:1:{salt.hex()}:{_scrypt(password, salt, cost, 8, 1, pepper).hex()}"
+
+
+def check_password(password: str, stored: str, pepper: bytes = b"") -> bool:
+    """Whether ``password`` is the one behind ``stored``; False for an empty stored form. Slow on purpose."""
+    parts = stored.split(":")
+    if len(parts) != 6 or parts[0] != "scrypt":
+        return False
+    cost, r, p = int(parts[1]), int(parts[2]), int(parts[3])
+    made = _scrypt(password, bytes.fromhex(parts[4]), cost, r, p, pepper)
+    return hmac.compare_digest(made, bytes.fromhex(parts[5]))
+
+
+def _scrypt(password: str, salt: bytes, cost: int, r: int, p: int, pepper: bytes) -> bytes:
+    raw = password.encode("utf-8", "surrogatepass")
+    if pepper:
+        raw = hmac.digest(pepper, raw, hashlib.sha256)
+    return hashlib.scrypt(raw, salt=salt, n=1 << cost, r=r, p=p, maxmem=256 * (1 << cost) * r, dklen=32)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The attempt is counted; now the hash may be computed."""
+
+    stored: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveAuthorisation:
+    """Count an attempt at the pay password before it is checked, for one exact act over one trade."""
+
+    authorisation_id: str
+    buyer_id: str
+    act: str
+    merchant_id: str
+    out_trade_no: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield BUYER, (self.buyer_id,)
+        yield AUTHORISATION, (self.authorisation_id,)
+        yield TRADE, (self.merchant_id, self.out_trade_no)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        buyer = active_buyer(sheet, self.buyer_id)
+        trade: Trade | None = sheet.get(TRADE, self.merchant_id, self.out_trade_no)
+        if trade is None:
+            raise Refused("TRADE_NOT_FOUND", "no such trade")
+        if sheet.get(AUTHORISATION, self.authorisation_id) is not None:
+            raise Refused("ALREADY_EXISTS", "this authorisation number was used before")
+        if buyer.locked_until > now.wire:
+            raise Refused("PASSWORD_LOCKED", "too many wrong pay passwords")
+        tried = buyer.attempts + 1
+        full = tried >= PASSWORD_TRIES
+        counted = replace(
+            buyer,
+            attempts=0 if full else tried,
+            locked_until=Instant(now.wire + LOCK_TIME) if full else buyer.locked_until,
+        )
+        word = Authorisation(
+            self.authorisation_id,
+            buyer.buyer_id,
+            self.act,
+            trade.merchant_id,
+            trade.out_trade_no,
+            trade.amount,
+            trade.currency,
+            "reserved",
+            now.wire,
+        )
+        return Decision(Reserved(buyer.pay_hash), [(BUYER, counted), (AUTHORISATION, word)])
+
+
+@dataclass(frozen=True, slots=True)
+class SettleAuthorisation:
+    """The hash was computed: the right password resets the count and grants the word, a wrong one denies it."""
+
+    authorisation_id: str
+    buyer_id: str
+    right: bool
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield BUYER, (self.buyer_id,)
+        yield AUTHORISATION, (self.authorisation_id,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        word: Authorisation | None = sheet.get(AUTHORISATION, self.authorisation_id)
+        if word is None or word.state != "reserved" or word.buyer_id != self.buyer_id:
+            raise Refused("AUTHORISATION_INVALID", "not reserved")
+        buyer: Buyer = sheet.get(BUYER, self.buyer_id)
+        if not self.right:
+            left = 0 if buyer.locked_until > now.wire else PASSWORD_TRIES - buyer.attempts
+            code = "PASSWORD_LOCKED" if left == 0 else "PASSWORD_WRONG"
+            return Decision(Refused(code, f"{left} tries left"), [(AUTHORISATION, replace(word, state="denied"))])
+        cleared = replace(buyer, attempts=0, locked_until=Instant(0))
+        return Decision(None, [(BUYER, cleared), (AUTHORISATION, replace(word, state="granted", wire_at=now.wire))])
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveLogin:
+    """Count a login attempt before the password is checked (T60)."""
+
+    buyer_id: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield BUYER, (self.buyer_id,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        buyer: Buyer | None = sheet.get(BUYER, self.buyer_id)
+        if buyer is None or buyer.kind != "member" or buyer.status != "active":
+            raise Refused("LOGIN_WRONG", "login or password is wrong")
+        if buyer.login_locked_until > now.wire:
+            raise Refused("PASSWORD_LOCKED", "too many wrong passwords")
+        tried = buyer.login_attempts + 1
+        full = tried >= 2 * PASSWORD_TRIES
+        counted = replace(
+            buyer,
+            login_attempts=0 if full else tried,
+            login_locked_until=Instant(now.wire + LOCK_TIME // 12) if full else buyer.login_locked_until,
+        )
+        return Decision(Reserved(buyer.login_hash), [(BUYER, counted)])
+
+
+@dataclass(frozen=True, slots=True)
+class SettleLogin:
+    """The right password was given: the count starts again."""
+
+    buyer_id: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield BUYER, (self.buyer_id,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        buyer: Buyer = sheet.get(BUYER, self.buyer_id)
+        return Decision(None, [(BUYER, replace(buyer, login_attempts=0, login_locked_until=Instant(0)))])

@@ -1,0 +1,81 @@
+"""Key rings for the faces: loaded from the read pool, opened and parsed once, kept for a second (T84).
+
+The committer checks key and version again against the row of its own transaction, so a revocation holds at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tongbao.kernel.port import Clock
+from tongbao.service.vault import Vault
+from tongbao.store.step import Database
+from tongbao.wire.key import Key, KeyRing, KeyState, Material
+from tongbao.wire.sign import load_rsa_private, load_rsa_public
+
+FRESH_SECONDS: Final = 1.0
+RINGS_MAX: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Kept:
+    ring: KeyRing
+    signature: tuple[object, ...]
+    until: float
+
+
+class RingCache:
+    """Rings by merchant and protocol. A ring without keys is a merchant without this protocol (or no merchant)."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._kept: dict[tuple[str, str], _Kept] = {}
+
+    async def ring(self, merchant_id: str, protocol: str) -> KeyRing:
+        """The platform's view: ``verify`` checks what the merchant sends, ``sign`` signs what he is sent."""
+        now = self._clock.monotonic()
+        kept = self._kept.get((merchant_id, protocol))
+        if kept is not None and kept.until > now:
+            return kept.ring
+        rows = await self._database.read("key.of_merchant", {"merchant_id": merchant_id, "protocol": protocol})
+        signature = tuple(tuple(row) for row in rows)
+        if kept is not None and kept.signature == signature:
+            kept.until = now + FRESH_SECONDS
+            return kept.ring
+        ring = self._build(merchant_id, protocol, rows)
+        if len(self._kept) >= RINGS_MAX:
+            self._kept.clear()
+        if rows:
+            self._kept[(merchant_id, protocol)] = _Kept(ring, signature, now + FRESH_SECONDS)
+        return ring
+
+    def forget(self) -> None:
+        """Drop what is kept, after keys were changed by this process."""
+        self._kept.clear()
+
+    def _build(self, merchant_id: str, protocol: str, rows: list[tuple[object, ...]]) -> KeyRing:
+        verify: list[Key] = []
+        sign: list[Key] = []
+        for key_id, version, algorithm, use, secret, state, _, _ in rows:
+            if use == "client":
+                continue
+            raw = self._vault.open(str(secret), merchant_id, protocol, str(key_id))
+            key = Key(
+                str(key_id), int(str(version)), str(algorithm), parse_material(raw, str(use)), KeyState(str(state))
+            )
+            if use in ("verify", "both"):
+                verify.append(key)
+            if use in ("sign", "both"):
+                sign.append(key)
+        return KeyRing(merchant_id, tuple(verify), tuple(sign))
+
+
+def parse_material(raw: bytes, use: str) -> Material:
+    """A stored secret as codecs want it: PEM becomes a parsed key, anything else stays a shared secret."""
+    if raw.startswith(b"-----BEGIN"):
+        text = raw.decode("ascii")
+        return load_rsa_private(text, "key") if "PRIVATE" in text else load_rsa_public(text, "key")
+    return raw

@@ -1,0 +1,90 @@
+"""A trade's terms: the frozen remainder of the merchant's request, as JSON beside the columns (I41, T28)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from tongbao.kernel.money import Money
+from tongbao.wire.vocabulary import Consignee, CreateTrade, Expiry, Freight, Method, Party, Product, Shipping
+
+_PLAIN = (
+    "subject",
+    "body",
+    "notify_url",
+    "return_url",
+    "error_url",
+    "show_url",
+    "bank",
+    "passback",
+    "client_ip",
+)
+
+
+def dump_terms(intent: CreateTrade) -> str:
+    """The intent without what the columns hold, as JSON with sorted keys; absent values are left out."""
+    terms: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(intent, name))}
+    if intent.price is not None:
+        terms["price"] = intent.price.minor
+    if intent.quantity is not None:
+        terms["quantity"] = intent.quantity
+    if intent.discount is not None:
+        terms["discount"] = intent.discount.minor
+    if intent.shipping:
+        terms["shipping"] = [[way.kind, way.fee.minor, str(way.payer)] for way in intent.shipping]
+    if intent.consignee is not None:
+        who = intent.consignee
+        terms["consignee"] = [who.name, who.address, who.postcode, who.phone, who.mobile]
+    if intent.seller:
+        terms["seller"] = [intent.seller.id, intent.seller.login]
+    if intent.buyer:
+        terms["buyer"] = [intent.buyer.id, intent.buyer.login]
+    if intent.expiry is not None:
+        terms["expiry"] = intent.expiry.seconds
+    if intent.method is not None:
+        terms["method"] = str(intent.method)
+    if intent.echo:
+        terms["echo"] = dict(intent.echo)
+    return json.dumps(terms, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def load_terms(text: str, merchant: str, out_trade_no: str, product: str, amount: int, currency: str) -> CreateTrade:
+    """The merchant's request as it was frozen; the inverse of ``dump_terms`` together with the columns."""
+    terms = json.loads(text)
+
+    def sum_of(name: str) -> Money | None:
+        return Money(terms[name], currency) if name in terms else None
+
+    return CreateTrade(
+        merchant=merchant,
+        out_trade_no=out_trade_no,
+        product=Product(product),
+        amount=Money(amount, currency),
+        price=sum_of("price"),
+        quantity=terms.get("quantity"),
+        discount=sum_of("discount"),
+        shipping=tuple(
+            Shipping(kind, Money(fee, currency), Freight(payer)) for kind, fee, payer in terms.get("shipping", ())
+        ),
+        consignee=Consignee(*terms["consignee"]) if "consignee" in terms else None,
+        seller=Party(*terms.get("seller", ())),
+        buyer=Party(*terms.get("buyer", ())),
+        expiry=Expiry(terms["expiry"]) if "expiry" in terms else None,
+        method=Method(terms["method"]) if "method" in terms else None,
+        echo=terms.get("echo", {}),
+        **{name: terms.get(name, "") for name in _PLAIN},
+    )
+
+
+def hash_terms(intent: CreateTrade, terms: str) -> str:
+    """SHA-256 over everything that is frozen at creation (I41)."""
+    parts = (
+        intent.merchant,
+        intent.out_trade_no,
+        intent.product,
+        str(intent.amount.minor),
+        intent.amount.currency,
+        terms,
+    )
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

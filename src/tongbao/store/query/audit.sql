@@ -1,0 +1,430 @@
+-- Invariants of the books. Every query below answers with what breaks one, so the right answer is no row.
+-- Each is one statement over one snapshot; each shows at most twenty rows. service/audit.py gives them their ids.
+
+-- name: audit.entry_sums
+-- postings of one entry cancel out in every currency; a posting on an account that does not exist cancels nothing
+SELECT lane, seq, currency, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT p.lane, p.seq, a.currency, p.amount FROM posting p JOIN account a ON a.code = p.credit
+  UNION ALL
+  SELECT p.lane, p.seq, a.currency, -p.amount FROM posting p JOIN account a ON a.code = p.debit
+) AS leg
+GROUP BY lane, seq, currency HAVING SUM(amount) <> 0 ORDER BY lane, seq LIMIT 20;
+
+-- name: audit.ledger_sums
+SELECT currency, CAST(SUM(balance) AS {bigint}) FROM account GROUP BY currency HAVING SUM(balance) <> 0 LIMIT 20;
+
+-- name: audit.balances
+SELECT code, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT credit AS code, amount FROM posting
+  UNION ALL SELECT debit, -amount FROM posting
+  UNION ALL SELECT code, -balance FROM account
+) AS leg
+GROUP BY code HAVING SUM(amount) <> 0 ORDER BY code LIMIT 20;
+
+-- name: audit.overdrawn
+SELECT code, balance FROM account
+WHERE balance < 0 AND (NOT may_go_negative OR code NOT LIKE 'bank:%') ORDER BY code LIMIT 20;
+
+-- name: audit.entry_parts
+-- an entry has postings, a posting has an entry, two different accounts and a sum above zero
+SELECT e.lane, e.seq, 'no posting' FROM entry e
+WHERE NOT EXISTS (SELECT 1 FROM posting p WHERE p.lane = e.lane AND p.seq = e.seq)
+UNION ALL
+SELECT p.lane, p.seq, 'no entry' FROM posting p
+WHERE NOT EXISTS (SELECT 1 FROM entry e WHERE e.lane = p.lane AND e.seq = p.seq)
+UNION ALL
+SELECT lane, seq, 'moves nothing' FROM posting WHERE amount <= 0 OR debit = credit
+LIMIT 20;
+
+-- name: audit.currencies
+SELECT code, currency FROM account WHERE code NOT LIKE '%:' || currency
+UNION ALL
+SELECT p.debit, p.credit FROM posting p JOIN account d ON d.code = p.debit JOIN account c ON c.code = p.credit
+WHERE d.currency <> c.currency
+LIMIT 20;
+
+-- name: audit.beyond_head
+-- what lies beyond the end that its lane knows of was not written by a committer
+SELECT e.lane, e.seq, 'entry' FROM entry e LEFT JOIN lane l ON l.lane = e.lane
+WHERE l.lane IS NULL OR e.seq > l.entry_seq
+LIMIT 20;
+
+-- name: audit.audit_beyond_head
+SELECT a.lane, a.seq, 'audit' FROM audit a LEFT JOIN lane l ON l.lane = a.lane
+WHERE l.lane IS NULL OR a.seq > l.audit_seq
+LIMIT 20;
+
+-- name: audit.paid_without_money
+SELECT t.merchant_id, t.out_trade_no, t.state FROM trade t
+WHERE t.state IN ('paid', 'escrowed', 'shipped', 'finished') AND (
+  1 <> (SELECT COUNT(*) FROM payment p WHERE p.merchant_id = t.merchant_id AND p.out_trade_no = t.out_trade_no
+        AND p.attempt = t.paid_attempt AND p.state = 'captured' AND p.counts)
+  OR 1 <> (SELECT COUNT(*) FROM entry e WHERE e.key = 'pay:' || t.trade_no AND e.kind = 'pay')
+)
+ORDER BY t.merchant_id, t.out_trade_no LIMIT 20;
+
+-- name: audit.money_without_trade
+-- a paying entry has its paid trade, a captured payment its paid trade, late money its late payment and its case
+SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'pay' AND NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = e.merchant_id AND t.out_trade_no = e.out_trade_no
+  AND e.key = 'pay:' || t.trade_no AND t.state IN ('paid', 'escrowed', 'shipped', 'finished'))
+UNION ALL
+SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'release' AND NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = e.merchant_id AND t.out_trade_no = e.out_trade_no
+  AND e.key = 'release:' || t.trade_no AND t.flow = 'escrow' AND t.state = 'finished')
+UNION ALL
+SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'late' AND NOT EXISTS (
+  SELECT 1 FROM payment p JOIN case_file c ON c.case_id = 'late:' || p.payment_no
+  WHERE p.merchant_id = e.merchant_id AND p.out_trade_no = e.out_trade_no AND e.key = 'late:' || p.payment_no
+  AND ((p.state = 'late' AND c.state = 'open') OR p.state = 'returned'))
+UNION ALL
+SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'return' AND NOT EXISTS (
+  SELECT 1 FROM payment p WHERE p.merchant_id = e.merchant_id AND p.out_trade_no = e.out_trade_no
+  AND e.key = 'return:' || p.payment_no AND p.state = 'returned')
+LIMIT 20;
+
+-- name: audit.payment_without_entry
+SELECT p.payment_no, p.state FROM payment p WHERE p.state = 'captured' AND NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = p.merchant_id AND t.out_trade_no = p.out_trade_no
+  AND t.paid_attempt = p.attempt)
+UNION ALL
+SELECT p.payment_no, p.state FROM payment p WHERE p.state IN ('late', 'returned') AND NOT EXISTS (
+  SELECT 1 FROM entry e WHERE e.key = 'late:' || p.payment_no AND e.kind = 'late')
+UNION ALL
+SELECT p.payment_no, p.state FROM payment p WHERE p.state = 'returned' AND NOT EXISTS (
+  SELECT 1 FROM entry e WHERE e.key = 'return:' || p.payment_no AND e.kind = 'return')
+UNION ALL
+SELECT p.payment_no, p.state FROM payment p WHERE p.state = 'late' AND NOT EXISTS (
+  SELECT 1 FROM case_file c WHERE c.case_id = 'late:' || p.payment_no AND c.state = 'open')
+LIMIT 20;
+
+-- name: audit.paid_twice
+SELECT merchant_id, out_trade_no, COUNT(*) FROM payment WHERE state = 'captured'
+GROUP BY merchant_id, out_trade_no HAVING COUNT(*) > 1
+UNION ALL
+SELECT merchant_id, out_trade_no, attempt FROM payment WHERE (state = 'captured') <> (counts)
+LIMIT 20;
+
+-- name: audit.bank_reference_twice
+SELECT bank, kind, bank_ref, COUNT(*) FROM instruction WHERE bank_ref <> ''
+GROUP BY bank, kind, bank_ref HAVING COUNT(*) > 1 LIMIT 20;
+
+-- name: audit.captured_amounts
+-- payment, instruction and paying entry say the trade's own sum, currency and buyer
+SELECT p.payment_no, p.amount, p.currency FROM payment p
+JOIN trade t ON t.merchant_id = p.merchant_id AND t.out_trade_no = p.out_trade_no
+WHERE p.amount <> t.amount OR p.currency <> t.currency
+OR (p.counts AND (p.buyer_id <> t.buyer_id OR p.flow <> t.flow OR (t.product <> 'dual' AND p.flow <> t.product)))
+UNION ALL
+SELECT i.instruction_no, i.amount, i.currency FROM instruction i
+JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
+WHERE i.amount <> p.amount OR i.currency <> p.currency OR i.bank <> p.bank OR i.method <> p.method
+UNION ALL
+SELECT e.key, p.amount, p.credit FROM entry e JOIN posting p ON p.lane = e.lane AND p.seq = e.seq AND p.n = 1
+JOIN trade t ON t.merchant_id = e.merchant_id AND t.out_trade_no = e.out_trade_no
+WHERE e.kind IN ('pay', 'release', 'late', 'return') AND p.amount <> t.amount
+LIMIT 20;
+
+-- name: audit.escrow_leaks
+-- what a trade holds in escrow is its whole sum while it is escrowed or shipped, and nothing before and after
+SELECT merchant_id, out_trade_no, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT e.merchant_id, e.out_trade_no, p.amount FROM posting p JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.credit LIKE 'merchant:%:escrow:%'
+  UNION ALL
+  SELECT e.merchant_id, e.out_trade_no, -p.amount FROM posting p JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.debit LIKE 'merchant:%:escrow:%'
+  UNION ALL
+  SELECT merchant_id, out_trade_no, -amount FROM trade WHERE state IN ('escrowed', 'shipped')
+) AS held
+GROUP BY merchant_id, out_trade_no HAVING SUM(amount) <> 0 ORDER BY merchant_id, out_trade_no LIMIT 20;
+
+-- name: audit.forgotten_unknown
+-- nobody asks any more and nobody was told
+SELECT i.instruction_no, i.state FROM instruction i
+WHERE i.state IN ('created', 'unknown') AND i.moved_at < :unknown_before AND i.inquire_at IS NULL
+AND NOT EXISTS (SELECT 1 FROM case_file c WHERE c.subject = i.instruction_no AND c.state = 'open')
+ORDER BY i.instruction_no LIMIT 20;
+
+-- name: audit.moves
+-- every kind of move that was ever made, with one trade that made it
+SELECT from_state, to_state, MIN(out_trade_no) FROM event GROUP BY from_state, to_state;
+
+-- name: audit.history
+SELECT t.merchant_id, t.out_trade_no, t.state, t.version FROM trade t
+LEFT JOIN (SELECT merchant_id, out_trade_no, COUNT(*) AS many, MAX(seq) AS last, MIN(seq) AS first
+           FROM event GROUP BY merchant_id, out_trade_no) h
+ON h.merchant_id = t.merchant_id AND h.out_trade_no = t.out_trade_no
+WHERE t.version <> COALESCE(h.many, 0) OR t.version <> COALESCE(h.last, 0) OR COALESCE(h.first, 1) <> 1
+OR (t.version = 0 AND t.state <> 'unpaid')
+UNION ALL
+SELECT t.merchant_id, t.out_trade_no, t.state, e.seq FROM trade t
+JOIN event e ON e.merchant_id = t.merchant_id AND e.out_trade_no = t.out_trade_no AND e.seq = t.version
+WHERE e.to_state <> t.state
+UNION ALL
+SELECT e.merchant_id, e.out_trade_no, e.from_state, e.seq FROM event e
+JOIN event b ON b.merchant_id = e.merchant_id AND b.out_trade_no = e.out_trade_no AND b.seq = e.seq - 1
+WHERE b.to_state <> e.from_state
+UNION ALL
+SELECT merchant_id, out_trade_no, from_state, seq FROM event WHERE seq = 1 AND from_state NOT IN ('', 'unpaid')
+LIMIT 20;
+
+-- name: audit.money_without_event
+-- a trade's money and its event are of one transaction: same trade, same cause, same moment; both ways
+SELECT e.key, e.at FROM entry e WHERE e.kind = 'pay' AND 1 <> (
+  SELECT COUNT(*) FROM event v WHERE v.merchant_id = e.merchant_id AND v.out_trade_no = e.out_trade_no
+  AND v.cause LIKE 'pay:%' AND v.from_state = 'unpaid' AND v.at = e.at)
+UNION ALL
+SELECT e.key, e.at FROM entry e WHERE e.kind = 'release' AND 1 <> (
+  SELECT COUNT(*) FROM event v WHERE v.merchant_id = e.merchant_id AND v.out_trade_no = e.out_trade_no
+  AND v.from_state = 'shipped' AND v.to_state = 'finished' AND v.at = e.at)
+UNION ALL
+SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v WHERE v.cause LIKE 'pay:%' AND 1 <> (
+  SELECT COUNT(*) FROM entry e WHERE e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no
+  AND e.kind = 'pay' AND e.at = v.at)
+UNION ALL
+SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v
+WHERE v.from_state = 'shipped' AND v.to_state = 'finished' AND 1 <> (
+  SELECT COUNT(*) FROM entry e WHERE e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no
+  AND e.kind = 'release' AND e.at = v.at)
+LIMIT 20;
+
+-- name: audit.rotten_event
+SELECT merchant_id, out_trade_no, seq, next_at FROM event
+WHERE notify_state = 'pending' AND next_at < :rot_before AND (lease_until IS NULL OR lease_until < :rot_before)
+UNION ALL
+SELECT v.merchant_id, v.out_trade_no, v.seq, v.next_at FROM event v
+WHERE (v.notify_state = 'pending' AND v.next_at IS NULL) OR (v.notify_state <> 'silent' AND v.target = '')
+UNION ALL
+SELECT v.merchant_id, v.out_trade_no, v.seq, v.next_at FROM event v
+JOIN trade t ON t.merchant_id = v.merchant_id AND t.out_trade_no = v.out_trade_no
+WHERE v.notify_state IN ('dead', 'blocked') AND NOT EXISTS (
+  SELECT 1 FROM case_file c WHERE c.case_id = 'notify:' || t.trade_no || ':' || CAST(v.seq AS text))
+LIMIT 20;
+
+-- name: audit.delivered_without_success
+SELECT v.merchant_id, v.out_trade_no, v.seq FROM event v WHERE v.notify_state = 'delivered' AND NOT EXISTS (
+  SELECT 1 FROM attempt a WHERE a.merchant_id = v.merchant_id AND a.out_trade_no = v.out_trade_no AND a.seq = v.seq
+  AND a.answer_class = 'SUCCESS')
+LIMIT 20;
+
+-- name: audit.attempt_count
+SELECT v.merchant_id, v.out_trade_no, v.seq, v.attempts FROM event v
+LEFT JOIN (SELECT merchant_id, out_trade_no, seq, COUNT(*) AS many, MAX(n) AS last FROM attempt
+           GROUP BY merchant_id, out_trade_no, seq) a
+ON a.merchant_id = v.merchant_id AND a.out_trade_no = v.out_trade_no AND a.seq = v.seq
+WHERE v.attempts <> COALESCE(a.many, 0) OR v.attempts <> COALESCE(a.last, 0)
+LIMIT 20;
+
+-- name: audit.plans
+-- how far the deliveries of each protocol's events went, and how soon one followed another
+SELECT t.protocol, a.n, CAST(MIN(b.at - a.at) AS {bigint}) FROM attempt a
+JOIN attempt b ON b.merchant_id = a.merchant_id AND b.out_trade_no = a.out_trade_no AND b.seq = a.seq AND b.n = a.n + 1
+JOIN event v ON v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq
+JOIN trade t ON t.merchant_id = a.merchant_id AND t.out_trade_no = a.out_trade_no
+WHERE v.resends = 0
+GROUP BY t.protocol, a.n;
+
+-- name: audit.delivered_again
+SELECT a.merchant_id, a.out_trade_no, a.seq, a.n FROM attempt a
+JOIN event v ON v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq
+WHERE a.answer_class = 'SUCCESS' AND v.attempts - a.n > v.resends
+LIMIT 20;
+
+-- name: audit.key_twice
+SELECT scope, key, COUNT(*) FROM answer GROUP BY scope, key HAVING COUNT(*) > 1
+UNION ALL
+SELECT scope, key, 0 FROM answer WHERE LENGTH(request_hash) <> 64
+UNION ALL
+SELECT 'trade', trade_no, COUNT(*) FROM trade GROUP BY trade_no HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'number', out_trade_no, COUNT(*) FROM trade GROUP BY merchant_id, out_trade_no HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'entry', key, COUNT(*) FROM entry GROUP BY key HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'payment', payment_no, COUNT(*) FROM payment GROUP BY payment_no HAVING COUNT(*) > 1
+LIMIT 20;
+
+-- name: audit.intent_twice
+SELECT intent, COUNT(*) FROM payment WHERE state = 'captured' AND intent <> ''
+GROUP BY intent, buyer_id HAVING COUNT(*) > 1 LIMIT 20;
+
+-- name: audit.fees
+-- the merchant's part and the platform's part of a trade make up the whole; before it is due, neither is there
+SELECT merchant_id, out_trade_no, part, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT e.merchant_id, e.out_trade_no, 'fee' AS part, p.amount FROM posting p
+  JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.credit LIKE 'platform:%:fee:%' AND e.kind IN ('pay', 'release')
+  UNION ALL
+  SELECT merchant_id, out_trade_no, 'fee', -fee FROM trade
+  UNION ALL
+  SELECT e.merchant_id, e.out_trade_no, 'merchant', p.amount FROM posting p
+  JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.credit LIKE 'merchant:%:pending:%' AND e.kind IN ('pay', 'release')
+  UNION ALL
+  SELECT e.merchant_id, e.out_trade_no, 'merchant', -p.amount FROM posting p
+  JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.debit LIKE 'merchant:%:pending:%' AND e.kind IN ('pay', 'release')
+  UNION ALL
+  SELECT merchant_id, out_trade_no, 'merchant', fee - amount FROM trade WHERE state IN ('paid', 'finished')
+) AS shares
+GROUP BY merchant_id, out_trade_no, part HAVING SUM(amount) <> 0
+UNION ALL
+SELECT merchant_id, out_trade_no, 'too much', fee FROM trade WHERE fee < 0 OR fee > amount
+LIMIT 20;
+
+-- name: audit.strangers
+-- everything that belongs to a trade belongs to a trade of the same merchant, and no entry touches another merchant
+SELECT 'payment', p.merchant_id, p.out_trade_no FROM payment p WHERE NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = p.merchant_id AND t.out_trade_no = p.out_trade_no
+  AND substr(p.payment_no, 1, LENGTH(t.trade_no)) = t.trade_no)
+UNION ALL
+SELECT 'instruction', i.merchant_id, i.out_trade_no FROM instruction i WHERE NOT EXISTS (
+  SELECT 1 FROM payment p WHERE p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no
+  AND p.attempt = i.attempt AND substr(i.instruction_no, 1, LENGTH(p.payment_no)) = p.payment_no)
+UNION ALL
+SELECT 'event', v.merchant_id, v.out_trade_no FROM event v WHERE NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = v.merchant_id AND t.out_trade_no = v.out_trade_no)
+UNION ALL
+SELECT 'attempt', a.merchant_id, a.out_trade_no FROM attempt a WHERE NOT EXISTS (
+  SELECT 1 FROM event v WHERE v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq)
+UNION ALL
+SELECT 'authorisation', w.merchant_id, w.out_trade_no FROM authorisation w WHERE NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = w.merchant_id AND t.out_trade_no = w.out_trade_no)
+UNION ALL
+SELECT 'case', c.merchant_id, c.out_trade_no FROM case_file c WHERE c.out_trade_no <> '' AND NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no)
+UNION ALL
+SELECT 'trade', t.merchant_id, t.out_trade_no FROM trade t WHERE NOT EXISTS (
+  SELECT 1 FROM merchant m WHERE m.merchant_id = t.merchant_id)
+UNION ALL
+SELECT 'entry', e.merchant_id, e.key FROM entry e JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+WHERE (p.debit LIKE 'merchant:%' AND p.debit NOT LIKE 'merchant:' || e.merchant_id || ':%')
+OR (p.credit LIKE 'merchant:%' AND p.credit NOT LIKE 'merchant:' || e.merchant_id || ':%')
+LIMIT 20;
+
+-- name: audit.environments
+SELECT merchant_id, environment FROM merchant WHERE environment <> :environment LIMIT 20;
+
+-- name: audit.tokens
+-- whoever delivers later holds a younger lease
+SELECT a.merchant_id, a.out_trade_no, a.seq, a.n FROM attempt a
+JOIN attempt b ON b.merchant_id = a.merchant_id AND b.out_trade_no = a.out_trade_no AND b.seq = a.seq AND b.n = a.n + 1
+WHERE b.token <= a.token
+UNION ALL
+SELECT a.merchant_id, a.out_trade_no, a.seq, a.n FROM attempt a
+JOIN event v ON v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq
+WHERE a.token > v.lease_token
+LIMIT 20;
+
+-- name: audit.unaudited
+-- privileged acts without their line in the log, and makers who approved themselves
+SELECT 'merchant', merchant_id, created_by FROM merchant m WHERE NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'merchant.register' AND a.subject = m.merchant_id AND a.actor = m.created_by)
+UNION ALL
+SELECT 'approval', merchant_id, approved_by FROM merchant m WHERE status IN ('approved', 'frozen') AND NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'merchant.approved' AND a.subject = m.merchant_id AND a.actor = m.approved_by)
+UNION ALL
+SELECT 'self-approval', merchant_id, approved_by FROM merchant
+WHERE status IN ('approved', 'frozen') AND approved_by = created_by
+UNION ALL
+SELECT 'key', merchant_id, key_id FROM merchant_key k WHERE NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'key.put' AND a.subject = k.merchant_id || '/' || k.protocol || '/' || k.key_id)
+UNION ALL
+SELECT 'top-up', key, kind FROM entry e WHERE kind = 'topup' AND NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'buyer.topup' AND e.key = 'topup:' || a.reason AND a.at = e.at)
+LIMIT 20;
+
+-- name: audit.open_secrets
+SELECT 'key', merchant_id, protocol, key_id FROM merchant_key
+WHERE secret NOT LIKE 'v1:________:%:%' OR secret LIKE '%BEGIN%'
+UNION ALL
+SELECT 'buyer', buyer_id, '', '' FROM buyer
+WHERE (login_hash <> '' AND login_hash NOT LIKE 'scrypt:%:%:%:%:%')
+OR (pay_hash <> '' AND pay_hash NOT LIKE 'scrypt:%:%:%:%:%')
+LIMIT 20;
+
+-- name: audit.refused_moves
+-- a balance is paid from with a word that was granted for exactly this and is used up now; a denied word moved nothing
+SELECT p.payment_no, p.intent FROM payment p WHERE p.method = 'balance' AND NOT EXISTS (
+  SELECT 1 FROM authorisation w WHERE w.authorisation_id = p.intent AND w.state = 'used' AND w.act = 'pay'
+  AND w.buyer_id = p.buyer_id AND w.merchant_id = p.merchant_id AND w.out_trade_no = p.out_trade_no
+  AND w.amount = p.amount AND w.currency = p.currency)
+UNION ALL
+SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND w.act = 'pay' AND 1 <> (
+  SELECT COUNT(*) FROM payment p WHERE p.intent = w.authorisation_id AND p.method = 'balance' AND p.state = 'captured')
+UNION ALL
+SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND w.act = 'confirm'
+AND 1 <> (SELECT COUNT(*) FROM event v WHERE v.merchant_id = w.merchant_id AND v.out_trade_no = w.out_trade_no
+  AND v.cause = 'confirm')
+LIMIT 20;
+
+-- name: audit.times
+SELECT 'trade', out_trade_no, created_at FROM trade
+WHERE paid_at < created_at OR shipped_at < paid_at OR ended_at < paid_at OR ended_at < shipped_at
+OR ended_at < created_at OR moved_at < created_at OR created_at > :future OR moved_at > :future
+UNION ALL
+SELECT 'payment', payment_no, created_at FROM payment WHERE ended_at < created_at OR ended_at > :future
+UNION ALL
+SELECT 'entry', e.key, e.at FROM entry e JOIN entry b ON b.lane = e.lane AND b.seq = e.seq - 1 WHERE e.at < b.at
+UNION ALL
+SELECT 'entry', key, at FROM entry WHERE at > :future
+UNION ALL
+SELECT 'audit', a.subject, a.at FROM audit a JOIN audit b ON b.lane = a.lane AND b.seq = a.seq - 1
+WHERE a.at < b.at OR a.at > :future
+UNION ALL
+SELECT 'event', v.out_trade_no, v.at FROM event v
+JOIN event b ON b.merchant_id = v.merchant_id AND b.out_trade_no = v.out_trade_no AND b.seq = v.seq - 1
+WHERE v.at < b.at
+LIMIT 20;
+
+-- name: audit.suspense
+-- what rests in suspense is what the open cases of late money say, no more and no less
+SELECT currency, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT currency, balance AS amount FROM account WHERE code LIKE 'platform:%:suspense:%'
+  UNION ALL
+  SELECT currency, -amount FROM case_file WHERE kind = 'late_payment' AND state = 'open'
+) AS resting
+GROUP BY currency HAVING SUM(amount) <> 0 LIMIT 20;
+
+-- name: audit.instructions
+-- what a bank was asked and what the payment came to agree
+SELECT i.instruction_no, i.state, p.state FROM instruction i
+JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
+WHERE i.kind = 'pay' AND (
+  (i.state = 'succeeded') <> (p.state IN ('captured', 'late', 'returned'))
+  OR (i.state = 'failed') <> (p.state = 'failed'))
+UNION ALL
+SELECT i.instruction_no, i.state, p.state FROM instruction i
+JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
+WHERE i.kind = 'refund' AND ((i.state = 'succeeded') <> (p.state = 'returned') OR p.state NOT IN ('late', 'returned'))
+UNION ALL
+SELECT p.payment_no, 'none', p.state FROM payment p WHERE p.method <> 'balance' AND 1 <> (
+  SELECT COUNT(*) FROM instruction i WHERE i.instruction_no = p.payment_no || 'P' AND i.kind = 'pay')
+UNION ALL
+SELECT p.payment_no, 'none', p.state FROM payment p WHERE p.state IN ('late', 'returned') AND 1 <> (
+  SELECT COUNT(*) FROM instruction i WHERE i.instruction_no = p.payment_no || 'R' AND i.kind = 'refund')
+LIMIT 20;
+
+-- name: audit.clocks
+-- the clock acts on whatever waits for it, and on nothing else
+SELECT merchant_id, out_trade_no, state FROM trade
+WHERE (due_at IS NOT NULL) <> (state IN ('unpaid', 'paid', 'shipped')) LIMIT 20;
+
+-- name: audit.lanes
+SELECT lane, entry_seq, head, audit_seq, audit_head FROM lane ORDER BY lane;
+
+-- name: audit.entry_page
+SELECT seq, key, kind, merchant_id, out_trade_no, at, business_day, hash FROM entry
+WHERE lane = :lane AND seq > :after AND seq <= :last ORDER BY seq LIMIT :most;
+
+-- name: audit.posting_page
+SELECT seq, debit, credit, amount FROM posting
+WHERE lane = :lane AND seq > :after AND seq <= :last ORDER BY seq, n;
+
+-- name: audit.audit_page
+SELECT seq, at, actor, act, subject, reason, before_digest, after_digest, hash FROM audit
+WHERE lane = :lane AND seq > :after AND seq <= :last ORDER BY seq LIMIT :most;
+
+-- name: audit.trade_page
+SELECT merchant_id, out_trade_no, product, amount, currency, terms, terms_hash FROM trade
+WHERE (merchant_id, out_trade_no) > (:merchant_id, :out_trade_no) ORDER BY merchant_id, out_trade_no LIMIT :most;
