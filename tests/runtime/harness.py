@@ -17,9 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tongbao.runtime.server import Address, Listener, serve
+from tongbao.runtime.server import Address, Listener, new_event_loop, serve
 
 WAIT = 20.0
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop] | None] = {"asyncio": None, "fastest": new_event_loop}
+"""The event loops a server may run in; both are the same where uvloop is not built."""
 
 
 class Collected:
@@ -34,7 +37,10 @@ class Collected:
 
 @contextmanager
 def serving(
-    listeners: Sequence[Listener], log: Collected | None = None, drain_seconds: float = 5.0
+    listeners: Sequence[Listener],
+    log: Collected | None = None,
+    drain_seconds: float = 5.0,
+    loop: str = "fastest",
 ) -> Iterator[list[Address]]:
     """The addresses of a server that runs in its own thread and loop until the block is left."""
     addresses: list[Address] = []
@@ -44,8 +50,8 @@ def serving(
 
     async def main() -> None:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        handle.append(partial(loop.call_soon_threadsafe, stop.set))
+        running = asyncio.get_running_loop()
+        handle.append(partial(running.call_soon_threadsafe, stop.set))
 
         def on_ready(found: Sequence[Address]) -> None:
             addresses.extend(found)
@@ -56,7 +62,8 @@ def serving(
 
     def body() -> None:
         try:
-            asyncio.run(main())
+            with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+                runner.run(main())
         except BaseException as error:  # noqa: BLE001 - handed to the test's thread below
             failure.append(error)
         finally:

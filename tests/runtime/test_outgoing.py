@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.harness import Authority, serving
+from tests.runtime.harness import LOOPS, Authority, serving
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.runtime.outgoing import GuardedTransport, write_request
 from tongbao.runtime.server import Listener, server_tls
@@ -77,8 +77,18 @@ def answering(data: bytes, *, close: bool = True) -> Script:
     return script
 
 
+loops = ["asyncio"]
+
+
+@pytest.fixture(params=sorted(LOOPS), autouse=True)
+def each_loop(request: pytest.FixtureRequest) -> None:
+    """Every test of this file runs in both event loops."""
+    loops[0] = request.param
+
+
 def run(main: Coroutine[object, object, None]) -> None:
-    asyncio.run(main)
+    with asyncio.Runner(loop_factory=LOOPS[loops[0]]) as runner:
+        runner.run(main)
 
 
 def resolving(*answers: Sequence[str] | OSError) -> Callable[[str], Awaitable[Sequence[str]]]:

@@ -36,10 +36,10 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"two"})
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[Address]:
-    """One server for the tests of this file that do not need another."""
-    with serving([Listener("127.0.0.1", 0, plain(echo))]) as found:
+@pytest.fixture(scope="module", params=["asyncio", "fastest"])
+def address(request: pytest.FixtureRequest) -> Iterator[Address]:
+    """One server in each event loop, for the tests of this file that do not need another."""
+    with serving([Listener("127.0.0.1", 0, plain(echo))], loop=request.param) as found:
         yield found[0]
 
 
