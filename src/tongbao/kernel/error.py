@@ -59,7 +59,8 @@ class InvalidSignature(RemoteProtocolError):
 
 
 class OutcomeUnknown(TongbaoError):
-    """A request was sent and no answer came: the other side may have acted. Inquire; never repeat under a new number."""
+    """A request was sent and no answer came: the other side may have acted. Inquire; never repeat under a new
+    number."""
 
 
 class ConfigurationError(TongbaoError):

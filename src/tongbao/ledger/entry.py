@@ -13,7 +13,8 @@ from tongbao.ledger.account import currency_of
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """``amount`` minor units move from ``debit`` to ``credit``; both accounts are kept in one currency (I01, I05, I06)."""
+    """``amount`` minor units move from ``debit`` to ``credit``; both accounts are kept in one currency (I01, I05,
+    I06)."""
 
     debit: str
     credit: str

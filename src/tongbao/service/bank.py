@@ -1,4 +1,5 @@
-"""What banks say: success, refusal, nothing. Unknown is never failed; late money goes back and opens a case (T42, F28)."""
+"""What banks say: success, refusal, nothing. Unknown is never failed; late money goes back and opens a case (T42,
+F28)."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ INQUIRE_GAPS: Final = (5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, 60 * MI
 """Gaps between inquiries; the last repeats (F28)."""
 
 HORIZON: Final = 2 * HOUR
-"""Only after this is a bank's "no such payment" taken for failure (F29); an outlet waits for the trade's end instead."""
+"""Only after this is a bank's "no such payment" taken for failure (F29); an outlet waits for the trade's end
+instead."""
 
 CASE_AFTER: Final = 15 * MINUTE
 """An outcome unknown for this long has a case of its own (I17)."""
@@ -32,7 +34,8 @@ CASE_AFTER: Final = 15 * MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the report came to: ``captured``, ``failed``, ``late``, ``returned``, ``repeated``, ``waiting``, ``disputed``."""
+    """What the report came to: ``captured``, ``failed``, ``late``, ``returned``, ``repeated``, ``waiting``,
+    ``disputed``."""
 
     what: str
     merchant_id: str

@@ -46,7 +46,8 @@ def fee_postings(merchant_id: str, currency: str, fee: int, lane: int) -> tuple[
 def capture(
     trade: Trade, payment: Payment, merchant: Merchant, source: str, now: Instant, lane: int
 ) -> tuple[list[tuple[Table, Row]], Entry]:
-    """Rows and entry of ``payment`` paying ``trade`` out of account ``source``. Raises Refused if the state forbids it."""
+    """Rows and entry of ``payment`` paying ``trade`` out of account ``source``. Raises Refused if the state forbids
+    it."""
     ensure(payment.amount == trade.amount and payment.currency == trade.currency, "a payment pays exactly its trade")
     ensure(trade.paid_attempt == 0, "a trade is paid once")
     state = "" if payment.state == "new" else payment.state

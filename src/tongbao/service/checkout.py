@@ -11,10 +11,10 @@ from typing import Any
 
 from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.time import Instant
+from tongbao.service.act import see_trade
 from tongbao.service.bank import RecordInquiry, Reported, ReportInstruction
 from tongbao.service.channel import BankWord
 from tongbao.service.escrow import ConfirmReceipt, Moved
-from tongbao.service.act import see_trade
 from tongbao.service.party import RegisterBuyer
 from tongbao.service.password import (
     ReserveAuthorisation,

@@ -69,7 +69,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class OpenTrade:
-    """Create the trade of ``intent``, or find the equal one under the same number. ``trade_no`` is used if it is new."""
+    """Create the trade of ``intent``, or find the equal one under the same number. ``trade_no`` is used if it is
+    new."""
 
     asker: Asker
     intent: CreateTrade

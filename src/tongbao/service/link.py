@@ -1,4 +1,5 @@
-"""Words only the platform can write: notification ids, cashier links, anti-phishing keys. No row is needed to check one.
+"""Words only the platform can write: notification ids, cashier links, anti-phishing keys. No row is needed to check
+one.
 
 All are keyed digests (HMAC-SHA256) under one secret of the installation, with a label each, so that none passes for
 another. Times in them are wire time.

@@ -140,7 +140,8 @@ class MoveKey:
 
 @dataclass(frozen=True, slots=True)
 class RegisterBuyer:
-    """Open a buyer's account, or make a guest known (a guest who comes again is the same guest). Outcome: his number."""
+    """Open a buyer's account, or make a guest known (a guest who comes again is the same guest). Outcome: his
+    number."""
 
     buyer: Buyer
 

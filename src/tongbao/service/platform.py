@@ -189,6 +189,7 @@ class Platform:
         return await self.buyer(rows[0][0])
 
     async def balance(self, account: str) -> int:
-        """An account's balance in minor units, 0 where nothing was posted yet. For showing, never for deciding (T49)."""
+        """An account's balance in minor units, 0 where nothing was posted yet. For showing, never for deciding
+        (T49)."""
         rows = await self.database.read("account.like_prefix", {"low": account, "high": account + "\x01"})
         return int(rows[0][1]) if rows else 0

@@ -14,14 +14,14 @@ from tongbao.store.step import Database
 from tongbao.wire.key import Key, KeyRing, KeyState, Material
 from tongbao.wire.sign import load_rsa_private, load_rsa_public
 
-FRESH_SECONDS: Final = 1.0
+FRESH_SECONDS: Final = 1
 RINGS_MAX: Final = 10_000
 
 
 @dataclass(slots=True)
 class _Kept:
     ring: KeyRing
-    signature: tuple[object, ...]
+    rows: tuple[object, ...]
     until: float
 
 
@@ -41,15 +41,15 @@ class RingCache:
         if kept is not None and kept.until > now:
             return kept.ring
         rows = await self._database.read("key.of_merchant", {"merchant_id": merchant_id, "protocol": protocol})
-        signature = tuple(tuple(row) for row in rows)
-        if kept is not None and kept.signature == signature:
+        seen = tuple(tuple(row) for row in rows)
+        if kept is not None and kept.rows == seen:
             kept.until = now + FRESH_SECONDS
             return kept.ring
         ring = self._build(merchant_id, protocol, rows)
         if len(self._kept) >= RINGS_MAX:
             self._kept.clear()
         if rows:
-            self._kept[(merchant_id, protocol)] = _Kept(ring, signature, now + FRESH_SECONDS)
+            self._kept[(merchant_id, protocol)] = _Kept(ring, seen, now + FRESH_SECONDS)
         return ring
 
     def forget(self) -> None:

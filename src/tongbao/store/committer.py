@@ -169,7 +169,8 @@ class Committer:
         raise last
 
     async def _happened(self, lane: Lane) -> bool:
-        """Whether the batch after ``lane`` was committed; raises OutcomeUnknown when the database does not come back."""
+        """Whether the batch after ``lane`` was committed; raises OutcomeUnknown when the database does not come
+        back."""
         for turn in range(TRIES_MAX):
             try:
                 rows = await self._database.load(LANE, [(lane.lane,)])

@@ -95,7 +95,8 @@ class PostgresqlDatabase:
                         raise ConfigurationError("database", f"PostgreSQL runs with {setting}=off")
 
     async def run(self, make: Callable[[], Script[T]]) -> T:
-        """Run a fresh script in one transaction. Raises Conflict, ConnectionLost, CommitUnknown, or the script's own."""
+        """Run a fresh script in one transaction. Raises Conflict, ConnectionLost, CommitUnknown, or the script's
+        own."""
         try:
             connection = await self._write_pool.acquire()
         except _LOST + _GOING as error:

@@ -1,4 +1,5 @@
-"""Records that belong to the machinery rather than to trade or ledger: lanes, answers, refusals, cases, audit, attempts."""
+"""Records that belong to the machinery rather than to trade or ledger: lanes, answers, refusals, cases, audit,
+attempts."""
 
 from __future__ import annotations
 

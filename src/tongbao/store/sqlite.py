@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.store.fragment import Statement, statements
-from tongbao.store.step import Commit, Conflict, Load, Observer, Query, Script, Step, Write
+from tongbao.store.step import Conflict, Load, Observer, Query, Script, Step, Write
 from tongbao.store.table import Key, Row, Table
 
 T = TypeVar("T")
@@ -23,7 +23,8 @@ CHECKPOINT_PAGES: Final = 4_000
 
 
 def connect(path: str, *, busy_seconds: int = BUSY_SECONDS) -> sqlite3.Connection:
-    """A connection with the settings the books need; raises ConfigurationError where the database will not have them."""
+    """A connection with the settings the books need; raises ConfigurationError where the database will not have
+    them."""
     uri = path.startswith("file:")
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, uri=uri)
     connection.execute("PRAGMA foreign_keys = ON")

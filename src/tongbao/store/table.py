@@ -31,7 +31,8 @@ class Table:
     """One table: its record type, key, and place in the order of locks.
 
     ``rank`` orders loads and locks over all processes; ``stage`` is the round in which the committer loads it;
-    ``locked`` tables are read FOR UPDATE; ``frozen`` columns are never updated; rows of ``blind`` tables may be inserted
+    ``locked`` tables are read FOR UPDATE; ``frozen`` columns are never updated; rows of ``blind`` tables may be
+    inserted
     without having been looked for, because a row that is locked anyway guards their key (a trade its payments).
     """
 

@@ -23,7 +23,8 @@ class Trade:
     """The merchant's claim to one sum. Key: (merchant_id, out_trade_no); trade_no is ours, unique.
 
     ``terms`` is the frozen remainder of the merchant's request as JSON (see service), ``terms_hash`` its SHA-256 (I41).
-    ``flow`` is how the buyer paid a trade: '' until paid, then ``instant`` or ``escrow``. ``version`` counts its events.
+    ``flow`` is how the buyer paid a trade: '' until paid, then ``instant`` or ``escrow``. ``version`` counts its
+    events.
     ``due_at`` is when the clock next acts on it: expiry, release or the end of the refund term; None for never.
     ``attempts`` counts its payments; ``paid_attempt`` is the one that counts (I10), 0 for none.
     """
