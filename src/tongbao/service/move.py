@@ -50,6 +50,7 @@ def record(
         target,
         str(NotifyState.PENDING if target else NotifyState.SILENT),
         0,
+        0,
         now if target else None,
         0,
         None,

@@ -146,6 +146,22 @@ async def finish(platform: Platform, done: Sequence[Delivered]) -> int:
     return await platform.database.run(lambda: _finish(platform, done))
 
 
+def _defer(claimed: Sequence[Claimed], until: Instant) -> Script[int]:
+    given_back = 0
+    for one in claimed:
+        event = one.event
+        key = {"merchant_id": event.merchant_id, "out_trade_no": event.out_trade_no, "seq": event.seq}
+        rows = yield Query("outbox.defer", {**key, "next_at": until, "token": one.token})
+        given_back += len(rows)
+    yield Commit()
+    return given_back
+
+
+async def defer(platform: Platform, claimed: Sequence[Claimed], until: Instant) -> int:
+    """Give events back untried, due again at ``until``: their host is busy, others go first (F20)."""
+    return await platform.database.run(lambda: _defer(claimed, until))
+
+
 def _resend(merchant_id: str, out_trade_no: str, seq: int, now: Instant) -> Script[int]:
     rows = yield Query(
         "outbox.resend", {"merchant_id": merchant_id, "out_trade_no": out_trade_no, "seq": seq, "now": now}

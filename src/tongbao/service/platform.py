@@ -5,6 +5,7 @@ Everything that changes the books goes through ``submit``; everything that only 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,6 +90,9 @@ class Platform:
             database, RULES, world.clock, settings.lane, settings.holder, by_force=settings.embedded
         )
 
+        self.activity = asyncio.Event()
+        """Set after every commit of this process, so that a worker beside it need not wait for its next look."""
+
     async def start(self) -> None:
         """Take the lane and begin to commit."""
         await self.committer.start()
@@ -99,7 +103,9 @@ class Platform:
 
     async def submit(self, command: Any) -> Any:
         """The command's outcome, after its commit. Raises Refused, OutcomeUnknown, BrokenInvariant."""
-        return await self.committer.submit(command)
+        outcome = await self.committer.submit(command)
+        self.activity.set()
+        return outcome
 
     @property
     def entropy(self) -> Entropy:

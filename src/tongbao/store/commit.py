@@ -142,6 +142,7 @@ def commit_batch(
     held = yield Load(LANE, [(lane,)])
     if not held or held[0].token != token:
         raise Fenced(f"lane {lane} is no longer held with token {token}")
+    now = Now(max(now.business, held[0].moved_at), now.wire)
     fold = Fold(held[0], now)
     for stage in STAGES:
         yield from _load_stage(stage, commands, rules, fold)
@@ -150,7 +151,9 @@ def commit_batch(
         yield from _write(table, "insert", rows)
     for table, rows in fold.sheet.updates():
         yield from _write(table, "update", rows)
-    end = replace(fold.lane, batch=fold.lane.batch + 1, lease_until=Instant(now.wire + LEASE))
+    end = replace(
+        fold.lane, batch=fold.lane.batch + 1, lease_until=Instant(now.wire + LEASE), moved_at=now.business
+    )
     yield from _write(LANE, "update", [end])
     batch = Batch(end, outcomes)
     ready(batch)
@@ -201,7 +204,7 @@ def take_lane(lane: int, holder: str, now: Now, *, by_force: bool) -> Script[Lan
         taken = replace(old, token=old.token + 1, holder=holder, lease_until=Instant(now.wire + LEASE))
         yield from _write(LANE, "update", [taken])
     else:
-        taken = Lane(lane, 1, holder, Instant(now.wire + LEASE), 0, 0, "", 0, "")
+        taken = Lane(lane, 1, holder, Instant(now.wire + LEASE), 0, 0, "", 0, "", now.business)
         yield from _write(LANE, "insert", [taken])
     yield Commit()
     ensure(taken.token > 0, "a lane's token only grows")

@@ -13,7 +13,8 @@ class Lane:
     """A committer's own strip of the books. ``token`` fences: a committer whose token is old may not commit.
 
     ``batch`` counts commits, so that a lost connection can be resolved; ``entry_seq`` and ``head`` are the chain's end,
-    ``audit_seq`` and ``audit_head`` those of the audit log's.
+    ``audit_seq`` and ``audit_head`` those of the audit log's. ``moved_at`` is the business time of the last commit: the
+    books never go back behind it, whatever the clock does (F30, I40).
     """
 
     lane: int
@@ -25,6 +26,7 @@ class Lane:
     head: str
     audit_seq: int
     audit_head: str
+    moved_at: Instant
 
 
 @dataclass(frozen=True, slots=True)

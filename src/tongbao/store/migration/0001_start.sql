@@ -10,7 +10,8 @@ CREATE TABLE lane (
   entry_seq {bigint} NOT NULL CHECK (entry_seq >= 0),
   head text NOT NULL,
   audit_seq {bigint} NOT NULL CHECK (audit_seq >= 0),
-  audit_head text NOT NULL
+  audit_head text NOT NULL,
+  moved_at {bigint} NOT NULL
 ) {strict};
 
 CREATE TABLE answer (
@@ -160,6 +161,7 @@ CREATE TABLE payment (
   PRIMARY KEY (merchant_id, out_trade_no, attempt),
   CHECK (state = 'captured' OR NOT counts)
 ) {strict};
+CREATE UNIQUE INDEX payment_counts ON payment (merchant_id, out_trade_no) WHERE counts;
 
 CREATE TABLE instruction (
   instruction_no text NOT NULL PRIMARY KEY,
@@ -196,6 +198,7 @@ CREATE TABLE event (
   target text NOT NULL,
   notify_state text NOT NULL CHECK (notify_state IN ('silent', 'pending', 'delivered', 'dead', 'blocked')),
   attempts {bigint} NOT NULL CHECK (attempts >= 0),
+  resends {bigint} NOT NULL CHECK (resends >= 0),
   next_at {bigint},
   lease_token {bigint} NOT NULL,
   lease_until {bigint},

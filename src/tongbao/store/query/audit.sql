@@ -190,7 +190,7 @@ LIMIT 20;
 
 -- name: audit.rotten_event
 SELECT merchant_id, out_trade_no, seq, next_at FROM event
-WHERE notify_state = 'pending' AND next_at < :rot_before AND (lease_until IS NULL OR lease_until < :rot_before)
+WHERE notify_state = 'pending' AND next_at < :rot_before
 UNION ALL
 SELECT v.merchant_id, v.out_trade_no, v.seq, v.next_at FROM event v
 WHERE (v.notify_state = 'pending' AND v.next_at IS NULL) OR (v.notify_state <> 'silent' AND v.target = '')

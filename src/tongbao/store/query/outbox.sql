@@ -21,7 +21,7 @@ VALUES (:merchant_id, :out_trade_no, :seq, :n, :at, :token, :answer_class, :stat
 ON CONFLICT DO NOTHING;
 
 -- name: outbox.resend
-UPDATE event SET notify_state = 'pending', next_at = :now, lease_until = NULL
+UPDATE event SET notify_state = 'pending', next_at = :now, resends = resends + 1, lease_until = NULL
 WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no AND seq = :seq AND target <> ''
 RETURNING seq, attempts;
 
@@ -29,3 +29,9 @@ RETURNING seq, attempts;
 INSERT INTO case_file (case_id, kind, merchant_id, out_trade_no, subject, amount, currency, state, note, opened_at, closed_at)
 VALUES (:case_id, :kind, :merchant_id, :out_trade_no, :subject, 0, 'CNY', 'open', :note, :now, NULL)
 ON CONFLICT DO NOTHING;
+
+-- name: outbox.defer
+UPDATE event SET next_at = :next_at, lease_until = NULL
+WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no AND seq = :seq AND lease_token = :token
+  AND notify_state = 'pending'
+RETURNING seq;

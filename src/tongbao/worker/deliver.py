@@ -1,0 +1,116 @@
+"""Delivering notifications: claimed in batches, sent side by side, finished after the acknowledgement (F20, F35)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from tongbao.kernel.error import ProtocolError, TongbaoError
+from tongbao.kernel.time import SECOND, Instant
+from tongbao.service.outbox import CLAIM_MAX, Claimed, Delivered, claim, defer, finish, write_notification
+from tongbao.service.platform import Platform
+from tongbao.wire.http import Response, split_url
+from tongbao.wire.world import NOTIFY_LIMITS, NoAnswer, NotSent
+
+HOST_MAX: Final = 4
+"""Deliveries to one host at a time, over all merchants (T79)."""
+
+BUSY_PAUSE: Final = 5 * SECOND
+"""How long an event waits whose host is taken by others, in milliseconds."""
+
+ANSWER_SHOWN: Final = 256
+"""Characters of an answer that are kept for the merchant to see (T80)."""
+
+
+def target_host(target: str) -> str:
+    """The authority a notification goes to; '' where the address is none (the transport will refuse it)."""
+    try:
+        return split_url(target)[1].lower()
+    except ValueError:
+        return ""
+
+
+def shown(body: bytes) -> str:
+    """The first printable characters of an answer."""
+    text = body[: 4 * ANSWER_SHOWN].decode("utf-8", "replace")
+    return "".join(letter for letter in text if letter.isprintable())[:ANSWER_SHOWN]
+
+
+class Deliverer:
+    """Sends what is due. ``round`` claims one batch and returns when all of it is finished or given back."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._hosts: Counter[str] = Counter()
+
+    async def round(self, most: int = CLAIM_MAX) -> int:
+        """Deliver one batch; returns how many deliveries were tried."""
+        claimed = await claim(self._platform, most)
+        if not claimed:
+            return 0
+        now, later = self._choose(claimed)
+        if later:
+            await defer(self._platform, later, Instant(self._platform.world.clock.business() + BUSY_PAUSE))
+        results = await asyncio.gather(*[self._deliver(one) for one in now])
+        await finish(self._platform, results)
+        return len(results)
+
+    def _choose(self, claimed: Sequence[Claimed]) -> tuple[list[Claimed], list[Claimed]]:
+        """What can be sent now, and what must wait because its host already has its share.
+
+        A host gets at most ``HOST_MAX`` rounds of ``HOST_MAX``, so that a slow one cannot hold up a whole batch.
+        """
+        now: list[Claimed] = []
+        later: list[Claimed] = []
+        taken = Counter(self._hosts)
+        for one in claimed:
+            host = target_host(one.event.target)
+            if taken[host] < HOST_MAX:
+                taken[host] += 1
+                now.append(one)
+            else:
+                later.append(one)
+        return now, later
+
+    async def _deliver(self, claimed: Claimed) -> Delivered:
+        host = target_host(claimed.event.target)
+        clock = self._platform.world.clock
+        started = clock.monotonic()
+        self._hosts[host] += 1
+        try:
+            answer_class, response = await self._send(claimed)
+        finally:
+            self._hosts[host] -= 1
+        return Delivered(
+            claimed,
+            answer_class,
+            response.status if response else 0,
+            shown(response.body) if response else "",
+            int((clock.monotonic() - started) * 1000),
+            clock.business(),
+        )
+
+    async def _send(self, claimed: Claimed) -> tuple[str, Response | None]:
+        log, event = self._platform.world.log, claimed.event
+        try:
+            request = await write_notification(self._platform, claimed)
+            response = await self._platform.world.send(request, NOTIFY_LIMITS)
+        except NotSent as error:
+            log("notify.not_sent", target=target_host(event.target), reason=error.reason)
+            return ("BLOCKED_ADDRESS" if error.reason == "BLOCKED_ADDRESS" else "NETWORK_ERROR"), None
+        except NoAnswer as error:
+            log("notify.no_answer", target=target_host(event.target), reason=error.reason)
+            return "NETWORK_ERROR", None
+        except ProtocolError as error:
+            log("notify.no_key", merchant=event.merchant_id, reason=error.reason)
+            return "NO_KEY", None
+        except (TongbaoError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # a poison message must not take the worker with it: it is a failed attempt like any other (F34, F35)
+            log("notify.failed", merchant=event.merchant_id, error=type(error).__name__)
+            return "NETWORK_ERROR", None
+        if response.status != 200:
+            return "STATUS", response
+        server = self._platform.protocol(claimed.trade.protocol).server
+        return ("SUCCESS" if server.acknowledged(response) else "OTHER_ANSWER"), response

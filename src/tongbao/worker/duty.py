@@ -1,0 +1,107 @@
+"""The duties and the loop that runs them: once, until nothing is due, or for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tongbao.kernel.error import OutcomeUnknown, Refused
+from tongbao.kernel.time import Instant
+from tongbao.service.checkout import inquire
+from tongbao.service.escrow import TimerDue
+from tongbao.service.platform import Platform
+from tongbao.worker.deliver import Deliverer
+
+ROUND_MAX: Final = 200
+"""How many trades or instructions one duty takes at a time."""
+
+LOOK_SECONDS: Final = 0.5
+"""How long the loop sleeps when nothing happened in this process."""
+
+ROUNDS_MAX: Final = 10_000
+"""Rounds after which ``settle`` gives up: a duty that always finds work is a bug."""
+
+
+class Worker:
+    """The duties of one process. ``also`` adds others' (the simulated banks', a shop's jobs): each returns how much it
+    did."""
+
+    def __init__(self, platform: Platform, also: tuple[Callable[[], Awaitable[int]], ...] = ()) -> None:
+        self._platform = platform
+        self._also = also
+        self.deliverer = Deliverer(platform)
+
+    async def run_timers(self) -> int:
+        """Close expired trades, release escrow, end refund terms."""
+        rows = await self._platform.database.read(
+            "trade.due", {"now": self._platform.world.clock.business(), "most": ROUND_MAX}
+        )
+        commands = [self._platform.submit(TimerDue(merchant_id, number)) for merchant_id, number, _ in rows]
+        for outcome in await asyncio.gather(*commands, return_exceptions=True):
+            self._report("timer", outcome)
+        return len(rows)
+
+    async def run_inquiries(self) -> int:
+        """Ask banks about open instructions; send refunds that are queued."""
+        rows = await self._platform.database.read(
+            "instruction.due", {"now": self._platform.world.clock.business(), "most": ROUND_MAX}
+        )
+        asked = [inquire(self._platform, number) for (number,) in rows]
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            self._report("inquire", outcome)
+        return len(rows)
+
+    async def run_deliveries(self) -> int:
+        """Send due notifications."""
+        return await self.deliverer.round()
+
+    def _report(self, duty: str, outcome: object) -> None:
+        if isinstance(outcome, (Refused, OutcomeUnknown)):
+            self._platform.world.log(f"duty.{duty}", outcome=str(outcome))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+
+    async def run_once(self) -> int:
+        """Every duty once; returns how much was done."""
+        done = 0
+        for duty in (self.run_timers, self.run_inquiries, self.run_deliveries, *self._also):
+            done += await duty()
+        return done
+
+    async def settle(self) -> None:
+        """Run until nothing is due any more at the present reading of business time."""
+        for _ in range(ROUNDS_MAX):
+            if not await self.run_once():
+                return
+        raise RuntimeError("the duties never come to an end")
+
+    async def next_due(self) -> Instant | None:
+        """When the next duty of the platform is due (business time), or None."""
+        found = []
+        for name in ("trade.next_due", "instruction.next_due", "event.next_due"):
+            rows = await self._platform.database.read(name)
+            if rows and rows[0][0] is not None:
+                found.append(rows[0][0])
+        return Instant(min(found)) if found else None
+
+    async def loop(self, stop: asyncio.Event) -> None:
+        """Run duties until ``stop``: at once after a commit of this process, else every half second."""
+        while not stop.is_set():
+            self._platform.activity.clear()
+            try:
+                done = await self.run_once()
+            except Exception as error:  # noqa: BLE001 - a duty that fails once must not end the others (F35)
+                self._platform.world.log("worker.failed", error=f"{type(error).__name__}: {error}")
+                done = 0
+                await self._platform.world.sleep(LOOK_SECONDS)
+            if not done:
+                await _first(stop, self._platform.activity, LOOK_SECONDS)
+
+
+async def _first(stop: asyncio.Event, activity: asyncio.Event, seconds: float) -> None:
+    waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(activity.wait())]
+    _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
