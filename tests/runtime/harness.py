@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def serving(
             raise failure[0]
         yield addresses
     finally:
-        if thread.is_alive():
+        with suppress(RuntimeError):  # the loop is closed already when the server could not start
             handle[0]()
         thread.join(WAIT)
         assert not thread.is_alive()
