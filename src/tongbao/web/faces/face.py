@@ -1,0 +1,204 @@
+"""One face: a protocol's server end as a plain ASGI application over bytes. The hot path of the whole house."""
+
+from __future__ import annotations
+
+import hmac
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+
+from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
+from tongbao.service.act import act
+from tongbao.service.platform import Platform
+from tongbao.web.faces.page import Pages
+from tongbao.web.faces.recorder import NOTHING, Recorder
+from tongbao.web.faces.refusal import RefusalBook
+from tongbao.web.guard import Buckets, Limits, too_many, who
+from tongbao.wire.asgi import BODY_BYTES, Gone, Receive, Scope, Send, TooLarge, make_request, read_body, send_response
+from tongbao.wire.contract import Claim, Manifest, Verified
+from tongbao.wire.http import Request, Response, text
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.vocabulary import Carriage, ConfirmNotification, CreateTrade, Outcome, TradeOpened
+
+_METHODS: Final = frozenset(("GET", "POST", "HEAD"))
+_TOO_LARGE: Final = RemoteProtocolError("", f"longer than {BODY_BYTES} bytes", "TOO_LARGE")
+
+
+class Gates:
+    """The token buckets that all faces of one platform share."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self.peers = Buckets(limits.peer, clock)
+        self.merchants = Buckets(limits.merchant, clock)
+        self.forged = Buckets(limits.forged, clock)
+
+
+class _Busy(Exception):  # noqa: N818
+    """Somebody asks too often; ``seconds`` until he may again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far one request has come: what an error's answer is made of."""
+
+    request: Request
+    peer: str
+    claim: Claim | None = None
+    ring: KeyRing | None = None
+
+
+class Face:
+    """``manifest``'s face of ``platform``. Paths count from the root: ``guard.strip`` mounts it at a prefix."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        manifest: Manifest,
+        pages: Pages,
+        refusals: RefusalBook,
+        gates: Gates,
+        recorder: Recorder = NOTHING,
+    ) -> None:
+        self.manifest = manifest
+        self._platform = platform
+        self._server = manifest.server
+        self._pages = pages
+        self._refusals = refusals
+        self._gates = gates
+        self._recorder = recorder
+        self._paths = frozenset(path.encode("ascii") for path in manifest.paths)
+        self._stranger = stranger_ring(manifest.algorithms, hmac.digest(platform.secrets.seal, b"stranger", "sha256"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(receive)
+        except Gone:
+            return
+        except TooLarge:
+            course = _Course(make_request(scope, b""), who(scope))
+            await send_response(send, await self._refuse(course, _TOO_LARGE))
+            return
+        await send_response(send, await self.handle(make_request(scope, body), who(scope)))
+
+    async def handle(self, request: Request, peer: str) -> Response:
+        """The answer to one request; never raises (but passes on cancellation)."""
+        if request.raw_path not in self._paths:
+            return text("404 Not Found\n", status=404)
+        if request.method not in _METHODS:
+            refused = text("405 Method Not Allowed\n", status=405)
+            return Response(405, (*refused.headers, (b"Allow", b"GET, HEAD, POST")), refused.body)
+        course = _Course(request, peer)
+        try:
+            return await self._serve(course)
+        except _Busy as busy:
+            return too_many(self._say(course, Refused("RATE_LIMITED", "too many requests")), busy.seconds)
+        except (Refused, RemoteProtocolError) as error:
+            return await self._refuse(course, error)
+        except OutcomeUnknown as error:
+            self._platform.world.log("face.unknown", protocol=self.manifest.name, reason=str(error))
+            return self._say(course, error)
+        except Exception as error:  # noqa: BLE001 - logged; the peer learns only that we failed
+            trace = "".join(traceback.format_exception(error))
+            self._platform.world.log("face.failed", protocol=self.manifest.name, trace=trace)
+            return self._say(course, Refused("SYSTEM"))
+
+    async def _serve(self, course: _Course) -> Response:
+        _pass(self._gates.peers.take(course.peer))
+        if (course.request.header("content-encoding") or "identity").lower() != "identity":
+            raise RemoteProtocolError("", "compressed bodies are not taken", "MALFORMED")
+        claim = course.claim = self._server.claim(course.request)
+        ring = course.ring = await self._platform.rings.ring(claim.merchant, self.manifest.name)
+        _pass(self._gates.forged.wait(course.peer))
+        now = self._platform.world.clock.wire()
+        try:
+            # an unknown merchant costs and hears what a wrong signature does
+            verified = self._server.decode(claim, ring if ring.verify else self._stranger, now)
+        except InvalidSignature:
+            self._gates.forged.take(course.peer)
+            raise
+        _pass(self._gates.merchants.take(claim.merchant))
+        outcome = await act(self._platform, self.manifest.name, verified)
+        response = self._answer(claim, outcome, ring)
+        if self._recorder is not NOTHING:
+            await self._record(course.request, verified, response)
+        return response
+
+    def _answer(self, claim: Claim, outcome: Outcome, ring: KeyRing) -> Response:
+        if claim.carriage is Carriage.BROWSER and isinstance(outcome, TradeOpened):
+            return self._pages.open_cashier(outcome)
+        try:
+            return self._server.answer(claim, outcome, ring, self._platform.world.clock.wire())
+        except TongbaoError as error:
+            # what was asked is done and committed; only the words for it are missing
+            raise RuntimeError(f"{claim.operation} was carried out and cannot be answered") from error
+
+    async def _refuse(self, course: _Course, error: TongbaoError) -> Response:
+        claim = course.claim
+        operation, merchant = (claim.operation, claim.merchant) if claim else ("", "")
+        await self._refusals.write(self.manifest.name, operation, merchant, course.peer, course.request, error)
+        return self._say(course, error)
+
+    def _say(self, course: _Course, error: TongbaoError) -> Response:
+        """The error answer: a page for a browser, the protocol's own words for a program."""
+        claim = course.claim
+        try:
+            if claim.carriage is Carriage.BROWSER if claim else looks_at(course.request):
+                return self._pages.error_page(self.manifest, claim, error, course.request)
+            return self._server.refuse(claim, error, course.ring, self._platform.world.clock.wire())
+        except Exception as failure:  # noqa: BLE001 - the last resort says nothing about the cause
+            trace = "".join(traceback.format_exception(failure))
+            self._platform.world.log("face.speechless", protocol=self.manifest.name, trace=trace)
+            return text("500 Internal Server Error\n", status=500)
+
+    async def _record(self, request: Request, verified: Verified, response: Response) -> None:
+        intent = verified.intent
+        try:
+            if isinstance(intent, CreateTrade):
+                trail = self._server.trail(request)
+                self._recorder.request("create", intent.merchant, intent.out_trade_no, request, trail)
+            elif isinstance(intent, ConfirmNotification):
+                found = self._platform.seal.read_event_id(intent.notification_id)
+                if found is not None:
+                    trade = await self._platform.trade_by_no(found[0])
+                    if trade.merchant_id == intent.merchant:
+                        self._recorder.request(
+                            "confirm", trade.merchant_id, trade.out_trade_no, request, None, response
+                        )
+        except TongbaoError as error:
+            self._platform.world.log("face.unrecorded", protocol=self.manifest.name, reason=str(error))
+
+
+def _pass(seconds: float) -> None:
+    if seconds:
+        raise _Busy(seconds)
+
+
+def looks_at(request: Request) -> bool:
+    """Whether a browser's window waits for the answer, as far as its headers tell."""
+    return "text/html" in (request.header("accept") or "")
+
+
+@cache
+def stranger_ring(algorithms: tuple[str, ...], secret: bytes) -> KeyRing:
+    """Keys that verify nothing, one per algorithm, so that an unknown merchant takes as long as a wrong signature."""
+    public = _nobody(secret)
+    keys = tuple(Key("", 0, name, secret.hex().encode("ascii") if _is_shared(name) else public) for name in algorithms)
+    return KeyRing("", keys, ())
+
+
+def _is_shared(algorithm: str) -> bool:
+    return "RSA" not in algorithm.upper()
+
+
+def _nobody(secret: bytes) -> RSAPublicKey:
+    """An RSA key of 2,048 bits whose factors nobody knows: the number comes from a keyed digest, not from primes."""
+    number = int.from_bytes(b"".join(secret for _ in range(256 // len(secret) + 1))[:256])
+    return RSAPublicNumbers(65_537, number | 1 | 1 << 2_047).public_key()

@@ -1,0 +1,1 @@
+"""Tests of the web room: real HTTP through ASGI, and some over real sockets."""
