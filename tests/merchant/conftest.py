@@ -113,10 +113,8 @@ class Shop:
     more: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.receiver = Receiver(
-            [self.endpoint], OrderTable(), self.database,
-            clock=self.clock, send=self.platform, **{"apply": self.apply, **self.more},
-        )  # fmt: skip
+        hooks = {"apply": self.apply, "clock": self.clock, "send": self.platform, **self.more}
+        self.receiver = Receiver([self.endpoint], OrderTable(), self.database, **hooks)
 
     def apply(self, transaction: Any, order: Order, payment: Any) -> None:
         """The shop's own work, on its own connection, in the acceptance transaction."""

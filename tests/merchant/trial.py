@@ -195,15 +195,15 @@ class Platform:
         self.trades[order] = {**fields, "seller": self.merchant, **more}
         return self.trades[order]
 
-    def fields(self, order: str, *, at: int, **changes: str) -> dict[str, str]:
+    def fields(self, number: str, /, *, at: int, **changes: str) -> dict[str, str]:
         """The fields of a notification about a trade, live at the platform."""
-        fields = {"id": f"n-{order}-{self.trades[order]['state']}", "at": str(at), **self.trades[order], **changes}
+        fields = {"id": f"n-{number}-{self.trades[number]['state']}", "at": str(at), **self.trades[number], **changes}
         self.live.add(fields["id"])
         return fields
 
-    def notify(self, order: str, *, at: int, url: str = "http://shop.example/notify", **changes: str) -> Request:
+    def notify(self, number: str, /, *, at: int, url: str = "http://shop.example/notify", **changes: str) -> Request:
         """A genuine notification, or with ``changes`` a genuinely signed one that says something else."""
-        return post(url, self.body(self.fields(order, at=at, **changes)), FORM)
+        return post(url, self.body(self.fields(number, at=at, **changes)), FORM)
 
     def body(self, fields: Mapping[str, str]) -> bytes:
         return encode_form(signed(fields, self.key))
