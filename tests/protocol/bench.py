@@ -14,7 +14,7 @@ from tongbao.wire.contract import Call, Claim, Credentials, Manifest, Verified
 from tongbao.wire.http import Request, get
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loader import load_protocol, protocol_names
-from tongbao.wire.vocabulary import Carriage, CreateTrade, Intent
+from tongbao.wire.vocabulary import Carriage, CreateTrade, Intent, Product
 
 NOW = parse_china("2015-04-01 12:03:05")
 SECRETS = ("k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4", "z1x2c3v4b5n6m7a8s9d0f1g2h3j4k5l6")
@@ -24,6 +24,11 @@ SECRETS = ("k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4", "z1x2c3v4b5n6m7a8s9d0f1g2h3j4k5l6
 def rsa_key(number: int) -> RSAPrivateKey:
     """A key made for this run; ``number`` tells them apart."""
     return generate_private_key(65_537, 2_048)
+
+
+def products(manifest: Manifest) -> list[Product]:
+    """What the folder sells, in the order of ``Product``."""
+    return [product for product in Product if product in manifest.products]
 
 
 def is_asymmetric(algorithm: str) -> bool:

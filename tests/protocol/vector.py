@@ -12,6 +12,7 @@ A vector is an object::
     event     what a notification or return says; or
     outcome   what a response says, as the answer to ``intent``; or
     error, field                  why it is refused
+    echo, product                 what the platform knows of the trade beside the event, to write it again
     exact     true where writing it again gives the same signature
 """
 

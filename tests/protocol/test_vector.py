@@ -1,0 +1,136 @@
+"""Vectors of every folder: read as written down, written again to the same meaning, and where said, the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.protocol.plain import plain
+from tests.protocol.vector import Vector, vectors
+from tongbao.kernel.error import ConfigurationError, RemoteProtocolError
+from tongbao.kernel.time import Instant
+from tongbao.wire import vocabulary
+from tongbao.wire.http import Request
+from tongbao.wire.loader import protocol_names
+from tongbao.wire.vocabulary import CreateTrade, Intent, Notification, Product
+
+NOW = Instant(0)
+ALL = vectors()
+
+
+def having(*kinds: str, refused: bool = False) -> pytest.MarkDecorator:
+    chosen = [vector for vector in ALL if vector.kind in kinds and ("error" in vector.data) is refused]
+    return pytest.mark.parametrize("vector", chosen, ids=[f"{vector.protocol}-{vector.name}" for vector in chosen])
+
+
+def signature(vector: Vector, request: Request) -> str:
+    trail = vector.manifest.server.trail(request)
+    return "" if trail is None else trail.signature
+
+
+def read_event(vector: Vector, request: Request) -> Notification:
+    client = vector.manifest.client
+    read = client.decode_notification if vector.kind == "notification" else client.decode_return
+    return read(request, vector.credentials(), NOW)
+
+
+def asked(vector: Vector) -> Intent:
+    about = dict(vector.data["intent"])
+    kind = getattr(vocabulary, about.pop("type"))
+    intent: Intent = kind(merchant=vector.data["merchant"], **about)
+    return intent
+
+
+def test_every_folder_has_vectors() -> None:
+    """Each folder brings messages of every kind, and every vector says what it is about and where it comes from."""
+    for name in protocol_names():
+        mine = [vector for vector in ALL if vector.protocol == name]
+        assert {vector.kind for vector in mine} >= {"request", "notification", "return"}
+        assert all(vector.data["what"] and vector.data["source"] for vector in mine)
+    assert all(vector.data["oddity"] for vector in ALL if vector.name.startswith("oddity"))
+
+
+@having("request")
+def test_request(vector: Vector) -> None:
+    """A request says what the vector says, and written again by our client it says it again."""
+    server = vector.manifest.server
+    claim = server.claim(vector.request())
+    verified = server.decode(claim, vector.ring(), NOW)
+    intent = verified.intent
+    said = plain(intent)
+    said.pop("echo", None)
+    assert claim.operation == vector.data["operation"]
+    assert said == vector.data["intent"]
+    call = vector.manifest.client.encode(intent, vector.credentials(), NOW)
+    again = server.decode(server.claim(call.request()), vector.ring(), NOW).intent
+    if isinstance(again, CreateTrade) and isinstance(intent, CreateTrade):
+        again = replace(again, echo=intent.echo)
+    assert again == intent
+    if vector.data.get("exact"):
+        assert signature(vector, call.request()) == signature(vector, vector.request())
+
+
+@having("request", refused=True)
+def test_refused_request(vector: Vector) -> None:
+    """A request that must be refused is, for the stated reason and naming the field."""
+    server = vector.manifest.server
+    with pytest.raises(RemoteProtocolError) as caught:
+        server.decode(server.claim(vector.request()), vector.ring(), NOW)
+    assert (caught.value.code, caught.value.field) == (vector.data["error"], vector.data["field"])
+
+
+@having("notification", "return")
+def test_event(vector: Vector) -> None:
+    """A notification or return says what the vector says, and written again by our server it says it again."""
+    event = read_event(vector, vector.request())
+    assert plain(event) == vector.data["event"]
+    if event.trade.state is None:
+        return
+    product = event.trade.product or (Product(vector.data["product"]) if "product" in vector.data else None)
+    voiced = replace(event, trade=replace(event.trade, echo=vector.data.get("echo", {}), product=product))
+    server, at = vector.manifest.server, event.at or NOW
+    write = server.notify if vector.kind == "notification" else server.return_to
+    sent = write(voiced, "http://shop.example.com/back", vector.ring(), at)
+    assert replace(read_event(vector, sent), unsigned=event.unsigned) == event
+    if vector.data.get("exact"):
+        assert signature(vector, sent) == signature(vector, vector.request())
+
+
+@having("notification", "return", refused=True)
+def test_refused_event(vector: Vector) -> None:
+    """A notification or return that must be refused is, for the stated reason and naming the field."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        read_event(vector, vector.request())
+    assert (caught.value.code, caught.value.field) == (vector.data["error"], vector.data["field"])
+
+
+@having("response")
+def test_response(vector: Vector) -> None:
+    """An answer says what the vector says."""
+    outcome = vector.manifest.client.decode(asked(vector), vector.response(), vector.credentials(), NOW)
+    assert {type(outcome).__name__: plain(outcome)} == vector.data["outcome"]
+
+
+@having("response", refused=True)
+def test_refused_response(vector: Vector) -> None:
+    """An answer that must be refused is, for the stated reason."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        vector.manifest.client.decode(asked(vector), vector.response(), vector.credentials(), NOW)
+    assert (caught.value.code, caught.value.field) == (vector.data["error"], vector.data["field"])
+
+
+def test_T01_published_secrets_are_refused() -> None:
+    """Whatever key a vector uses is public by that: a merchant's configuration does not take it."""
+    checked = 0
+    for vector in ALL:
+        secret_fields = [field.name for field in vector.manifest.credentials if field.kind == "secret"]
+        for entry in vector.data["keys"]:
+            if "secret" in entry and len(secret_fields) == 1:
+                settings = {**vector.data.get("settings", {}), secret_fields[0]: entry["secret"]}
+                with pytest.raises(ConfigurationError) as caught:
+                    vector.manifest.client.load(settings)
+                assert caught.value.field == secret_fields[0]
+                assert entry["secret"] not in str(caught.value)
+                checked += 1
+    assert checked
