@@ -262,5 +262,7 @@ class Manifest:
     """Wire names whose values a log must not show: signatures, keys, names, addresses, numbers of persons."""
     notifies: frozenset[tuple[str, str]] = NOTIFIED
     """(product, state entered) of the moves a merchant is told about."""
+    example_merchant: str = "2088101122136241"
+    """A merchant number of the protocol's shape; a sandbox makes its own from its first four characters and length."""
     credentials_for: Any = None
     """Callable (merchant id, key ring of the merchant's side, base address, extra) -> dict for the credentials file."""

@@ -1,0 +1,91 @@
+"""The credentials file: every address and secret a real client needs, under the client's own names (schema 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tongbao.sandbox.population import BUYERS, SHOP_NAME, balance_of
+from tongbao.sandbox.state import Party, SandboxState
+from tongbao.service.platform import Platform
+from tongbao.wire.contract import Manifest
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.sign import load_rsa_private
+
+SCHEMA: Final = 1
+
+
+def merchant_ring(manifest: Manifest, party: Party) -> KeyRing:
+    """The ring as the merchant holds it: his own keys sign, the platform's verify."""
+    sign: list[Key] = []
+    verify: list[Key] = []
+    for algorithm in manifest.algorithms:
+        if "rsa" in algorithm.lower():
+            own = load_rsa_private(party.merchant_key, "private_key")
+            theirs = load_rsa_private(party.platform_key, "public_key").public_key()
+            sign.append(Key(f"{algorithm}-client", 1, algorithm, own))
+            verify.append(Key(f"{algorithm}-platform", 1, algorithm, theirs))
+        else:
+            shared = Key(f"{algorithm}-both", 1, algorithm, party.secret.encode())
+            sign.append(shared)
+            verify.append(shared)
+    return KeyRing(party.merchant_id, tuple(verify), tuple(sign))
+
+
+def protocol_credentials(name: str, platform: Platform, party: Party, base_url: str) -> dict[str, Any]:
+    """One protocol's part; ``base_url`` is the address of the face's own listener."""
+    manifest = platform.protocol(name)
+    said: dict[str, Any] = manifest.credentials_for(
+        party.merchant_id, merchant_ring(manifest, party), base_url, {"seller_email": party.login}
+    )
+    return {"base_url": base_url, **said}
+
+
+async def build_credentials(
+    platform: Platform, state: SandboxState, faces: Mapping[str, str], authority: str = ""
+) -> dict[str, Any]:
+    """The whole file as JSON values. ``faces``: protocol name to the address of its own listener; ``authority``: PEM of
+    the sandbox's own certificate authority where it serves TLS."""
+    first = next(iter(state.parties.values()))
+    said: dict[str, Any] = {
+        "schema": SCHEMA,
+        "base_url": platform.settings.base_url,
+        "merchant": {
+            "name": SHOP_NAME,
+            "id": first.merchant_id,
+            "login": first.login,
+            "ids": {name: party.merchant_id for name, party in state.parties.items()},
+        },
+        "buyers": [
+            {
+                "name": buyer.name,
+                "login": buyer.login,
+                "password": buyer.password,
+                "pay_password": buyer.pay_password,
+                "balance": await balance_of(platform, buyer),
+                "cards": [
+                    {
+                        "bank": card.bank,
+                        "kind": card.kind,
+                        "number": card.number,
+                        "password": card.password,
+                        "outcome": card.outcome,
+                    }
+                    for card in buyer.cards
+                ],
+            }
+            for buyer in BUYERS
+        ],
+        "protocols": {
+            name: protocol_credentials(name, platform, state.parties[name], base) for name, base in faces.items()
+        },
+    }
+    if authority:
+        said["ca"] = authority
+    return said
+
+
+def default_path(directory: Path) -> Path:
+    """Where the file is written unless told otherwise."""
+    return directory / "tongbao-sandbox.json"

@@ -1,0 +1,96 @@
+"""Faults on order: a documented table of what may go wrong, how often, and for whom (``POST /_sandbox/faults``).
+
+Faults sit in the transport, between the platform and everybody it calls, where a real network has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.port import Clock
+from tongbao.wire.http import Request, Response
+from tongbao.wire.world import CALL_LIMITS, Limits, NoAnswer, NotSent, Randomness, Transport
+
+FAULTS: Final[dict[str, str]] = {
+    "refuse": "the connection is refused: the other side is down",
+    "lose_request": "the request never arrives; we learn nothing",
+    "lose_answer": "the request arrives and is answered, but the answer is lost",
+    "twice": "the request arrives twice",
+    "server_error": "the other side answers 500",
+    "tamper": "one byte of the body is changed on the way",
+}
+"""Every fault there is, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``what`` happens with ``percent`` likelihood to calls whose address contains ``target`` ('' for all); ``times``
+    more times, then no more (-1: always)."""
+
+    what: str
+    percent: int = 100
+    target: str = ""
+    times: int = -1
+
+    def __post_init__(self) -> None:
+        if self.what not in FAULTS:
+            raise Refused("FIELD_INVALID", f"what: one of {', '.join(FAULTS)}")
+        if not 0 <= self.percent <= 100:
+            raise Refused("FIELD_INVALID", "percent: between 0 and 100")
+
+
+class FaultyTransport:
+    """A Transport with faults in front of another. Without any it changes nothing."""
+
+    def __init__(self, inner: Transport, random: Randomness, clock: Clock) -> None:
+        self._inner = inner
+        self._random = random
+        self._clock = clock
+        self.faults: list[Fault] = []
+
+    def order(self, faults: list[Fault], random: Randomness | None = None) -> None:
+        """Replace all faults; ``random`` makes their chance repeatable."""
+        self.faults = list(faults)
+        if random is not None:
+            self._random = random
+
+    def _pick(self, request: Request) -> str:
+        for index, fault in enumerate(self.faults):
+            if fault.times == 0 or fault.target not in request.url:
+                continue
+            if self._random.randrange(100) >= fault.percent:
+                continue
+            if fault.times > 0:
+                self.faults[index] = replace(fault, times=fault.times - 1)
+            return fault.what
+        return ""
+
+    async def __call__(self, request: Request, limits: Limits = CALL_LIMITS) -> Response:
+        match self._pick(request):
+            case "refuse":
+                raise NotSent("CONNECT", "refused by an ordered fault")
+            case "lose_request":
+                raise NoAnswer("TIMEOUT", "lost by an ordered fault")
+            case "lose_answer":
+                await self._inner(request, limits)
+                raise NoAnswer("TIMEOUT", "answer lost by an ordered fault")
+            case "twice":
+                await self._inner(request, limits)
+            case "server_error":
+                return Response(500, ((b"Content-Type", b"text/plain"),), b"ordered fault")
+            case "tamper":
+                request = tamper(request, self._random)
+        return await self._inner(request, limits)
+
+
+def tamper(request: Request, random: Randomness) -> Request:
+    """The request with one letter or digit of its body (or query) replaced by another."""
+    raw = request.body or request.raw_query
+    places = [index for index, code in enumerate(raw) if chr(code).isalnum()]
+    if not places:
+        return request
+    place = places[random.randrange(len(places))]
+    changed = raw[:place] + (b"7" if raw[place : place + 1] != b"7" else b"8") + raw[place + 1 :]
+    return replace(request, body=changed) if request.body else replace(request, raw_query=changed)

@@ -1,0 +1,201 @@
+"""The sandbox's people: one approved merchant (with a number per protocol), two funded buyers with cards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.time import Instant
+from tongbao.ledger.account import buyer_balance
+from tongbao.sandbox.state import SandboxState
+from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, RegisterMerchant, TopUp
+from tongbao.service.password import hash_password
+from tongbao.service.platform import Platform
+from tongbao.trade.party import Buyer, Merchant, MerchantKey
+from tongbao.wire.contract import Manifest
+from tongbao.wire.sign import load_rsa_private, public_pem
+
+SHOP_NAME: Final = "通宝示范商店"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card of a simulated bank. ``outcome``: ``ok``, ``insufficient``, ``slow``, ``lost``, ``late``; ``balance`` fen."""
+
+    bank: str
+    kind: str
+    number: str
+    password: str
+    outcome: str
+    balance: int = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DemoBuyer:
+    """A buyer whose words are printed: they are for testing and protect nothing."""
+
+    buyer_id: str
+    name: str
+    login: str
+    password: str
+    pay_password: str
+    balance: int
+    locale: str
+    cards: tuple[Card, ...]
+
+
+BUYERS: Final = (
+    DemoBuyer(
+        "2088102146225135",
+        "王小明",
+        "buyer@tongbao.example",
+        "buyer-login-1",
+        "246135",
+        10_000_000,
+        "zh",
+        (
+            Card("ICBC", "debit", "6200000000000018", "135790", "ok"),
+            Card("CMB", "credit", "6200000000000026", "135790", "ok"),
+            Card("CCB", "debit", "6200000000000034", "135790", "insufficient", 1),
+            Card("BOC", "debit", "6200000000000042", "135790", "slow"),
+            Card("ABC", "debit", "6200000000000059", "135790", "lost"),
+            Card("COMM", "credit", "6200000000000067", "135790", "late"),
+        ),
+    ),
+    DemoBuyer(
+        "2088102146225143",
+        "Li Na",
+        "lina@tongbao.example",
+        "buyer-login-2",
+        "314259",
+        2_000_000,
+        "en",
+        (
+            Card("CMB", "debit", "6200000000000117", "246801", "ok"),
+            Card("SPDB", "credit", "6200000000000125", "246801", "ok"),
+        ),
+    ),
+)
+
+
+class CardIssuer(Protocol):
+    """What the sandbox needs of the simulated banks. Adding a card that exists changes nothing."""
+
+    async def add_card(
+        self, bank: str, kind: str, number: str, password: str, holder: str, balance: int, outcome: str
+    ) -> object: ...
+
+
+async def populate(platform: Platform, state: SandboxState, issuer: CardIssuer) -> None:
+    """Make the people and keys that are not there yet; what is there stays as it is."""
+    for name, party in state.parties.items():
+        await _merchant(platform, name, party.merchant_id, party.login)
+        await _keys(platform, platform.protocol(name), state)
+    for buyer in BUYERS:
+        await _buyer(platform, buyer)
+        for card in buyer.cards:
+            await issuer.add_card(
+                card.bank, card.kind, card.number, card.password, buyer.name, card.balance, card.outcome
+            )
+    platform.rings.forget()
+
+
+async def _quietly(platform: Platform, command: object) -> bool:
+    try:
+        await platform.submit(command)
+    except Refused as refusal:
+        if refusal.code not in ("ALREADY_EXISTS", "STATE_CONFLICT"):
+            raise
+        return False
+    return True
+
+
+async def _merchant(platform: Platform, protocol: str, merchant_id: str, login: str) -> None:
+    merchant = Merchant(
+        merchant_id=merchant_id,
+        name=SHOP_NAME,
+        status="applied",
+        environment=platform.settings.environment,
+        login=login,
+        products=json.dumps(["instant", "escrow", "dual"]),
+        protocols=json.dumps([protocol]),
+        hosts="[]",
+        notify_url="",
+        return_url="",
+        refund_days=90,
+        fee_rate=60,
+        fee_min=1,
+        fee_cap=0,
+        anti_phishing=False,
+        settings="{}",
+        created_by="",
+        approved_by="",
+        created_at=Instant(0),
+        version=0,
+    )
+    if await _quietly(platform, RegisterMerchant(merchant, "sandbox-maker")):
+        await platform.submit(ChangeMerchant(merchant_id, "approved", "sandbox-checker", "a sandbox's own merchant"))
+
+
+async def _keys(platform: Platform, manifest: Manifest, state: SandboxState) -> None:
+    party = state.parties[manifest.name]
+    rows = await platform.database.read(
+        "key.of_merchant", {"merchant_id": party.merchant_id, "protocol": manifest.name}
+    )
+    known = {row[0] for row in rows}
+    for algorithm in manifest.algorithms:
+        if "rsa" in algorithm.lower():
+            public = public_pem(load_rsa_private(party.merchant_key, "private_key").public_key())
+            wanted = (("verify", public), ("sign", party.platform_key))
+        else:
+            wanted = (("both", party.secret),)
+        for use, secret in wanted:
+            key_id = f"{algorithm}-{use}"
+            if key_id in known:
+                continue
+            envelope = platform.vault.close(secret.encode(), party.merchant_id, manifest.name, key_id)
+            key = MerchantKey(
+                party.merchant_id,
+                manifest.name,
+                key_id,
+                0,
+                algorithm,
+                use,
+                envelope,
+                "active",
+                Instant(0),
+                Instant(0),
+            )
+            await platform.submit(PutKey(key, "sandbox-maker"))
+
+
+async def _buyer(platform: Platform, demo: DemoBuyer) -> None:
+    cost, salt, pepper = platform.settings.password_cost, platform.entropy.token(16), platform.secrets.pepper
+    login_hash = await platform.world.compute(lambda: hash_password(demo.password, salt, cost))
+    pay_hash = await platform.world.compute(lambda: hash_password(demo.pay_password, salt, cost, pepper))
+    row = Buyer(
+        demo.buyer_id,
+        demo.login,
+        "member",
+        "active",
+        demo.name,
+        demo.locale,
+        login_hash,
+        pay_hash,
+        0,
+        Instant(0),
+        0,
+        Instant(0),
+        Instant(0),
+    )
+    if await _quietly(platform, RegisterBuyer(row)):
+        await platform.submit(
+            TopUp(demo.buyer_id, demo.balance, "CNY", demo.cards[0].bank, demo.buyer_id, "sandbox-maker")
+        )
+
+
+async def balance_of(platform: Platform, demo: DemoBuyer) -> int:
+    """A buyer's balance in fen."""
+    return await platform.balance(buyer_balance(demo.buyer_id, "CNY"))
