@@ -177,7 +177,7 @@ async def _hasty_deliveries(database: Database) -> list[tuple[Any, ...]]:
 
 async def _walk_entries(database: Database, lane: int, last: int, head: str) -> AsyncIterator[tuple[Any, ...]]:
     """Recompute a lane's chain of entries up to the end it knows of; yields the places where it does not fit."""
-    link, after, entry = "", 0, ()
+    link, after = "", 0
     while after < last:
         bounds = {"lane": lane, "after": after, "last": last, "most": PAGE}
         page = await database.read("audit.entry_page", bounds)

@@ -22,7 +22,7 @@ from importlib import resources
 from typing import Final
 
 _FRAGMENT = re.compile(r"\{([a-z_]+)(?: ([a-z_]+))?\}")
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_PARAMETER = re.compile(r"--[^\n]*|'[^']*'|(?<![:\w]):([a-z_]+)")  # not in a comment, not in a text
 _NAME = re.compile(r"^-- name: ([a-z_.]+)\s*$", re.MULTILINE)
 
 _PLAIN: Final = {
@@ -81,9 +81,9 @@ def expand(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
 def compile_statement(name: str, sql: str, dialect: str) -> Statement:
     """A named query ready for its driver."""
     text, lists = expand(sql, dialect)
-    order = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+    order = tuple(dict.fromkeys(name for name in _PARAMETER.findall(text) if name))
     if dialect == "postgresql":
-        text = _PARAMETER.sub(lambda match: f"${order.index(match[1]) + 1}", text)
+        text = _PARAMETER.sub(lambda match: f"${order.index(match[1]) + 1}" if match[1] else match[0], text)
     return Statement(name, text.strip().rstrip(";"), order, lists)
 
 
