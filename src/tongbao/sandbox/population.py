@@ -22,7 +22,8 @@ SHOP_NAME: Final = "通宝示范商店"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card of a simulated bank. ``outcome``: ``ok``, ``insufficient``, ``slow``, ``lost``, ``late``; ``balance`` fen."""
+    """A card of a simulated bank. ``outcome``: ``ok``, ``insufficient``, ``slow``, ``lost`` or ``late``; ``balance`` in
+    fen."""
 
     bank: str
     kind: str
@@ -148,9 +149,9 @@ async def _keys(platform: Platform, manifest: Manifest, state: SandboxState) -> 
     for algorithm in manifest.algorithms:
         if "rsa" in algorithm.lower():
             public = public_pem(load_rsa_private(party.merchant_key, "private_key").public_key())
-            wanted = (("verify", public), ("sign", party.platform_key))
+            wanted = [("verify", public), ("sign", party.platform_key)]
         else:
-            wanted = (("both", party.secret),)
+            wanted = [("both", party.secret)]
         for use, secret in wanted:
             key_id = f"{algorithm}-{use}"
             if key_id in known:
