@@ -171,10 +171,13 @@ class MappedOrderBook:
         if "created_at" not in self._columns:
             raise ConfigurationError("columns.created_at", "is needed to look for orders that wait for evidence")
         number, state, created = (self._columns[name] for name in ("order_no", "state", "created_at"))
+        values = [value for value, meaning in self._read.items() if meaning is OrderState.PENDING]
+        pending = {f"state_{index}": value for index, value in enumerate(values)}
+        listed = ", ".join(f":{name}" for name in pending)
         rows = transaction.rows(
             f"SELECT {number} AS order_no FROM {self._table} "
-            f"WHERE {state} = :state AND {created} < :created ORDER BY {created} LIMIT {int(limit)}",
-            {"state": self._write[OrderState.PENDING], "created": created_before},
+            f"WHERE {state} IN ({listed}) AND {created} < :created ORDER BY {created} LIMIT {int(limit)}",
+            {**pending, "created": created_before},
         )
         return [str(row["order_no"]) for row in rows]
 

@@ -154,7 +154,7 @@ class MerchantConfiguration:
         for name in _SECONDS:
             if name in settings:
                 settings[name] = _whole(f"{prefix}{name.upper()}", settings[name])
-        wanted = {name: value for name, value in found.items() if name in names}
+        wanted = {name: value for name, value in found.items() if name in names and name not in _OWN}
         return cls.from_mapping({**settings, "credentials": wanted})
 
     @classmethod

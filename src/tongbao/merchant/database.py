@@ -77,7 +77,7 @@ class Transaction:
     style: str
 
     def execute(self, statement: str, parameters: Mapping[str, object] | None = None) -> int:
-        """Run a statement with ``:name`` parameters; returns how many rows it touched."""
+        """Run a statement with ``:name`` parameters and no literal colons; returns how many rows it touched."""
         cursor = self.connection.cursor()
         try:
             cursor.execute(_translate(statement, self.style), dict(parameters or {}))
