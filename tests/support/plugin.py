@@ -8,7 +8,12 @@ import pytest
 
 from tests.support.missing import count, summarise
 
-pytest_plugins = ["tests.support.browser", "tests.support.mariadb", "tests.support.postgresql"]
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.mariadb",
+    "tests.support.postgresql",
+    "tests.support.platform",
+]
 
 GROUP: Final = {"mariadb": "mariadb", "mariadb_server": "mariadb", "browser": "browser"}
 """Tests with one of these fixtures run in one process of an xdist run, so that the costly thing is started once."""

@@ -1,7 +1,7 @@
 """The auditor: looks for whatever breaks an invariant of the books, by other means than the rules that keep them.
 
-Most invariants are one named query each (``store/query/audit.sql``) that answers with what breaks it; chains, hashes and
-timetables are recomputed here over rows that stream by. It only looks; it never repairs. A finding stops the line.
+Most invariants are one named query each (``store/query/audit.sql``) that answers with what breaks it; chains, hashes
+and timetables are recomputed here over rows that stream by. It only looks; it never repairs.
 """
 
 from __future__ import annotations
