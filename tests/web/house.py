@@ -192,3 +192,11 @@ def run(make: Callable[[], Awaitable[None]]) -> None:
         await make()
 
     asyncio.run(main())
+
+
+CARD_OK = "6200000000000001"
+
+
+def path_of(url: str) -> str:
+    """The address without scheme and host."""
+    return "/" + url.split("/", 3)[3]
