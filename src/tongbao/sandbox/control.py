@@ -29,8 +29,8 @@ LISTED: Final = 200
 TABLE: Final[dict[str, str]] = {
     "GET trades": "the latest trades",
     "GET trades/{out_trade_no}": "one trade; ?protocol= and ?merchant= where the number is ambiguous (else 409)",
-    "POST trades/{out_trade_no}/pay": 'what the buyer would do: {"method": "balance|debit|credit|outlet", "buyer": login,'
-    ' "card": number, "cash": "later", "flow": "instant|escrow"}',
+    "POST trades/{out_trade_no}/pay": 'what the buyer would do: {"method": "balance|debit|credit|outlet", '
+    '"buyer": login, "card": number, "cash": "later", "flow": "instant|escrow"}',
     "POST trades/{out_trade_no}/confirm": "the buyer confirms receipt of an escrow trade",
     "GET notifications": "the latest notifications with their attempts",
     "POST notifications/{id}/resend": "send one again now; answers with the attempt",
@@ -150,6 +150,8 @@ async def _pay(controls: Controls, request: Request) -> Any:
         cash=_text(said, "cash"),
         flow=_text(said, "flow"),
     )
+    # a bank's notice may still be on its way
+    await controls.settle()
     after = await controls.platform.find_trade(trade.merchant_id, trade.out_trade_no)
     return {"trade_no": after.trade_no, "state": after.state, **{k: v for k, v in paid.items() if v}}
 
@@ -221,7 +223,7 @@ async def _order_faults(controls: Controls, request: Request) -> Any:
     for one in wanted:
         unknown = set(one) - {"what", "percent", "target", "times"}
         if unknown:
-            raise Refused("FIELD_INVALID", f"{sorted(unknown)[0]}: unknown")
+            raise Refused("FIELD_INVALID", f"{min(unknown)}: unknown")
         faults.append(
             Fault(_text(one, "what"), _number(one, "percent", 100), _text(one, "target"), _number(one, "times", -1))
         )

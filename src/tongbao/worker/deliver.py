@@ -17,6 +17,9 @@ from tongbao.wire.world import NOTIFY_LIMITS, NoAnswer, NotSent
 HOST_MAX: Final = 4
 """Deliveries to one host at a time, over all merchants (T79)."""
 
+FLYING_MAX: Final = 256
+"""Deliveries under way at a time."""
+
 BUSY_PAUSE: Final = 5 * SECOND
 """How long an event waits whose host is taken by others, in milliseconds."""
 
@@ -39,29 +42,53 @@ def shown(body: bytes) -> str:
 
 
 class Deliverer:
-    """Sends what is due. ``round`` claims one batch and returns when all of it is finished or given back."""
+    """Sends what is due. Deliveries fly side by side, so that a slow address delays nobody but itself (F20)."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._hosts: Counter[str] = Counter()
+        self._flying: set[asyncio.Task[None]] = set()
+        self._landed: list[Delivered] = []
+        self._writing = asyncio.Lock()
 
     async def round(self, most: int = CLAIM_MAX) -> int:
-        """Deliver one batch; returns how many deliveries were tried."""
-        claimed = await claim(self._platform, most)
+        """Claim what is due and start to send it; returns how many deliveries were started."""
+        room = min(most, FLYING_MAX - len(self._flying))
+        if room <= 0:
+            return 0
+        claimed = await claim(self._platform, room)
         if not claimed:
             return 0
         now, later = self._choose(claimed)
         if later:
             await defer(self._platform, later, Instant(self._platform.world.clock.business() + BUSY_PAUSE))
-        results = await asyncio.gather(*[self._deliver(one) for one in now])
-        await finish(self._platform, results)
-        return len(results)
+        for one in now:
+            task = asyncio.create_task(self._fly(one), name="delivery")
+            self._flying.add(task)
+            task.add_done_callback(self._flying.discard)
+        return len(now)
+
+    async def drain(self) -> int:
+        """Wait until everything under way has landed and is written down; returns how much that was."""
+        flying = list(self._flying)
+        await asyncio.gather(*flying)
+        return len(flying)
+
+    async def _fly(self, claimed: Claimed) -> None:
+        host = target_host(claimed.event.target)
+        self._hosts[host] += 1
+        try:
+            self._landed.append(await self._deliver(claimed))
+        finally:
+            self._hosts[host] -= 1
+        # whoever gets the lock writes for all who landed meanwhile: batches form by themselves
+        async with self._writing:
+            landed, self._landed = self._landed, []
+            if landed:
+                await finish(self._platform, landed)
 
     def _choose(self, claimed: Sequence[Claimed]) -> tuple[list[Claimed], list[Claimed]]:
-        """What can be sent now, and what must wait because its host already has its share.
-
-        A host gets at most ``HOST_MAX`` rounds of ``HOST_MAX``, so that a slow one cannot hold up a whole batch.
-        """
+        """What can be sent now, and what must wait because its host already has its share."""
         now: list[Claimed] = []
         later: list[Claimed] = []
         taken = Counter(self._hosts)
@@ -75,14 +102,9 @@ class Deliverer:
         return now, later
 
     async def _deliver(self, claimed: Claimed) -> Delivered:
-        host = target_host(claimed.event.target)
         clock = self._platform.world.clock
         started = clock.monotonic()
-        self._hosts[host] += 1
-        try:
-            answer_class, response = await self._send(claimed)
-        finally:
-            self._hosts[host] -= 1
+        answer_class, response = await self._send(claimed)
         return Delivered(
             claimed,
             answer_class,

@@ -30,6 +30,7 @@ class Worker:
     def __init__(self, platform: Platform, also: tuple[Callable[[], Awaitable[int]], ...] = ()) -> None:
         self._platform = platform
         self._also = also
+        self._turn = asyncio.Lock()
         self.deliverer = Deliverer(platform)
 
     async def run_timers(self) -> int:
@@ -63,16 +64,19 @@ class Worker:
             raise outcome
 
     async def run_once(self) -> int:
-        """Every duty once; returns how much was done."""
+        """Every duty once; returns how much was done. Rounds follow one another, so that whoever waits for one knows
+        that what was under way before it has ended too."""
         done = 0
-        for duty in (self.run_timers, self.run_inquiries, self.run_deliveries, *self._also):
-            done += await duty()
+        async with self._turn:
+            for duty in (self.run_timers, self.run_inquiries, self.run_deliveries, *self._also):
+                done += await duty()
         return done
 
     async def settle(self) -> None:
         """Run until nothing is due any more at the present reading of business time."""
         for _ in range(ROUNDS_MAX):
-            if not await self.run_once():
+            done = await self.run_once()
+            if not done + await self.deliverer.drain():
                 return
         raise RuntimeError("the duties never come to an end")
 
@@ -86,7 +90,8 @@ class Worker:
         return Instant(min(found)) if found else None
 
     async def loop(self, stop: asyncio.Event) -> None:
-        """Run duties until ``stop``: at once after a commit of this process, else every half second."""
+        """Run duties until ``stop``: at once after a commit of this process, else every half second. What is under way
+        at the end is waited for."""
         while not stop.is_set():
             self._platform.activity.clear()
             try:
@@ -97,6 +102,7 @@ class Worker:
                 await self._platform.world.sleep(LOOK_SECONDS)
             if not done:
                 await _first(stop, self._platform.activity, LOOK_SECONDS)
+        await self.deliverer.drain()
 
 
 async def _first(stop: asyncio.Event, activity: asyncio.Event, seconds: float) -> None:
