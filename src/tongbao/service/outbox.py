@@ -16,7 +16,7 @@ from tongbao.trade.record import Event, Trade
 from tongbao.wire.http import Request
 from tongbao.wire.vocabulary import Notification
 
-LEASE: Final = 60 * SECOND
+LEASE: Final = 90 * SECOND
 """How long a claimed event is its claimer's, in milliseconds of wire time: longer than any delivery may take."""
 
 CLAIM_MAX: Final = 100

@@ -17,11 +17,15 @@ from tongbao.wire.world import NOTIFY_LIMITS, NoAnswer, NotSent
 HOST_MAX: Final = 4
 """Deliveries to one host at a time, over all merchants (T79)."""
 
+HOST_WAITING: Final = 16
+"""Deliveries of one host that are held here, under way or next; what is more is given back for others to go first.
+Four rounds of the longest delivery fit into a lease."""
+
 FLYING_MAX: Final = 256
 """Deliveries under way at a time."""
 
-BUSY_PAUSE: Final = 5 * SECOND
-"""How long an event waits whose host is taken by others, in milliseconds."""
+BUSY_PAUSE: Final = 1 * SECOND
+"""How long an event waits that was given back because its host is busy, in milliseconds of business time."""
 
 ANSWER_SHOWN: Final = 256
 """Characters of an answer that are kept for the merchant to see (T80)."""
@@ -47,6 +51,9 @@ class Deliverer:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._hosts: Counter[str] = Counter()
+        self._gates: dict[str, asyncio.Semaphore] = {}
+        self.deferred = 0
+        """How many events the last round gave back."""
         self._flying: set[asyncio.Task[None]] = set()
         self._landed: list[Delivered] = []
         self._writing = asyncio.Lock()
@@ -54,15 +61,18 @@ class Deliverer:
     async def round(self, most: int = CLAIM_MAX) -> int:
         """Claim what is due and start to send it; returns how many deliveries were started."""
         room = min(most, FLYING_MAX - len(self._flying))
+        self.deferred = 0
         if room <= 0:
             return 0
         claimed = await claim(self._platform, room)
         if not claimed:
             return 0
         now, later = self._choose(claimed)
+        self.deferred = len(later)
         if later:
             await defer(self._platform, later, Instant(self._platform.world.clock.business() + BUSY_PAUSE))
         for one in now:
+            self._hosts[target_host(one.event.target)] += 1
             task = asyncio.create_task(self._fly(one), name="delivery")
             self._flying.add(task)
             task.add_done_callback(self._flying.discard)
@@ -76,11 +86,14 @@ class Deliverer:
 
     async def _fly(self, claimed: Claimed) -> None:
         host = target_host(claimed.event.target)
-        self._hosts[host] += 1
+        gate = self._gates.setdefault(host, asyncio.Semaphore(HOST_MAX))
         try:
-            self._landed.append(await self._deliver(claimed))
+            async with gate:
+                self._landed.append(await self._deliver(claimed))
         finally:
             self._hosts[host] -= 1
+            if not self._hosts[host]:
+                del self._hosts[host], self._gates[host]
         # whoever gets the lock writes for all who landed meanwhile: batches form by themselves
         async with self._writing:
             landed, self._landed = self._landed, []
@@ -94,7 +107,7 @@ class Deliverer:
         taken = Counter(self._hosts)
         for one in claimed:
             host = target_host(one.event.target)
-            if taken[host] < HOST_MAX:
+            if taken[host] < HOST_WAITING:
                 taken[host] += 1
                 now.append(one)
             else:

@@ -11,7 +11,7 @@ from tongbao.kernel.time import Instant
 from tongbao.service.checkout import inquire
 from tongbao.service.escrow import TimerDue
 from tongbao.service.platform import Platform
-from tongbao.worker.deliver import Deliverer
+from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
 
 ROUND_MAX: Final = 200
 """How many trades or instructions one duty takes at a time."""
@@ -76,8 +76,11 @@ class Worker:
         """Run until nothing is due any more at the present reading of business time."""
         for _ in range(ROUNDS_MAX):
             done = await self.run_once()
-            if not done + await self.deliverer.drain():
+            if done + await self.deliverer.drain():
+                continue
+            if not self.deliverer.deferred:
                 return
+            await self._platform.world.sleep(BUSY_PAUSE / 1000)
         raise RuntimeError("the duties never come to an end")
 
     async def next_due(self) -> Instant | None:
