@@ -73,8 +73,9 @@ def decide(order: Order, trade: TradeView) -> tuple[OrderState | None, VerdictKi
 def make_payment(order: Order, trade: TradeView, endpoint: Endpoint, evidence: Evidence, at: Instant) -> Payment:
     """The event: unique per provider, trade and state; a refund said along makes it another event."""
     event = str(trade.state)
-    if trade.refunded is not None or trade.refund_state:
-        event += f":refund:{trade.refund_state[:40]}:{trade.refunded.minor if trade.refunded else ''}"
+    back = 0 if trade.refunded is None else trade.refunded.minor
+    if back or trade.refund_state:
+        event += f":refund:{trade.refund_state[:40]}:{back}"
     return Payment(
         order_no=order.order_no,
         endpoint=endpoint.name,
