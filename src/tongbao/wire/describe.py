@@ -36,12 +36,11 @@ def _fields(part: bytes, private: frozenset[str]) -> Iterator[str]:
 
 
 def describe(message: Request | Response, private: frozenset[str]) -> str:
-    """One line. ``private`` is the manifest's: values of those names are hidden. Bodies that are no forms are counted."""
+    """One line. ``private`` is the manifest's: values of those names are hidden. Other bodies than forms are counted."""
     if isinstance(message, Response):
         return f"HTTP {message.status}, {len(message.body)} bytes"
-    parts = [
-        f"{_safe(message.method.encode())} {message.scheme}://{_safe(message.host.encode())}{_safe(message.raw_path)}"
-    ]
+    host = _safe(message.host.encode())
+    parts = [f"{_safe(message.method.encode())} {message.scheme}://{host}{_safe(message.raw_path)}"]
     parts += _fields(message.raw_query, private)
     if message.body.lstrip()[:1] in (b"<", b"{", b"["):
         parts.append(f"{len(message.body)} bytes")

@@ -6,15 +6,14 @@ import importlib
 import pkgutil
 from functools import cache
 
-import tongbao
 from tongbao.kernel.error import ConfigurationError
 from tongbao.wire.contract import Manifest
 
 
 @cache
 def protocol_names() -> tuple[str, ...]:
-    """Names of all protocol folders, sorted. Lists the directory; imports none of them."""
-    roots = [f"{path}/protocols" for path in tongbao.__path__]
+    """Names of all protocol folders, sorted. Lists the places of ``tongbao.protocols``; imports no folder."""
+    roots = importlib.import_module("tongbao.protocols").__path__
     return tuple(sorted(module.name for module in pkgutil.iter_modules(roots) if module.ispkg))
 
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from tongbao.kernel.error import ConfigurationError
 
-SHA1: Final = hashes.SHA1()  # noqa: S303 - what the old protocols sign with
+SHA1: Final = hashes.SHA1()
 SHA256: Final = hashes.SHA256()
 
 _PADDING: Final = padding.PKCS1v15()

@@ -316,7 +316,7 @@ class Notification:
     """What the platform says happened to a trade.
 
     ``id`` is fixed when the event is committed and equal over all its deliveries; ``at`` is the time of this sending
-    (or the platform's word for it); ``unsigned`` holds fields no signature covers: nothing may be decided by them (T09).
+    (or the platform's word for it); ``unsigned`` holds fields no signature covers: nothing may hang on them (T09).
     """
 
     id: str

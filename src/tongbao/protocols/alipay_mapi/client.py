@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields as members
-from dataclasses import is_dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant
@@ -33,6 +32,7 @@ from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.loss import find_loss
 from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
 from tongbao.wire.vocabulary import (
     Confirmed,
@@ -202,23 +202,9 @@ def _check_said(intent: Intent, fields: Mapping[str, str]) -> None:
         raise LocalProtocolError(error.field, error.reason, error.code) from error
     if isinstance(intent, ConfirmNotification):
         return  # an id with percent signs is another platform's, and says what it says
-    lost = _first_lost(intent, read)
+    lost = find_loss(intent, read)
     if lost:
         raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
-
-
-def _first_lost(asked: Any, read: Any) -> str:
-    """The first member in which ``asked`` says something and ``read`` says another thing; '' if there is none."""
-    for member in members(asked):
-        if member.name == "echo":
-            continue
-        mine, theirs = getattr(asked, member.name), getattr(read, member.name)
-        if mine == theirs or mine is None or mine in ("", ()):
-            continue
-        if is_dataclass(mine) and is_dataclass(theirs) and type(mine) is type(theirs) and not _first_lost(mine, theirs):
-            continue
-        return member.name
-    return ""
 
 
 def _authentic(raw: Mapping[bytes, bytes], credentials: Credentials) -> dict[str, str]:
