@@ -7,6 +7,10 @@ SELECT merchant_id, out_trade_no FROM trade WHERE out_trade_no = :out_trade_no O
 -- name: trade.recent
 SELECT merchant_id, out_trade_no FROM trade ORDER BY created_at DESC, trade_no DESC LIMIT :most;
 
+-- name: trade.of_buyer
+SELECT merchant_id, out_trade_no FROM trade WHERE buyer_id = :buyer_id
+ORDER BY created_at DESC, trade_no DESC LIMIT :most;
+
 -- name: trade.due
 SELECT merchant_id, out_trade_no, due_at FROM trade WHERE due_at <= :now ORDER BY due_at LIMIT :most;
 

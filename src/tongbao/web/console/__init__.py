@@ -1,0 +1,4 @@
+"""The operator's and developer's view: trades, the seven steps of one order, notifications, refusals, mails.
+
+Must never change money: its only acts are sending a notification again and, in a demonstration, tampering with one.
+"""
