@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from tongbao.kernel.time import Instant
 from tongbao.runtime.clock import RealClock
 from tongbao.runtime.entropy import SystemEntropy, random_source
+from tongbao.runtime.server import Address, Listener, serve
 from tongbao.service.channel import SimulatedChannel
 from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import hash_password
@@ -118,8 +119,8 @@ async def house(
     mails: list[Mail] = []
     tasks: set[asyncio.Task[None]] = set()
 
-    async def mail(message: Mail) -> None:
-        mails.append(message)
+    async def take_mail(mail: Mail) -> None:
+        mails.append(mail)
 
     async def compute(function: Callable[[], Any]) -> Any:
         return await asyncio.to_thread(function)
@@ -133,7 +134,9 @@ async def house(
     def log(event: str, **fields: object) -> None:
         logged.append((event, fields))
 
-    world = World(clock, SystemEntropy(), net, mail, log, random_source(1), compute, asyncio.sleep, spawn, environment)
+    world = World(
+        clock, SystemEntropy(), net, take_mail, log, random_source(1), compute, asyncio.sleep, spawn, environment
+    )
     secrets = Secrets.derive(b"x" * 32)
     database = SqliteDatabase(path)
     channels = {} if environment == "production" else {"*": SimulatedChannel(bank_url, secrets.bank)}
@@ -185,6 +188,40 @@ def new_rsa() -> tuple[RSAPrivateKey, bytes]:
     return key, public_pem(key.public_key()).encode("ascii")
 
 
+@asynccontextmanager
+async def listening(*apps: Application) -> AsyncIterator[list[Address]]:
+    """Real servers on loopback ports, one for each application."""
+    stop, ready = asyncio.Event(), asyncio.Event()
+    found: list[Address] = []
+
+    def on_ready(addresses: Sequence[Address]) -> None:
+        found.extend(addresses)
+        ready.set()
+
+    def log(event: str, **fields: object) -> None:
+        raise AssertionError(event, fields)
+
+    listeners = [Listener("127.0.0.1", 0, app) for app in apps]
+    task = asyncio.create_task(serve(listeners, on_ready, stop, log=log, own_process=False, drain_seconds=2))
+    await asyncio.wait((asyncio.create_task(ready.wait()), task), return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield found
+    finally:
+        stop.set()
+        await task
+
+
+async def speak(address: Address, data: bytes) -> bytes:
+    """Write bytes to a socket and read until the server closes."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(data)
+    await writer.drain()
+    answer = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
 def run(make: Callable[[], Awaitable[None]]) -> None:
     """Run one test's coroutine to its end."""
 
@@ -192,11 +229,3 @@ def run(make: Callable[[], Awaitable[None]]) -> None:
         await make()
 
     asyncio.run(main())
-
-
-CARD_OK = "6200000000000001"
-
-
-def path_of(url: str) -> str:
-    """The address without scheme and host."""
-    return "/" + url.split("/", 3)[3]

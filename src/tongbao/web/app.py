@@ -64,7 +64,11 @@ def build_web(
     answers = _answers(platform.settings.base_url, hosts, frozenset(faces) if sandbox else frozenset(), originals)
 
     async def ready() -> bool:
-        await platform.database.read("setting.get", {"name": "ready"})
+        try:
+            await platform.database.read("setting.get", {"name": "ready"})
+        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
+            platform.world.log("web.not_ready", error=repr(error))
+            return False
         return True
 
     return Web(

@@ -158,13 +158,19 @@ async def _sheet(bank: Bank, visit: _Visit, asked: Asked, filled: Mapping[str, s
         "pay.html",
         400 if error else 200,
         asked=asked,
-        sum=Money(asked.amount, asked.currency).text(),
+        sum=_show(asked.amount, asked.currency),
         number=filled.get("number", ""),
         password=filled.get("password", ""),
         error=error,
         cards=cards,
         grouped=_grouped,
     )
+
+
+def _show(amount: int, currency: str) -> str:
+    """A sum in major units with commas between thousands."""
+    whole, point, part = Money(amount, currency).text().partition(".")
+    return f"{int(whole):,}{point}{part}"
 
 
 def _grouped(number: str) -> str:
@@ -202,7 +208,7 @@ async def _counter(bank: Bank, visit: _Visit) -> Response:
 
 
 def _desk(visit: _Visit, code: str, order: Order | None, error: str) -> Response:
-    total = Money(order.amount, order.currency).text() if order is not None else ""
+    total = _show(order.amount, order.currency) if order is not None else ""
     return _render(visit, "counter.html", 400 if error else 200, entered=code, order=order, sum=total, error=error)
 
 

@@ -1,0 +1,392 @@
+"""Faces: signed bytes in, the protocol's own bytes out; refusals recorded, alike, and never more than the budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.house import (
+    BASE,
+    BUYER,
+    MERCHANT,
+    NOTIFY,
+    PROTOCOL,
+    STRANGER,
+    House,
+    ask,
+    house,
+    new_rsa,
+    put_key,
+    run,
+)
+from tongbao.kernel.money import Money
+from tongbao.service import checkout
+from tongbao.service.party import MoveKey
+from tongbao.web.app import Web, build_web
+from tongbao.web.faces.page import PlainPages
+from tongbao.web.faces.recorder import MemoryRecorder
+from tongbao.web.guard import Limits, Rate
+from tongbao.wire.contract import Credentials
+from tongbao.wire.http import Request, Response, get
+from tongbao.wire.loader import load_protocol
+from tongbao.wire.vocabulary import (
+    CloseTrade,
+    ConfirmNotification,
+    CreateTrade,
+    Intent,
+    Party,
+    Product,
+    QueryTrade,
+    RequestTimestamp,
+)
+
+Test = Callable[[House, Web], Awaitable[None]]
+
+
+def play(folder: Path, test: Test, **settings: Any) -> None:
+    """Run ``test`` in a fresh house with its web."""
+
+    async def main() -> None:
+        async with house(folder) as home:
+            await test(home, build_web(home.platform, PlainPages(), **settings))
+
+    run(main)
+
+
+def create(number: str = "A1", subject: str = "测试", **changes: Any) -> CreateTrade:
+    return CreateTrade(
+        merchant=MERCHANT,
+        out_trade_no=number,
+        product=Product.INSTANT,
+        subject=subject,
+        amount=Money(1_000),
+        notify_url=NOTIFY,
+        seller=Party(login="seller@example.com"),
+        **changes,
+    )
+
+
+def encode(home: House, intent: Intent, credentials: Credentials | None = None) -> Request:
+    client = load_protocol(PROTOCOL).client
+    return client.encode(intent, credentials or home.credentials, home.world.clock.wire()).request()
+
+
+async def refusals(home: House) -> list[tuple[Any, ...]]:
+    return await home.platform.database.read("refusal.recent", {"most": 1_000})
+
+
+def code_of(answer: Response) -> str:
+    found = re.search(rb"<error>([A-Z_]+)</error>|<h1>([A-Z_]+)</h1>", answer.body)
+    return (found[1] or found[2]).decode() if found else answer.body.decode()
+
+
+async def pay(home: House, number: str) -> None:
+    trade = await home.platform.find_trade(MERCHANT, number)
+    await checkout.pay_from_balance(home.platform, trade, await home.platform.buyer(BUYER), "741852")
+
+
+def test_create_goes_to_the_cashier(tmp_path: Path) -> None:
+    """A signed creation, by POST and by link, opens one trade and sends the browser to this trade's cashier."""
+
+    async def test(home: House, web: Web) -> None:
+        posted = await ask(web.main, encode(home, create()))
+        call = load_protocol(PROTOCOL).client.encode(create(), home.credentials, home.world.clock.wire())
+        linked = await ask(web.main, get(call.link()))
+        trade = await home.platform.find_trade(MERCHANT, "A1")
+        assert [posted.status, linked.status] == [302, 302]
+        for answer in (posted, linked):
+            location = answer.header("location") or ""
+            assert location.startswith(f"{BASE}/cashier/{trade.trade_no}-")
+            word = location.rpartition("/")[2]
+            assert home.platform.seal.read_cashier_word(word, home.world.clock.wire()) == trade.trade_no
+        assert await refusals(home) == []
+
+    play(tmp_path, test)
+
+
+@pytest.mark.parametrize("charset", ["gbk", "gb2312", "utf-8"])
+def test_create_in_every_charset(tmp_path: Path, charset: str) -> None:
+    """Chinese in GBK bytes is verified over those bytes and stored as the same text."""
+
+    async def test(home: House, web: Web) -> None:
+        settings = {**home.credentials.values, "partner": MERCHANT, "charset": charset}
+        spoken = replace(home.credentials, values=settings)
+        request = encode(home, create(subject="青花瓷碗"), spoken)
+        assert "青花瓷碗".encode(charset) in bytes(_unquoted(request.body))
+        answer = await ask(web.main, request)
+        assert answer.status == 302
+        found = await ask(web.main, encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="A1"), spoken))
+        assert "<subject>青花瓷碗</subject>" in found.body.decode("gbk" if charset != "utf-8" else "utf-8")
+
+    play(tmp_path, test)
+
+
+def _unquoted(body: bytes) -> bytearray:
+    return bytearray(re.sub(rb"%([0-9A-F]{2})", lambda hit: bytes.fromhex(hit[1].decode()), body))
+
+
+def test_rsa_is_verified_with_the_merchants_key(tmp_path: Path) -> None:
+    """A request signed with the merchant's RSA key passes; signed with another key it does not (T05, T20)."""
+
+    async def test(home: House, web: Web) -> None:
+        mine, public = new_rsa()
+        other, _ = new_rsa()
+        await put_key(home.platform, "rsa-1", "RSA", "verify", public)
+        results = []
+        for number, key in (("R1", mine), ("R2", other)):
+            base = home.credentials
+            sign = tuple(replace(k, algorithm="RSA", material=key) for k in base.ring.sign)
+            values = {**base.values, "sign_type": "RSA"}
+            credentials = replace(base, values=values, ring=replace(base.ring, sign=sign))
+            results.append((await ask(web.main, encode(home, create(number), credentials))).status)
+        assert results == [302, 400]
+        assert [row[4] for row in await refusals(home)] == ["SIGN_INVALID"]
+
+    play(tmp_path, test)
+
+
+def test_query_close_and_timestamp_answer_in_xml(tmp_path: Path) -> None:
+    """Server services: the client's half reads what the face answers."""
+
+    async def test(home: House, web: Web) -> None:
+        client, now = load_protocol(PROTOCOL).client, home.world.clock.wire
+        await ask(web.main, encode(home, create()))
+        for intent in (
+            QueryTrade(merchant=MERCHANT, out_trade_no="A1"),
+            RequestTimestamp(merchant=MERCHANT),
+            CloseTrade(merchant=MERCHANT, out_trade_no="A1"),
+        ):
+            answer = await ask(web.main, encode(home, intent))
+            assert answer.status == 200
+            assert client.decode(intent, answer, home.credentials, now()) is not None
+        assert (await home.platform.find_trade(MERCHANT, "A1")).state == "closed"
+
+    play(tmp_path, test)
+
+
+def test_notify_verify_says_true_once_per_live_id(tmp_path: Path) -> None:
+    """``true`` for an id of ours for this merchant, ``false`` for others; exactly these bytes (I22's other side)."""
+
+    async def test(home: House, web: Web) -> None:
+        await ask(web.main, encode(home, create()))
+        await pay(home, "A1")
+        trade = await home.platform.find_trade(MERCHANT, "A1")
+        genuine = home.platform.seal.event_id(trade.trade_no, trade.version)
+        for word, merchant, said in (
+            (genuine, MERCHANT, b"true"),
+            (genuine, STRANGER, b"false"),
+            (genuine[:-1] + ("0" if genuine[-1] != "0" else "1"), MERCHANT, b"false"),
+            ("1", MERCHANT, b"false"),
+        ):
+            question = get(f"{BASE}/{PROTOCOL}/gateway.do?service=notify_verify&partner={merchant}&notify_id={word}")
+            answer = await ask(web.main, question)
+            assert (answer.status, answer.body, answer.header("content-length")) == (200, said, str(len(said)))
+            assert ConfirmNotification(merchant=merchant, notification_id=word).merchant == merchant
+
+    play(tmp_path, test)
+
+
+def test_T57_unknown_merchant_and_bad_signature_are_alike(tmp_path: Path) -> None:
+    """Nobody learns from the answer whether a merchant's number exists: the answers are equal."""
+
+    async def test(home: House, web: Web) -> None:
+        right = encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="A1"))
+        forged = replace(right, body=right.body.replace(b"A1", b"A2"), raw_query=right.raw_query.replace(b"A1", b"A2"))
+        unknown = replace(
+            forged,
+            body=forged.body.replace(MERCHANT.encode(), STRANGER.encode()),
+            raw_query=forged.raw_query.replace(MERCHANT.encode(), STRANGER.encode()),
+        )
+        assert forged != unknown
+        assert await ask(web.main, forged) == await ask(web.main, unknown)
+        assert [(row[4], row[5]) for row in await refusals(home)] == [
+            ("SIGN_INVALID", "sign: signature does not verify")
+        ] * 2
+
+    play(tmp_path, test)
+
+
+def test_T84_a_revoked_key_is_refused_at_once(tmp_path: Path) -> None:
+    """Even while the faces still hold the old ring, the committer looks at the key's own row."""
+
+    async def test(home: House, web: Web) -> None:
+        assert (await ask(web.main, encode(home, create("K1")))).status == 302
+        await home.platform.submit(MoveKey(MERCHANT, PROTOCOL, "md5-1", "revoked", "op1", "stolen"))
+        assert (await ask(web.main, encode(home, create("K2")))).status == 400
+        assert [row[4] for row in await refusals(home)] == ["KEY_REVOKED"]
+
+    play(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("where", "lie"),
+    [("body", b"&total_fee=0.01"), ("body", b"&total%5Ffee=0.01"), ("query", b"total_fee=0.01"), ("body", b"&sign=1")],
+)
+def test_T08_a_repeated_field_is_refused(tmp_path: Path, where: str, lie: bytes) -> None:
+    """A second value last in the body, spelt differently, or in the query beside the body: refused, nothing opened."""
+
+    async def test(home: House, web: Web) -> None:
+        right = encode(home, create())
+        if where == "body":
+            bad = replace(right, body=right.body + lie)
+        else:
+            bad = replace(right, raw_query=right.raw_query + b"&" + lie)
+        answer = await ask(web.main, replace(bad, headers=(*bad.headers, (b"Accept", b"text/html"))))
+        assert answer.status == 400
+        assert [row[4] for row in await refusals(home)] == ["DUPLICATE_PARAM"]
+        assert await home.platform.database.read("trade.recent", {"most": 5}) == []
+
+    play(tmp_path, test)
+
+
+def test_refusal_rows_name_fields_and_keep_no_value(tmp_path: Path) -> None:
+    """A refusal row has the peer, the code, the names of the fields and a digest: no value of the request (T65)."""
+
+    async def test(home: House, web: Web) -> None:
+        right = encode(home, create(subject="SecretSubject"))
+        await ask(web.main, replace(right, body=right.body.replace(b"A1", b"A2")), peer="198.51.100.9")
+        (row,) = await refusals(home)
+        assert row[2:5] == (PROTOCOL, "create_direct_pay_by_user", "SIGN_INVALID")
+        assert row[6:8] == (MERCHANT, "198.51.100.9")
+        assert {"subject", "sign", "total_fee"} <= set(row[8].split(","))
+        assert re.fullmatch("[0-9a-f]{64}", row[9])
+        assert "SecretSubject" not in repr(row)
+
+    play(tmp_path, test)
+
+
+def test_T89_a_flood_of_bad_signatures_is_sampled(tmp_path: Path) -> None:
+    """Rows stay within the budget, the rest is counted and told by a later row; good requests still pass."""
+    limits = Limits(Rate(1e6, 1e6), Rate(1e6, 1e6), Rate(1e6, 1e6), Rate(0.001, 20), Rate(0.001, 8))
+
+    async def test(home: House, web: Web) -> None:
+        right = encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="A1"))
+        bad = replace(right, raw_query=right.raw_query.replace(b"A1", b"A2"), body=right.body.replace(b"A1", b"A2"))
+        for turn in range(300):
+            assert code_of(await ask(web.main, bad, peer=f"198.51.100.{turn % 2}")) == "ILLEGAL_SIGN"
+        assert len(await refusals(home)) == 16
+        assert web.refusals.unwritten == 284
+        await ask(web.main, bad, peer="198.51.100.77")
+        assert any("and 284 more" in row[5] for row in await refusals(home))
+        assert (await ask(web.main, encode(home, create()))).status == 302
+
+    play(tmp_path, test, limits=limits)
+
+
+def test_T89_forgers_and_hasty_merchants_wait(tmp_path: Path) -> None:
+    """Over the budget the answer is 429 with Retry-After in the protocol's words; other peers are not touched."""
+    limits = Limits(merchant=Rate(0.01, 3), forged=Rate(0.01, 2))
+
+    async def test(home: House, web: Web) -> None:
+        right = encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="A1"))
+        bad = replace(right, raw_query=right.raw_query.replace(b"A1", b"A2"), body=right.body.replace(b"A1", b"A2"))
+        statuses = [(await ask(web.main, bad, peer="198.51.100.1")).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        refused = await ask(web.main, right, peer="198.51.100.1")
+        assert (refused.status, (refused.header("retry-after") or "").isdigit()) == (429, True)
+        assert code_of(refused) != ""
+        assert [(await ask(web.main, right)).status for _ in range(4)] == [200, 200, 200, 429]
+
+    play(tmp_path, test, limits=limits)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (get(f"{BASE}/{PROTOCOL}/nowhere.do?service=single_trade_query"), 404),
+        (get(f"{BASE}/{PROTOCOL}"), 404),
+        (get(f"{BASE}/nothing"), 404),
+        (replace(get(f"{BASE}/{PROTOCOL}/gateway.do"), method="DELETE"), 405),
+        (get(f"{BASE}/alipay%5Fmapi/gateway.do"), 404),
+    ],
+)
+def test_strange_addresses(tmp_path: Path, request_: Request, status: int) -> None:
+    """Only the protocol's own paths are served, by GET and POST."""
+
+    async def test(home: House, web: Web) -> None:
+        assert (await ask(web.main, request_)).status == status
+
+    play(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe\x00", b"service", b"%", b"=&=&=", b"{}", b"<xml/>", b"service=" + b"x" * 70_000]
+)
+def test_any_bytes_are_answered_in_the_protocols_words(tmp_path: Path, body: bytes) -> None:
+    """Junk, too much of it, a wrong charset: an error answer, a row at most, never a trace."""
+
+    async def test(home: House, web: Web) -> None:
+        request = Request("POST", "http", "platform.test:8000", f"/{PROTOCOL}/gateway.do".encode(), b"", (), body)
+        answer = await ask(web.main, request)
+        assert (answer.status, b"<is_success>F</is_success>" in answer.body) == (200, True)
+        assert [event for event, _ in home.logged] == []
+        assert len(await refusals(home)) == 1
+
+    play(tmp_path, test)
+
+
+def test_a_browser_sees_a_page_where_a_program_sees_xml(tmp_path: Path) -> None:
+    """The same unreadable request: a page for whoever accepts HTML, the protocol's words for the rest."""
+
+    async def test(home: House, web: Web) -> None:
+        program = get(f"{BASE}/{PROTOCOL}/gateway.do?service=nonsense")
+        browser = replace(program, headers=((b"Accept", b"text/html,*/*"),))
+        assert (await ask(web.main, program)).header("content-type") == "text/xml; charset=utf-8"
+        assert (await ask(web.main, browser)).header("content-type") == "text/html; charset=utf-8"
+
+    play(tmp_path, test)
+
+
+def test_our_failure_is_logged_and_not_shown(tmp_path: Path) -> None:
+    """When the platform itself breaks, the peer gets the protocol's system error and no word of the cause."""
+
+    async def test(home: House, web: Web) -> None:
+        await home.platform.stop()
+        await home.platform.database.close()
+        answer = await ask(web.main, encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="A1")))
+        assert code_of(answer) == "SYSTEM_ERROR"
+        assert b"Traceback" not in answer.body
+        assert b"pool" not in answer.body
+        assert "face.failed" in [event for event, _ in home.logged]
+
+    play(tmp_path, test)
+
+
+def test_recorder_keeps_creations_and_questions(tmp_path: Path) -> None:
+    """The page of the seven steps finds the raw request, its trail with the key masked, and the later question."""
+
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            recorder = MemoryRecorder(home.world.clock.wire)
+            web = build_web(home.platform, PlainPages(), recorder=recorder)
+            request = encode(home, create())
+            await ask(web.main, request)
+            await pay(home, "A1")
+            trade = await home.platform.find_trade(MERCHANT, "A1")
+            word = home.platform.seal.event_id(trade.trade_no, trade.version)
+            ask_url = f"{BASE}/{PROTOCOL}/gateway.do?service=notify_verify&partner={MERCHANT}&notify_id={word}"
+            await ask(web.main, get(ask_url))
+            first, second = recorder.of(MERCHANT, "A1")
+            assert (first.kind, first.request.body) == ("create", request.body)
+            assert first.trail is not None
+            assert "out_trade_no=A1" in first.trail.text
+            assert home.credentials.values.get("key", "k3yk3y") not in first.trail.text
+            assert second.kind == "confirm"
+            assert second.answer is not None
+            assert second.answer.body == b"true"
+
+    run(main)
+
+
+def test_recorder_is_bounded() -> None:
+    """The oldest trade goes first, and one trade keeps its last requests only."""
+    recorder = MemoryRecorder(lambda: 0, trades=2, requests=3)  # type: ignore[arg-type, return-value]
+    for number in ("A", "B", "C"):
+        for _ in range(5):
+            recorder.request("create", MERCHANT, number, get("http://a/"), None)
+    assert [len(recorder.of(MERCHANT, number)) for number in ("A", "B", "C")] == [0, 3, 3]

@@ -1,0 +1,146 @@
+"""The guard: headers on every answer, whose Host we answer by, health, and token buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.house import BASE, PROTOCOL, House, ask, house, run
+from tongbao.web.app import Web, build_web
+from tongbao.web.faces.page import PlainPages
+from tongbao.web.guard import Buckets, Rate, bare_host, is_inside
+from tongbao.wire.asgi import plain
+from tongbao.wire.http import Request, Response, get, text
+
+
+async def front(request: Request, peer: str) -> Response:
+    """A page of another room, with a content policy of its own."""
+    return Response(200, ((b"content-security-policy", b"default-src 'self'"), *text("").headers), request.raw_path)
+
+
+def play(folder: Path, environment: str, test: Callable[[House, Web], Awaitable[None]], **more: Any) -> None:
+    """A web with a cashier and a front page in one environment."""
+
+    async def main() -> None:
+        async with house(folder, environment) as home:
+            routes = {"cashier": plain(front)}
+            await test(home, build_web(home.platform, PlainPages(), routes=routes, fallback=plain(front), **more))
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/cashier/x", "/alipay_mapi/gateway.do", "/alipay_mapi/x", "/healthz", "/bank/x"]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_T52_headers_are_on_every_answer(tmp_path: Path, path: str, scheme: str) -> None:
+    """Errors included; a page's own policy stands; HSTS over TLS only; no server names itself."""
+
+    async def test(home: House, web: Web) -> None:
+        answer = await ask(web.main, replace(get(BASE + path), scheme=scheme))
+        for name in ("x-content-type-options", "referrer-policy", "cross-origin-opener-policy", "permissions-policy"):
+            assert answer.header(name)
+        names = [name.lower() for name, _ in answer.headers]
+        assert names.count(b"content-security-policy") == 1
+        own = answer.header("content-security-policy") == "default-src 'self'"
+        assert own or "frame-ancestors 'none'" in (answer.header("content-security-policy") or "")
+        assert answer.header("cache-control") == "no-store"
+        assert (answer.header("strict-transport-security") is not None) == (scheme == "https")
+        assert answer.header("server") is None
+
+    play(tmp_path, "test", test)
+
+
+@pytest.mark.parametrize(
+    ("environment", "host", "path", "status"),
+    [
+        ("production", "platform.test:8000", "/cashier/x", 200),
+        ("production", "PLATFORM.test", "/cashier/x", 200),
+        ("production", "static.example.com", "/cashier/x", 200),
+        ("production", "evil.example", "/cashier/x", 421),
+        ("production", "127.0.0.1", "/cashier/x", 421),
+        ("production", "mapi.alipay.com", "/gateway.do", 421),
+        ("production", "evil.example", "/alipay_mapi/gateway.do", 421),
+        ("production", "evil.example", "/healthz", 200),
+        ("production", "evil.example", "/readyz", 200),
+        ("sandbox", "evil.example", "/alipay_mapi/gateway.do", 200),
+        ("sandbox", "evil.example", "/cashier/x", 421),
+        ("sandbox", "evil.example", "/bank/ICBC/pay", 421),
+        ("sandbox", "127.0.0.1:9", "/cashier/x", 200),
+        ("sandbox", "[::1]:9", "/cashier/x", 200),
+        ("sandbox", "localhost:9", "/cashier/x", 200),
+        ("sandbox", "host.docker.internal", "/cashier/x", 200),
+        ("sandbox", "mapi.alipay.com", "/gateway.do", 200),
+    ],
+)
+def test_T63_unknown_hosts_are_misdirected(tmp_path: Path, environment: str, host: str, path: str, status: int) -> None:
+    """Production answers by its own names; a sandbox also by literals, local names, any name at a face's prefix, and
+    the names gateways once had. Health comes ahead of it all."""
+
+    async def test(home: House, web: Web) -> None:
+        request = replace(get(f"http://x{path}"), host=host)
+        assert (await ask(web.main, request)).status == status
+
+    play(tmp_path, environment, test, hosts=["static.example.com"])
+
+
+def test_a_face_of_its_own_takes_any_host_in_a_sandbox_only(tmp_path: Path) -> None:
+    """The listener of one face: any Host in a sandbox, the platform's own in production."""
+
+    async def test(home: House, web: Web) -> None:
+        answer = await ask(web.faces[PROTOCOL], get("http://whatever.example/gateway.do"))
+        assert answer.status == (421 if home.platform.settings.environment == "production" else 200)
+
+    for environment in ("sandbox", "production"):
+        folder = tmp_path / environment
+        folder.mkdir()
+        play(folder, environment, test)
+
+
+def test_ready_says_no_when_the_books_are_closed(tmp_path: Path) -> None:
+    """Alive is not ready: without the database ``/readyz`` is 503 and ``/healthz`` 200."""
+
+    async def test(home: House, web: Web) -> None:
+        assert (await ask(web.main, get(f"{BASE}/readyz"))).body == b"ready\n"
+        await home.platform.database.close()
+        assert (await ask(web.main, get(f"{BASE}/readyz"))).status == 503
+        assert (await ask(web.main, get(f"{BASE}/healthz"))).body == b"ok\n"
+
+    play(tmp_path, "test", test)
+
+
+def test_buckets_refill_and_forget() -> None:
+    """A bucket gives its burst, then one at a time as time passes; the most unused name is dropped at the limit."""
+    now = [0.0]
+    buckets = Buckets(Rate(2, 3), lambda: now[0], most=2)
+    assert [buckets.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert buckets.wait("a") == 0.5
+    now[0] = 0.5
+    assert [buckets.wait("a"), buckets.take("a"), buckets.take("a")] == [0, 0, 0.5]
+    buckets.take("b")
+    buckets.take("c")
+    assert buckets.take("a") == 0
+    now[0] = 1_000
+    assert [buckets.take("b") for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("authority", "name", "inside"),
+    [
+        ("LocalHost:80", "localhost", True),
+        ("a.example.", "a.example", False),
+        ("[2001:db8::1]:443", "2001:db8::1", True),
+        ("10.0.0.7", "10.0.0.7", True),
+        ("shop.localhost", "shop.localhost", True),
+        ("10.0.0.7.evil.example", "10.0.0.7.evil.example", False),
+        ("", "", True),
+    ],
+)
+def test_names_that_cannot_be_rebound(authority: str, name: str, inside: bool) -> None:
+    """What stands in a Host header, and whether a page from outside could make a browser send it to us (T73)."""
+    assert bare_host(authority) == name
+    assert is_inside(name) is inside
