@@ -127,7 +127,9 @@ class House:
     async def submit(self, command: Any) -> Any:
         return await self.platform.submit(command)
 
-    async def furnish(self, *, merchant: Merchant | None = None, buyer: Buyer | None = None, money: int = PLENTY) -> None:
+    async def furnish(
+        self, *, merchant: Merchant | None = None, buyer: Buyer | None = None, money: int = PLENTY
+    ) -> None:
         """A merchant, approved by a second person, and a buyer with money on his balance."""
         shop = merchant or make_merchant()
         await self.submit(RegisterMerchant(shop, "maker"))
@@ -164,10 +166,10 @@ class House:
             self.platform, trade, await self.platform.buyer(buyer), password, flow or _flow(trade)
         )
 
-    async def start(self, number: str, method: str = "debit", bank: str = "ICBC", flow: str = "") -> str:
+    async def start(self, number: str, method: str = "debit", bank: str = "ICBC", merchant: str = MERCHANT) -> str:
         """Hand a trade to a bank under a fresh form's number; returns the instruction's."""
         self.forms += 1
-        trade = await self.trade(number)
+        trade = await self.trade(number, merchant)
         handed = await checkout.start_payment(
             self.platform,
             trade,
@@ -176,7 +178,7 @@ class House:
             BUYER,
             f"form {self.forms}",
             "http://platform.example/back",
-            flow or _flow(trade),
+            _flow(trade),
         )
         return handed.instruction_no
 

@@ -1,4 +1,4 @@
-"""A small world for tests of the platform: a clock with two hands, seeded chance, a bank that says what it is told to."""
+"""A small world for tests of the platform: a clock with two hands, seeded chance, a bank that says what it is told."""
 
 from __future__ import annotations
 

@@ -66,6 +66,21 @@ def check_payer(trade: Trade, buyer_id: str, login: str) -> None:
         raise Refused("BUYER_IS_SELLER", "the seller cannot pay himself")
 
 
+def check_method(trade: Trade, method: str) -> None:
+    """A merchant may have named the only ways of paying he takes. Raises Refused METHOD_NOT_ALLOWED."""
+    allowed = terms_of(trade).methods
+    if allowed and method not in allowed:
+        raise Refused("METHOD_NOT_ALLOWED", f"the merchant does not take {method}")
+
+
+def open_merchant(sheet: Sheet, merchant_id: str) -> Merchant:
+    """The merchant, if money may be taken for him now. Raises Refused MERCHANT_DISABLED."""
+    merchant: Merchant = sheet.get(MERCHANT, merchant_id)
+    if merchant.status != "approved":
+        raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
+    return merchant
+
+
 @dataclass(frozen=True, slots=True)
 class PayFromBalance:
     """Pay a trade out of the buyer's balance. Consumes the authorisation, which names exactly this act (T61)."""
@@ -88,11 +103,10 @@ class PayFromBalance:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         trade = payable(sheet, self.merchant_id, self.out_trade_no, now.business)
-        merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
-        if merchant.status != "approved":
-            raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
+        merchant = open_merchant(sheet, self.merchant_id)
         buyer = active_buyer(sheet, self.buyer_id)
         check_payer(trade, buyer.buyer_id, buyer.login)
+        check_method(trade, "balance")
         consumed = consume(sheet, self.authorisation_id, "pay", buyer, trade, now)
         source = buyer_balance(buyer.buyer_id, trade.currency)
         account: Account | None = sheet.get(ACCOUNT, source)
@@ -170,6 +184,7 @@ class StartPayment:
     code: str = ""
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield MERCHANT, (self.merchant_id,)
         yield BUYER, (self.buyer_id,)
         yield TRADE, (self.merchant_id, self.out_trade_no)
         trade: Trade | None = sheet.peek(TRADE, self.merchant_id, self.out_trade_no)
@@ -181,8 +196,10 @@ class StartPayment:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         trade = payable(sheet, self.merchant_id, self.out_trade_no, now.business)
+        open_merchant(sheet, self.merchant_id)
         buyer = active_buyer(sheet, self.buyer_id)
         check_payer(trade, buyer.buyer_id, buyer.login)
+        check_method(trade, self.method)
         _check_bank(self.method, self.bank)
         for earlier in range(1, trade.attempts + 1):
             before: Payment | None = sheet.get(PAYMENT, self.merchant_id, self.out_trade_no, earlier)

@@ -44,6 +44,8 @@ def dump_terms(intent: CreateTrade) -> str:
         terms["expiry"] = intent.expiry.seconds
     if intent.method is not None:
         terms["method"] = str(intent.method)
+    if intent.methods:
+        terms["methods"] = [str(method) for method in intent.methods]
     if intent.echo:
         terms["echo"] = dict(intent.echo)
     return json.dumps(terms, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -72,6 +74,7 @@ def load_terms(text: str, merchant: str, out_trade_no: str, product: str, amount
         buyer=Party(*terms.get("buyer", ())),
         expiry=Expiry(terms["expiry"]) if "expiry" in terms else None,
         method=Method(terms["method"]) if "method" in terms else None,
+        methods=tuple(Method(method) for method in terms.get("methods", ())),
         echo=terms.get("echo", {}),
         **{name: terms.get(name, "") for name in _PLAIN},
     )

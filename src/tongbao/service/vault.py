@@ -30,13 +30,17 @@ class Vault:
 
     def open(self, envelope: str, *row: str) -> bytes:
         """The secret. Raises ConfigurationError when the envelope was closed under another key or for another row."""
-        version, _, rest = envelope.partition(":")
-        kid, nonce, text = rest.split(":")
-        if version != "v1" or kid != self._kid:
+        parts = envelope.split(":")
+        if len(parts) != 4 or parts[0] != "v1":
+            raise ConfigurationError("key_encryption_key", "what is stored is not an envelope")
+        _, kid, nonce, text = parts
+        if kid != self._kid:
             raise ConfigurationError("key_encryption_key", f"the secret was closed under key {kid}, not {self._kid}")
         try:
             return self._cipher.decrypt(
-                base64.b64decode(nonce), base64.b64decode(text), "\x1f".join((kid, *row)).encode()
+                base64.b64decode(nonce, validate=True),
+                base64.b64decode(text, validate=True),
+                "\x1f".join((kid, *row)).encode(),
             )
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise ConfigurationError("key_encryption_key", "an envelope does not open for its row") from error

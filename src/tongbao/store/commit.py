@@ -151,9 +151,7 @@ def commit_batch(
         yield from _write(table, "insert", rows)
     for table, rows in fold.sheet.updates():
         yield from _write(table, "update", rows)
-    end = replace(
-        fold.lane, batch=fold.lane.batch + 1, lease_until=Instant(now.wire + LEASE), moved_at=now.business
-    )
+    end = replace(fold.lane, batch=fold.lane.batch + 1, lease_until=Instant(now.wire + LEASE), moved_at=now.business)
     yield from _write(LANE, "update", [end])
     batch = Batch(end, outcomes)
     ready(batch)
@@ -189,6 +187,14 @@ def _write(table: Table, kind: str, rows: Sequence[Row]) -> Script[None]:
     count = yield Write(table, kind, rows)
     if count != len(rows):
         raise Shortfall(f"{kind} of {len(rows)} {table.name} rows took effect for {count}")
+
+
+def read_lane(lane: int) -> Script[Lane]:
+    """A lane as it stands once nobody is committing to it: its row is locked for the look."""
+    found = yield Load(LANE, [(lane,)])
+    yield Commit()
+    row: Lane = found[0]
+    return row
 
 
 def take_lane(lane: int, holder: str, now: Now, *, by_force: bool) -> Script[Lane]:

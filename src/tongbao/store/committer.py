@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tongbao.kernel.error import OutcomeUnknown
+from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.port import Clock
-from tongbao.store.commit import Batch, Now, Rules, commit_batch, take_lane
+from tongbao.store.commit import Batch, Now, Rules, commit_batch, read_lane, take_lane
 from tongbao.store.record import Lane
-from tongbao.store.schema import LANE
 from tongbao.store.step import (
     CommitUnknown,
     Conflict,
@@ -24,7 +23,12 @@ from tongbao.store.step import (
 BATCH_MAX: Final = 1_000
 """Commands of weight 1 in one batch; a heavier command takes the place of as many."""
 TRIES_MAX: Final = 6
-"""How often one batch is decided anew after a conflict, a shortfall or a lost connection (F09)."""
+"""How often one batch is decided anew after a conflict or a lost connection (F09)."""
+SHORTFALLS_MAX: Final = 3
+"""How often after a shortfall: by then whoever was first has committed, and his rows are seen."""
+LOOKUPS_MAX: Final = 9
+"""How often the lane is asked whether a batch was committed; each question waits for the lock that a commit still
+under way holds, so that together they outlast the database's own time limit for a forsaken transaction (F07)."""
 
 
 @dataclass(slots=True)
@@ -74,11 +78,11 @@ class Committer:
         self._task = asyncio.create_task(self._loop(), name=f"committer-{self._number}")
 
     async def stop(self) -> None:
-        """Decide what is queued, then stop."""
+        """Decide what is queued, then stop. A committer that was fenced off has stopped already."""
         self._stopping = True
         self._wake.set()
         if self._task is not None:
-            await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def submit(self, command: Any) -> Any:
         """The command's outcome after its commit. Raises Refused, OutcomeUnknown, BrokenInvariant or Stopped.
@@ -127,11 +131,13 @@ class Committer:
     async def _commit(self, batch: list[_Waiting]) -> None:
         try:
             done = await self._attempt(batch)
-        except (Fenced, OutcomeUnknown) as trouble:
-            if isinstance(trouble, Fenced):
-                raise
+        except Fenced:
+            raise
+        except (OutcomeUnknown, Conflict, ConnectionLost) as trouble:
+            # the database's trouble, not a command's: splitting would only take longer
+            unknown = isinstance(trouble, OutcomeUnknown)
             for waiting in batch:
-                _answer(waiting, trouble)
+                _answer(waiting, trouble if unknown else Refused("SYSTEM", "the database is busy or gone"))
             return
         except Exception as error:  # noqa: BLE001 - one bad command must not spoil its batch: split until it stands alone
             if len(batch) == 1:
@@ -154,35 +160,45 @@ class Committer:
             raise Stopped("the committer was not started")
         last: Exception = Stopped("not tried")
         decided: list[Batch] = []
+        shortfalls = 0
         for turn in range(TRIES_MAX):
             try:
                 return await self._database.run(
                     lambda: commit_batch(commands, self._rules, lane.lane, lane.token, self._now(), decided.append)
                 )
-            except (Shortfall, Conflict, ConnectionLost) as error:
+            except Shortfall as error:
+                last, shortfalls = error, shortfalls + 1
+                if shortfalls == SHORTFALLS_MAX:
+                    break
+                await asyncio.sleep(turn * 0.02)
+            except (Conflict, ConnectionLost) as error:
                 last = error
                 await asyncio.sleep(turn * 0.02)
             except CommitUnknown as error:
                 last = error
-                if await self._happened(lane):
+                if await self._happened(decided[-1]):
                     return decided[-1]
+        if isinstance(last, Shortfall) and len(batch) == 1:
+            # nobody raced: a number that must be unique, and that no rule looks up, is somebody else's
+            raise Refused("ALREADY_EXISTS", "a number or login in it is taken")
         raise last
 
-    async def _happened(self, lane: Lane) -> bool:
-        """Whether the batch after ``lane`` was committed; raises OutcomeUnknown when the database does not come
-        back."""
-        for turn in range(TRIES_MAX):
+    async def _happened(self, batch: Batch) -> bool:
+        """Whether ``batch`` was committed, asked under the lane's lock: a commit that still runs is waited for.
+
+        Raises OutcomeUnknown when the database does not come back, Fenced when somebody else has the lane now.
+        """
+        for turn in range(LOOKUPS_MAX):
             try:
-                rows = await self._database.load(LANE, [(lane.lane,)])
+                found = await self._database.run(lambda: read_lane(batch.lane.lane))
                 break
-            except Exception:  # noqa: BLE001 - whatever it is, we do not know yet
+            except (Conflict, ConnectionLost, CommitUnknown):
                 await asyncio.sleep(turn * 0.1)
         else:
             raise OutcomeUnknown("the connection broke during the commit and the database does not answer")
-        if rows[0].token != lane.token:
-            raise Fenced(f"lane {lane.lane} was taken over during a commit")
-        self._lane = rows[0]
-        return bool(rows[0].batch > lane.batch)
+        if found.token != batch.lane.token:
+            raise Fenced(f"lane {found.lane} was taken over during a commit")
+        return found.batch >= batch.lane.batch
 
 
 def _answer(waiting: _Waiting, outcome: Any) -> None:

@@ -89,10 +89,17 @@ class PostgresqlDatabase:
         except (OSError, asyncpg.PostgresError) as error:
             raise ConfigurationError("database", f"cannot connect to PostgreSQL: {type(error).__name__}") from error
         if check:
-            async with self._read_pool.acquire() as connection:
-                for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-                    if await connection.fetchval(f"SHOW {setting}") == "off":
-                        raise ConfigurationError("database", f"PostgreSQL runs with {setting}=off")
+            try:
+                await self._check_durability()
+            except ConfigurationError:
+                await self.close()
+                raise
+
+    async def _check_durability(self) -> None:
+        async with self._read_pool.acquire() as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                if await connection.fetchval(f"SHOW {setting}") == "off":
+                    raise ConfigurationError("database", f"PostgreSQL runs with {setting}=off")
 
     async def run(self, make: Callable[[], Script[T]]) -> T:
         """Run a fresh script in one transaction. Raises Conflict, ConnectionLost, CommitUnknown, or the script's

@@ -1,0 +1,261 @@
+"""The auditor: clean books give nothing, and each planted violation is named. An auditor that cannot find is none."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.history import live
+from tests.support.platform import House, Stage
+from tests.support.postgresql import Server
+from tongbao.service.audit import INVARIANTS, QUERIES, Finding, audit
+from tongbao.store.fragment import named_queries
+from tongbao.store.schema import TABLES
+
+PLANTS: Final[tuple[tuple[str, str], ...]] = (
+    ("I01", "UPDATE posting SET credit = 'nobody:0:balance:CNY' WHERE lane = 0 AND seq = 1"),
+    ("I02", "UPDATE account SET balance = balance + 1 WHERE code LIKE 'buyer:%'"),
+    ("I03", "UPDATE account SET balance = balance + 1 WHERE code LIKE 'buyer:%'"),
+    ("I03", "UPDATE posting SET amount = amount + 1 WHERE lane = 0 AND seq = 2 AND n = 1"),
+    ("I04", "UPDATE account SET balance = -1 WHERE code LIKE 'buyer:%'"),
+    ("I04", "UPDATE account SET balance = -1, may_go_negative = {true} WHERE code LIKE 'platform:%:fee:%'"),
+    ("I05", "DELETE FROM posting WHERE lane = 0 AND seq = 3"),
+    ("I05", "DELETE FROM entry WHERE lane = 0 AND seq = 3"),
+    ("I05", "UPDATE posting SET amount = 0 WHERE lane = 0 AND seq = 3 AND n = 1"),
+    ("I05", "UPDATE posting SET credit = debit WHERE lane = 0 AND seq = 3 AND n = 1"),
+    ("I06", "UPDATE account SET currency = 'USD' WHERE code LIKE 'platform:%:fee:%'"),
+    ("I07", "UPDATE entry SET key = 'pay:0' WHERE lane = 0 AND seq = 4"),
+    ("I07", "UPDATE posting SET amount = amount - 1 WHERE lane = 0 AND seq = 4 AND n = 1"),
+    ("I07", "UPDATE entry SET hash = 'x' WHERE lane = 0 AND seq = 4"),
+    ("I07", "DELETE FROM entry WHERE lane = 0 AND seq = 4"),
+    ("I07", "DELETE FROM entry WHERE lane = 0 AND seq = (SELECT entry_seq FROM lane)"),
+    (
+        "I07",
+        "INSERT INTO entry SELECT lane, seq + 99, key, '', '', '', at, business_day, hash FROM entry",
+    ),
+    ("I07", "UPDATE lane SET head = ''"),
+    ("I07", "UPDATE entry SET at = at - 1 WHERE lane = 0 AND seq = 4"),
+    ("I08", "UPDATE payment SET counts = {false} WHERE out_trade_no = 'A'"),
+    ("I08", "UPDATE trade SET state = 'finished', paid_attempt = 1 WHERE out_trade_no = 'E'"),
+    ("I09", "UPDATE trade SET state = 'unpaid' WHERE out_trade_no = 'A'"),
+    ("I09", "UPDATE case_file SET state = 'closed' WHERE kind = 'late_payment'"),
+    ("I09", "DELETE FROM case_file WHERE kind = 'late_payment' AND state = 'open'"),
+    ("I09", "UPDATE payment SET state = 'late' WHERE state = 'failed'"),
+    ("I09", "UPDATE payment SET state = 'captured' WHERE out_trade_no = 'J' AND attempt = 1"),
+    ("I10", "UPDATE payment SET state = 'captured', counts = {true} WHERE out_trade_no = 'G'"),
+    ("I11", "UPDATE instruction SET bank_ref = 'same', bank = 'ICBC' WHERE out_trade_no = 'G' AND kind = 'pay'"),
+    ("I12", "UPDATE payment SET amount = 999 WHERE out_trade_no = 'A'"),
+    ("I12", "UPDATE payment SET currency = 'USD' WHERE out_trade_no = 'A'"),
+    ("I12", "UPDATE instruction SET amount = 1 WHERE out_trade_no = 'J'"),
+    ("I12", "UPDATE payment SET flow = 'escrow' WHERE out_trade_no = 'A'"),
+    ("I12", "UPDATE posting SET amount = 1 WHERE n = 1 AND seq = (SELECT seq FROM entry WHERE out_trade_no = 'A')"),
+    ("I15", "UPDATE trade SET state = 'shipped' WHERE out_trade_no = 'B'"),
+    ("I15", "UPDATE trade SET amount = 1001 WHERE out_trade_no = 'C'"),
+    ("I17", "UPDATE instruction SET inquire_at = NULL, moved_at = moved_at - 1800000 WHERE state = 'unknown'"),
+    ("I18", "UPDATE event SET to_state = 'closed' WHERE out_trade_no = 'B' AND to_state = 'finished'"),
+    ("I18", "UPDATE event SET from_state = 'finished', to_state = 'unpaid' WHERE out_trade_no = 'A'"),
+    ("I19", "DELETE FROM event WHERE out_trade_no = 'B' AND seq = 2"),
+    ("I19", "UPDATE trade SET version = version + 1 WHERE out_trade_no = 'B'"),
+    ("I19", "UPDATE trade SET state = 'shipped' WHERE out_trade_no = 'C'"),
+    ("I19", "UPDATE event SET from_state = 'shipped' WHERE out_trade_no = 'B' AND seq = 2"),
+    ("I19", "UPDATE trade SET version = 0 WHERE out_trade_no = 'C'"),
+    ("I20", "DELETE FROM event WHERE out_trade_no = 'A'"),
+    ("I20", "UPDATE event SET at = at + 1 WHERE cause LIKE 'pay:%'"),
+    ("I20", "DELETE FROM entry WHERE kind = 'release'"),
+    ("I21", "UPDATE event SET notify_state = 'pending', next_at = at - 400000 WHERE notify_state = 'delivered'"),
+    ("I21", "UPDATE event SET notify_state = 'pending', next_at = NULL WHERE notify_state = 'delivered'"),
+    ("I21", "DELETE FROM case_file WHERE kind = 'notification_blocked'"),
+    ("I22", "UPDATE attempt SET answer_class = 'STATUS' WHERE out_trade_no = 'C'"),
+    ("I22", "DELETE FROM attempt WHERE out_trade_no = 'C'"),
+    ("I23", "UPDATE event SET attempts = 7 WHERE out_trade_no = 'C'"),
+    ("I23", "UPDATE attempt SET at = at + 200000 WHERE out_trade_no = 'C' AND n = 1"),
+    ("I23", "UPDATE event SET resends = 0 WHERE out_trade_no = 'A'"),
+    ("I30", "INSERT INTO answer SELECT * FROM answer"),
+    ("I30", "UPDATE answer SET request_hash = ''"),
+    ("I30", "UPDATE trade SET trade_no = 'same'"),
+    ("I30", "UPDATE entry SET key = 'same' WHERE seq < 3"),
+    ("I31", "UPDATE payment SET intent = 'same' WHERE out_trade_no IN ('A', 'B')"),
+    ("I32", "UPDATE trade SET fee = fee + 1 WHERE out_trade_no = 'A'"),
+    ("I32", "UPDATE trade SET fee = 1 WHERE out_trade_no = 'C'"),
+    ("I32", "UPDATE trade SET fee = amount + 1 WHERE out_trade_no = 'A'"),
+    ("I32", "UPDATE posting SET amount = 1 WHERE credit LIKE 'merchant:%:pending:%'"),
+    ("I34", "UPDATE payment SET merchant_id = '2088000000000002' WHERE out_trade_no = 'A'"),
+    ("I34", "UPDATE event SET merchant_id = '2088000000000002' WHERE out_trade_no = 'A'"),
+    ("I34", "UPDATE instruction SET merchant_id = '2088000000000002' WHERE out_trade_no = 'G'"),
+    ("I34", "UPDATE attempt SET out_trade_no = 'Z' WHERE out_trade_no = 'A'"),
+    ("I34", "UPDATE case_file SET out_trade_no = 'Z' WHERE out_trade_no = 'G'"),
+    ("I34", "UPDATE authorisation SET merchant_id = 'other'"),
+    ("I34", "UPDATE trade SET merchant_id = 'other'"),
+    ("I34", "UPDATE entry SET merchant_id = '2088000000000002' WHERE out_trade_no = 'A'"),
+    ("I35", "UPDATE merchant SET environment = 'production'"),
+    ("I36", "UPDATE attempt SET token = 1 WHERE out_trade_no = 'C'"),
+    ("I36", "UPDATE event SET lease_token = 0"),
+    ("I37", "DELETE FROM audit WHERE act = 'merchant.approved'"),
+    ("I37", "UPDATE audit SET actor = 'somebody' WHERE act = 'key.put'"),
+    ("I37", "UPDATE audit SET subject = 'x' WHERE act = 'key.put'"),
+    ("I37", "DELETE FROM audit WHERE seq = (SELECT audit_seq FROM lane)"),
+    (
+        "I37",
+        "INSERT INTO audit SELECT lane, seq + 99, at, actor, act, subject, reason, '', '', hash FROM audit",
+    ),
+    ("I37", "UPDATE merchant SET approved_by = created_by"),
+    (
+        "I37",
+        "UPDATE merchant_key SET key_id = 'new'",
+    ),
+    ("I37", "UPDATE lane SET audit_head = ''"),
+    ("I38", "UPDATE merchant_key SET secret = 'in the open'"),
+    ("I38", "UPDATE buyer SET pay_hash = '741852'"),
+    ("I38", "UPDATE buyer SET login_hash = 'plain'"),
+    ("I39", "UPDATE authorisation SET state = 'denied' WHERE state = 'used'"),
+    ("I39", "UPDATE authorisation SET state = 'used' WHERE state = 'denied'"),
+    ("I39", "UPDATE authorisation SET amount = 999 WHERE out_trade_no = 'A'"),
+    ("I39", "UPDATE authorisation SET act = 'confirm' WHERE out_trade_no = 'A'"),
+    ("I40", "UPDATE trade SET paid_at = created_at - 1 WHERE out_trade_no = 'A'"),
+    ("I40", "UPDATE trade SET moved_at = moved_at + 864000000 WHERE out_trade_no = 'E'"),
+    ("I40", "UPDATE payment SET ended_at = created_at - 1 WHERE out_trade_no = 'A'"),
+    ("I40", "UPDATE entry SET at = at - 1000 WHERE seq = 9"),
+    ("I40", "UPDATE audit SET at = at + 1000 WHERE seq = 2"),
+    ("I40", "UPDATE event SET at = at + 864000000 WHERE out_trade_no = 'B' AND seq = 1"),
+    ("I41", "UPDATE trade SET terms = '{{}}' WHERE out_trade_no = 'A'"),
+    ("I41", "UPDATE trade SET terms = 'no JSON' WHERE out_trade_no = 'A'"),
+    ("I41", "UPDATE trade SET amount = 5 WHERE out_trade_no = 'E'"),
+    ("I41", "UPDATE trade SET currency = 'USD' WHERE out_trade_no = 'E'"),
+    ("I41", "UPDATE trade SET product = 'escrow' WHERE out_trade_no = 'E'"),
+    ("S01", "UPDATE account SET balance = balance - 1 WHERE code LIKE '%:suspense:%'"),
+    ("S01", "UPDATE case_file SET amount = 1 WHERE kind = 'late_payment'"),
+    ("S02", "UPDATE instruction SET state = 'failed' WHERE out_trade_no = 'G'"),
+    ("S02", "UPDATE payment SET state = 'failed' WHERE out_trade_no = 'J'"),
+    ("S02", "UPDATE instruction SET instruction_no = 'x' WHERE kind = 'refund'"),
+    ("S02", "DELETE FROM instruction WHERE out_trade_no = 'J'"),
+    ("S03", "UPDATE trade SET due_at = NULL WHERE out_trade_no = 'E'"),
+    ("S03", "UPDATE trade SET due_at = 1 WHERE out_trade_no = 'A'"),
+)
+"""What is planted behind the platform's back, and the invariant whose name must come up."""
+
+
+def strip(stage: Stage) -> None:
+    """Take all constraints and triggers away, so that anything can be planted."""
+    names = [table.name for table in TABLES] + ["attempt"]
+    end = " CASCADE" if stage.dialect == "postgresql" else ""
+    stage.execute(
+        *[
+            statement
+            for name in names
+            for statement in (
+                f"CREATE TABLE stripped AS SELECT * FROM {name}",
+                f"DROP TABLE {name}{end}",
+                f"ALTER TABLE stripped RENAME TO {name}",
+            )
+        ]
+    )
+
+
+def find(stage: Stage) -> set[str]:
+    """Ids of what the auditor finds, with a worker expected to be at work."""
+
+    async def look() -> set[str]:
+        async with stage.open_database() as database:
+            return {finding.id for finding in await audit(database, stage.clock.now, environment="test")}
+
+    return asyncio.run(look())
+
+
+@pytest.fixture(scope="module")
+def sqlite_origin(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """The history in a SQLite file without constraints."""
+    path = tmp_path_factory.mktemp("history") / "books.sqlite"
+    shutil.copy(sqlite_template, path)
+    stage = Stage("sqlite", str(path))
+    stage.play(live, furnished=False)
+    strip(stage)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return stage
+
+
+@pytest.fixture(scope="module")
+def postgresql_origin(postgresql_server: Server, postgresql_template: str) -> Iterator[Stage]:
+    """The history in a PostgreSQL database without constraints."""
+    with postgresql_server.database(postgresql_template) as dsn:
+        stage = Stage("postgresql", dsn)
+        stage.play(live, furnished=False)
+        strip(stage)
+        yield stage
+
+
+def test_the_history_is_clean(stage: Stage) -> None:
+    """An eventful day leaves nothing to find, with the worker's own invariant included."""
+
+    async def scene(house: House) -> list[Any]:
+        await live(house)
+        return await house.audit(worker=True)
+
+    assert stage.play(scene, furnished=False) == []
+
+
+def test_every_invariant_has_a_plant() -> None:
+    """No invariant is listed that no test has shown to be found."""
+    assert {invariant for invariant, _ in PLANTS} == set(INVARIANTS)
+
+
+def test_every_audit_query_is_used() -> None:
+    """No query of the auditor's file is forgotten."""
+    walks = {"audit.moves", "audit.plans", "audit.lanes"}
+    pages = {"audit.entry_page", "audit.posting_page", "audit.audit_page", "audit.trade_page"}
+    written = {name for name in named_queries() if name.startswith("audit.")}
+    assert {query for _, query in QUERIES} | walks | pages == written
+
+
+@pytest.mark.parametrize(("invariant", "plant"), PLANTS)
+def test_a_plant_is_found_in_sqlite(invariant: str, plant: str, sqlite_origin: Stage, tmp_path: Path) -> None:
+    """The auditor names the invariant that a change behind its back has broken."""
+    path = tmp_path / "planted.sqlite"
+    shutil.copy(sqlite_origin.where, path)
+    stage = Stage("sqlite", str(path), sqlite_origin.clock)
+    assert find(stage) == set()
+    stage.execute(plant.format(true="1", false="0"))
+    assert invariant in find(stage)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("invariant", "plant"), dict(PLANTS).items())
+def test_a_plant_is_found_in_postgresql(
+    invariant: str, plant: str, postgresql_origin: Stage, postgresql_server: Server
+) -> None:
+    """The same in PostgreSQL, once for each invariant."""
+    with postgresql_server.database(postgresql_origin.where.rsplit("/", 1)[1]) as dsn:
+        stage = Stage("postgresql", dsn, postgresql_origin.clock)
+        stage.execute(plant.format(true="true", false="false"))
+        assert invariant in find(stage)
+
+
+def test_findings_are_cut(sqlite_stage: Stage) -> None:
+    """A finding shows twenty rows at most."""
+
+    async def scene(house: House) -> list[Finding]:
+        for number in range(30):
+            await house.open(f"T{number}")
+        sqlite_stage.execute("UPDATE trade SET terms_hash = ''")
+        return await audit(house.platform)
+
+    (finding,) = sqlite_stage.play(scene, audited=False)
+    assert (finding.id, len(finding.rows)) == ("I41", 20)
+
+
+def test_a_bare_database_needs_a_time(sqlite_stage: Stage) -> None:
+    """Only a platform has a clock to ask."""
+
+    async def look() -> None:
+        async with sqlite_stage.open_database() as database:
+            await audit(database)
+
+    with pytest.raises(ValueError, match="what time it is"):
+        asyncio.run(look())

@@ -1,0 +1,83 @@
+"""One eventful day on the platform: every product, state and kind of trouble that the books know so far."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.support.platform import BUYER, MERCHANT, OTHER, PROTOCOL, House, make_buyer, make_merchant, refusal
+from tongbao.kernel.time import MINUTE, SECOND, Instant
+from tongbao.service.command import Once
+from tongbao.service.outbox import Claimed, Delivered, claim, finish, resend
+from tongbao.service.party import ChangeMerchant, PutKey, RecordRefusal, RegisterMerchant, TopUp
+from tongbao.store.record import Refusal
+from tongbao.trade.party import MerchantKey
+
+
+async def live(house: House) -> None:
+    """Make the history. Afterwards the audit is clean, with a worker or without."""
+    await house.furnish()
+    await _serve_another_merchant(house)
+    for number, product in (("A", "instant"), ("B", "escrow"), ("C", "escrow"), ("D", "escrow"), ("M", "dual")):
+        await house.open(number, product)
+        await house.pay(number)
+    for number in ("B", "D"):
+        await house.ship(number)
+    await house.confirm("B")
+    await house.open("E")
+    await house.open("F", product="escrow")
+    await house.close("F")
+    await _pay_at_banks(house)
+    await house.submit(Once("topup", "k1", TopUp(BUYER, 5, "CNY", "CCB", "k1", "teller")))
+    await house.submit(
+        RecordRefusal(Refusal("r1", Instant(0), "face", "pay", "SIGN_INVALID", "", MERCHANT, "", "", ""))
+    )
+    await refusal(house.pay("E", password="000000"))
+    await _deliver(house)
+
+
+async def _serve_another_merchant(house: House) -> None:
+    other = replace(make_merchant(OTHER), refund_days=3, fee_rate=100)
+    await house.submit(RegisterMerchant(other, "maker"))
+    await house.submit(ChangeMerchant(OTHER, "approved", "checker", ""))
+    await house.add_buyer(make_buyer("2088000000000098"), 0)
+    secret = house.platform.vault.close(b"0123456789abcdef", MERCHANT, PROTOCOL, "k")
+    key = MerchantKey(MERCHANT, PROTOCOL, "k", 0, "MD5", "both", secret, "active", Instant(0), Instant(0))
+    await house.submit(PutKey(key, "maker"))
+    await house.open("K", merchant=OTHER)
+    await house.say(await house.start("K", merchant=OTHER))
+
+
+async def _pay_at_banks(house: House) -> None:
+    await house.open("G")
+    first, second, third = [await house.start("G", bank=bank) for bank in ("ICBC", "CCB", "ABC")]
+    await house.say(second)
+    await house.say(first)
+    await house.say(third)
+    await house.say(first[:-1] + "R")
+    await house.open("J")
+    unknown = await house.start("J", "credit")
+    await house.inquire(unknown, "silence")
+    refused = await house.start("J")
+    await house.say(refused, "failed")
+    outlet = await house.start("J", "outlet", "")
+    await house.inquire(outlet, {"result": "pending"})
+
+
+async def _deliver(house: House) -> None:
+    """The shop answers at the second try; one event is given up; one is asked for again."""
+    clock = house.clock
+    for answer in ("NETWORK_ERROR", "SUCCESS"):
+        await finish(house.platform, [_done(claimed, answer, clock.now) for claimed in await claim(house.platform)])
+        clock.advance(5 * MINUTE)
+    await resend(house.platform, MERCHANT, "A", 1)
+    await finish(house.platform, [_done(claimed, "SUCCESS", clock.now) for claimed in await claim(house.platform)])
+    await resend(house.platform, MERCHANT, "F", 2)
+    await finish(
+        house.platform, [_done(claimed, "BLOCKED_ADDRESS", clock.now) for claimed in await claim(house.platform)]
+    )
+    clock.advance(SECOND)
+
+
+def _done(claimed: Claimed, answer: str, at: Instant) -> Delivered:
+    status = 200 if answer == "SUCCESS" else 0
+    return Delivered(claimed, answer, status, answer.lower(), 7, at)
