@@ -73,7 +73,8 @@ def test_a_skeleton_is_plain_source(tmp_path: Path) -> None:
         if file.endswith(".py"):
             compile(text, file, "exec")
         assert "@" not in text
-    assert {path.name for path in write_skeleton(tmp_path, "brand_new")} == set(skeleton_files("brand_new"))
+    assert write_skeleton(tmp_path, "brand_new") == list(skeleton_files("brand_new"))
+    assert {path.name for path in (tmp_path / "brand_new").iterdir()} == {*skeleton_files("brand_new"), "vectors"}
     with pytest.raises(ConfigurationError):
         write_skeleton(tmp_path, "brand_new")
     for name in ("", "Brand", "a-b", "1a", "a__b", "../a", "a b"):

@@ -36,7 +36,7 @@ def _fields(part: bytes, private: frozenset[str]) -> Iterator[str]:
 
 
 def describe(message: Request | Response, private: frozenset[str]) -> str:
-    """One line. ``private`` is the manifest's: values of those names are hidden. Other bodies than forms are counted."""
+    """One line. ``private`` is the manifest's: values of those names are hidden. Other bodies are only counted."""
     if isinstance(message, Response):
         return f"HTTP {message.status}, {len(message.body)} bytes"
     host = _safe(message.host.encode())
