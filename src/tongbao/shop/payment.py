@@ -1,0 +1,73 @@
+"""From a stored order to the signed request that the buyer's browser carries, and to a look behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tongbao.kernel.error import LocalProtocolError
+from tongbao.merchant.client import PaymentOptions
+from tongbao.merchant.order import Order
+from tongbao.merchant.page import html_form
+from tongbao.shop.shelf import SHELF
+from tongbao.shop.shop import Shop, Way
+from tongbao.shop.table import Choice, Line
+from tongbao.wire.contract import Call, SignatureTrail
+from tongbao.wire.vocabulary import Consignee, Expiry, Method, Product
+
+HINTED: Final = frozenset({Product.INSTANT})
+"""Products whose request can say how the buyer wants to pay; the others leave it to the cashier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The request as the browser will carry it. ``trail`` shows how it was signed, secrets masked; ``changed`` is the
+    field a developer changed after signing, '' for none."""
+
+    way: Way
+    call: Call
+    trail: SignatureTrail | None
+    changed: str = ""
+
+
+def title_lines(lines: Sequence[Line], language: str) -> str:
+    """What an order is called at the platform: the first good, and how many other pieces there are."""
+    count = sum(line.quantity for line in lines)
+    first = SHELF[lines[0].sku].title[language]
+    if count == 1:
+        return first
+    return f"{first} 等 {count} 件" if language == "zh" else f"{first} and {count - 1} more"
+
+
+def _options(order: Order, choice: Choice, way: Way, shop: Shop) -> PaymentOptions:
+    product = Product(choice.product)
+    options = PaymentOptions(product=product, show_url=f"{shop.address}/orders/{order.order_no}")
+    if choice.expiry_seconds is not None:
+        options["expiry"] = Expiry(choice.expiry_seconds)
+    if product in HINTED and choice.method:
+        options["method"] = Method(choice.method)
+        if choice.bank:
+            options["bank"] = choice.bank
+    if product not in HINTED and (choice.consignee or choice.place):
+        options["consignee"] = Consignee(name=choice.consignee, address=choice.place)
+    return options
+
+
+def prepare(shop: Shop, way: Way, order: Order, choice: Choice) -> Prepared:
+    """Sign the request for a stored order. Raises LocalProtocolError where protocol or charset cannot say it."""
+    options = _options(order, choice, way, shop)
+    call = way.client.payment(order.order_no, order.amount, order.subject, **options)
+    html_form(call, auto=False)  # raises where a browser could not carry a field unchanged
+    return Prepared(way, call, way.endpoint.configuration.manifest.server.trail(call.request()))
+
+
+def change_field(prepared: Prepared, name: str, value: str) -> Prepared:
+    """The same request with one field changed after signing, for a developer who wants to see it refused.
+
+    Raises LocalProtocolError where there is no such field.
+    """
+    if name not in dict(prepared.call.fields):
+        raise LocalProtocolError(name, "is no field of this request")
+    fields = tuple((field, value if field == name else old) for field, old in prepared.call.fields)
+    return replace(prepared, call=replace(prepared.call, fields=fields), changed=name)
