@@ -5,6 +5,7 @@ Raw means raw: path and query are the bytes of the request target, headers keep 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,8 @@ from typing import Final
 Headers = tuple[tuple[bytes, bytes], ...]
 
 FORM: Final = "application/x-www-form-urlencoded"
+
+_NO_ADDRESS: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 def _header(headers: Headers, name: str) -> str | None:
@@ -65,7 +68,7 @@ def split_url(url: str) -> tuple[str, str, bytes, bytes]:
 
     Stricter than ``urlsplit`` (threats M5): no control characters, blanks, backslashes or user information.
     """
-    if any(ord(letter) <= 32 or ord(letter) == 127 or letter == "\\" for letter in url):
+    if _NO_ADDRESS.search(url):
         raise ValueError("holds a blank, control character or backslash")
     scheme, mark, rest = url.partition("://")
     if not mark or scheme.lower() not in ("http", "https"):

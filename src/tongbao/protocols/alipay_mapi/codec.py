@@ -57,12 +57,14 @@ def merge(parts: Iterable[bytes], limits: FormLimits = LIMITS) -> dict[bytes, by
         if len(own) != len(pairs):
             names = [name for name, _ in pairs]
             raise _twice(next(name for name in names if names.count(name) > 1))
-        for name, value in pairs:
-            if merged.setdefault(name, value) != value:
+        for name in merged.keys() & own.keys():
+            if merged[name] != own[name]:
                 raise _twice(name)
-    for name in merged:
-        if not name or b"[" in name or b"]" in name:
-            raise RemoteProtocolError(name[:40].decode("latin-1"), "is no field name", "MALFORMED")
+        merged |= own
+    names = b"&".join(merged)
+    if b"[" in names or b"]" in names or b"" in merged:
+        name = next(name for name in merged if not name or b"[" in name or b"]" in name)
+        raise RemoteProtocolError(name[:40].decode("latin-1"), "is no field name", "MALFORMED")
     return merged
 
 
