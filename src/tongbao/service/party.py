@@ -12,9 +12,9 @@ from tongbao.service.command import Needs
 from tongbao.service.pay import active_buyer
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.record import Refusal
-from tongbao.store.schema import ACCOUNT, BUYER, MERCHANT, MERCHANT_KEY, REFUSAL
+from tongbao.store.schema import ACCOUNT, BUYER, MERCHANT, MERCHANT_KEY, OPERATOR, REFUSAL
 from tongbao.store.sheet import Sheet
-from tongbao.trade.party import Buyer, Merchant, MerchantKey
+from tongbao.trade.party import Buyer, Merchant, MerchantKey, Operator
 
 
 def _digestible(row: object) -> str:
@@ -136,6 +136,23 @@ class MoveKey:
             self.actor, f"key.{self.state}", subject, self.reason, _digestible(before), _digestible(after)
         )
         return Decision(after.state, [(MERCHANT_KEY, after)], audits=[draft])
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterOperator:
+    """Let somebody run the platform. ``operator.created_by`` names who lets him: himself for the very first."""
+
+    operator: Operator
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield OPERATOR, (self.operator.name,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        if sheet.get(OPERATOR, self.operator.name) is not None:
+            raise Refused("ALREADY_EXISTS", "this operator's name is taken")
+        row = replace(self.operator, status="active", created_at=now.business)
+        draft = AuditDraft(row.created_by, "operator.register", row.name, row.role)
+        return Decision(row.name, [(OPERATOR, row)], audits=[draft])
 
 
 @dataclass(frozen=True, slots=True)

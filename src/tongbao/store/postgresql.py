@@ -69,8 +69,10 @@ class PostgresqlDatabase:
 
     dialect = "postgresql"
 
-    def __init__(self, dsn: str, *, readers: int = 4, writers: int = 3, observe: Observer = _ignore) -> None:
+    def __init__(self, dsn: str, *, readers: int = 4, writers: int = 3, observe: Observer = _ignore, **session: str) -> None:
+        """``session``: settings of its connections besides, or instead of, ``SESSION``."""
         self._dsn = dsn
+        self._session = SESSION | session
         self._observe = observe
         self._limits = (readers, writers)
         self._read_pool: Any = None
@@ -81,10 +83,10 @@ class PostgresqlDatabase:
         readers, writers = self._limits
         try:
             self._read_pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=readers, server_settings=SESSION
+                self._dsn, min_size=1, max_size=readers, server_settings=self._session
             )
             self._write_pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=writers, server_settings=SESSION
+                self._dsn, min_size=1, max_size=writers, server_settings=self._session
             )
         except (OSError, asyncpg.PostgresError) as error:
             raise ConfigurationError("database", f"cannot connect to PostgreSQL: {type(error).__name__}") from error

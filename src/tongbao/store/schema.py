@@ -21,7 +21,7 @@ from tongbao.store.record import (
     Visit,
 )
 from tongbao.store.table import Table
-from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey
+from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, Operator
 from tongbao.trade.record import Event, Instruction, Payment, Trade
 
 LANE: Final = Table("lane", Lane, ("lane",), rank=0, stage=0)
@@ -31,6 +31,7 @@ MERCHANT: Final = Table("merchant", Merchant, ("merchant_id",), rank=2, stage=1,
 MERCHANT_KEY: Final = Table(
     "merchant_key", MerchantKey, ("merchant_id", "protocol", "key_id"), rank=3, stage=1, locked=False
 )
+OPERATOR: Final = Table("operator", Operator, ("name",), rank=18, stage=1, locked=False)
 SESSION: Final = Table("session", Session, ("session",), rank=4, stage=1)
 VISIT: Final = Table("visit", Visit, ("link",), rank=5, stage=1)
 BUYER: Final = Table("buyer", Buyer, ("buyer_id",), rank=6, stage=1)
@@ -78,6 +79,7 @@ TABLES: Final[tuple[Table, ...]] = (
     ANSWER,
     MERCHANT,
     MERCHANT_KEY,
+    OPERATOR,
     SESSION,
     VISIT,
     BUYER,

@@ -106,3 +106,16 @@ class Authorisation:
     currency: str
     state: str
     wire_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs the platform. ``role``: ``maker`` enters, ``checker`` approves, ``both`` may do either (never both of
+    one thing). ``status``: ``active`` or ``closed``."""
+
+    name: str
+    role: str
+    status: str
+    password_hash: str
+    created_by: str
+    created_at: Instant

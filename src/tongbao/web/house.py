@@ -32,7 +32,7 @@ from tongbao.web.app import Web, build_web
 from tongbao.web.bank.bank import Bank
 from tongbao.web.bank.page import bank_app
 from tongbao.web.bank.rule import BankRefused
-from tongbao.web.cashier import cashier_app
+from tongbao.web.cashier.app import SEGMENTS, cashier_app
 from tongbao.web.cashier.hint import Hint
 from tongbao.web.console import console_app
 from tongbao.web.faces.recorder import MemoryRecorder
@@ -174,7 +174,7 @@ async def open_house(
 
 def build_hints() -> list[Hint]:
     """The demo buyers' words, to be shown beside the cashier's fields."""
-    return [Hint(buyer.name, buyer.login, buyer.password, buyer.pay_password) for buyer in BUYERS]
+    return [Hint(buyer.login, buyer.password, buyer.pay_password) for buyer in BUYERS]
 
 
 class Sandbox:
@@ -202,6 +202,13 @@ class Sandbox:
             raise Refused("STATE_CONFLICT", "the sandbox is not open")
         return self._house
 
+    @property
+    def directory(self) -> Path:
+        """Where the books are. Raises Refused before it is open."""
+        if self._settings is None:
+            raise Refused("STATE_CONFLICT", "the sandbox is not open")
+        return self._settings.directory
+
     async def open(self, settings: HouseSettings) -> House:
         """Build the house at these addresses and begin to answer."""
         self._settings = settings
@@ -219,7 +226,7 @@ class Sandbox:
         controls = Controls(
             house.platform, house.hand, self.mailbox, self.faults, house.worker.settle, self.advance, self.reset
         )
-        cashier: Any = cashier_app(house.platform, hints=build_hints())
+        cashier = cashier_app(house.platform, hints=build_hints())
         console: Any = console_app(
             house.platform,
             recorder=house.recorder,
@@ -227,9 +234,7 @@ class Sandbox:
             tamper=partial(send_tampered, house.platform),
         )
         routes: dict[str, Any] = {
-            "cashier": cashier,
-            "account": cashier,
-            "static": cashier,
+            **dict.fromkeys(SEGMENTS, cashier),
             "console": console,
             "_sandbox": control_app(controls),
         }

@@ -61,6 +61,15 @@ CREATE TABLE merchant_key (
   PRIMARY KEY (merchant_id, protocol, key_id)
 ) {strict};
 
+CREATE TABLE operator (
+  name text NOT NULL PRIMARY KEY,
+  role text NOT NULL CHECK (role IN ('maker', 'checker', 'both')),
+  status text NOT NULL CHECK (status IN ('active', 'closed')),
+  password_hash text NOT NULL,
+  created_by text NOT NULL,
+  created_at {bigint} NOT NULL
+) {strict};
+
 CREATE TABLE session (
   session text NOT NULL PRIMARY KEY,
   kind text NOT NULL,

@@ -76,3 +76,9 @@ SELECT code, balance FROM account WHERE code >= :low AND code < :high ORDER BY c
 
 -- name: setting.get
 SELECT value FROM setting WHERE name = :name;
+
+-- name: operator.all
+SELECT name FROM operator ORDER BY name;
+
+-- name: migration.last
+SELECT MAX(version) FROM migration;

@@ -1,0 +1,173 @@
+"""``tongbao demo``: platform, banks, shop, worker and mailbox under one command; ``--once`` walks and exits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import webbrowser
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from tongbao.cli.host import Hosted, HostSettings, host_sandbox
+from tongbao.cli.sandbox import CREDENTIALS, add_options, host_settings
+from tongbao.cli.walk import METHODS, Walk, Walker
+from tongbao.kernel.error import ConfigurationError
+from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.database import Database, Dialect
+from tongbao.runtime.server import run
+from tongbao.sandbox.state import write_private
+from tongbao.service.audit import INVARIANTS, audit
+from tongbao.shop.application import shop_app
+from tongbao.shop.shop import Shop
+from tongbao.store.sqlite import connect
+from tongbao.web.house import Late
+from tongbao.wire.loader import load_protocol, protocol_names
+
+PORT: Final = 8600
+PORTS_TRIED: Final = 20
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``demo``."""
+    parser = commands.add_parser("demo", help="a shop, the platform, its banks and a mailbox, to walk through")
+    add_options(parser, port=PORT)
+    parser.add_argument("--once", action="store_true", help="a scripted buyer walks every way to pay; then exit")
+    parser.add_argument("--json", action="store_true", help="with --once: one JSON object on standard output")
+    parser.add_argument("--protocol", action="append", default=[], choices=protocol_names())
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.set_defaults(run=start)
+
+
+def start(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Path) -> int:
+    """Open the demonstration, or walk it once."""
+    if chosen.once:
+        return run(_walk_once(chosen))
+    return run(_open(chosen, directory))
+
+
+@asynccontextmanager
+async def host_demo(settings: HostSettings, protocols: list[str]) -> AsyncIterator[tuple[Hosted, Shop]]:
+    """A sandbox with the demonstration shop beside it."""
+    door = Late()
+    async with host_sandbox(settings, [door]) as hosted:
+        shop_world = replace(hosted.world, mail=hosted.sandbox.mailbox, send=hosted.world.send)
+        directory = hosted.sandbox.directory
+        configurations = {name: await configure(hosted, name) for name in protocols}
+        database = Database(Dialect.SQLITE, partial(connect, str(directory / "shop.sqlite")))
+        shop = Shop(
+            shop_world,
+            configurations,
+            database,
+            address=hosted.extra[0],
+            mails=lambda: [kept.mail for kept in reversed(hosted.sandbox.mailbox.mails())],
+        )
+
+        async def work() -> int:
+            return (await shop.run_jobs()).done
+
+        hosted.sandbox.also.append(work)
+        door.put(shop_app(shop))
+        yield hosted, shop
+
+
+async def configure(hosted: Hosted, protocol: str) -> MerchantConfiguration:
+    """The shop's configuration for one protocol, as it would read it from the credentials file."""
+    said: dict[str, Any] = (await hosted.credentials())["protocols"][protocol]
+    names = {item.name for item in load_protocol(protocol).credentials}
+    credentials = {name: value for name, value in said.items() if name in names and isinstance(value, str)}
+    return MerchantConfiguration(
+        protocol=protocol,
+        credentials=credentials,
+        environment="sandbox",
+        gateway=said.get("gateway") or said["base_url"],
+    )
+
+
+async def _open(chosen: argparse.Namespace, directory: Path) -> int:
+    settings = host_settings(chosen)
+    for port in range(settings.port, settings.port + PORTS_TRIED) if settings.port else (0,):
+        try:
+            async with host_demo(replace(settings, port=port), chosen.protocol or list(protocol_names())) as (
+                hosted,
+                shop,
+            ):
+                path = directory / CREDENTIALS
+                write_private(path, json.dumps(await hosted.credentials(), ensure_ascii=False, indent=2))
+                _greet(hosted, shop)
+                if not chosen.no_browser:
+                    webbrowser.open(shop.address)
+                await hosted.stop.wait()
+            return 0
+        except ConfigurationError as error:
+            if "cannot listen" not in error.reason or port == settings.port + PORTS_TRIED - 1:
+                raise
+    return 2
+
+
+def _greet(hosted: Hosted, shop: Shop) -> None:
+    print(f"shop      {shop.address}\nplatform  {hosted.base_url}\nmailbox   {shop.address}/desk/mailbox")
+    print(f"ready {hosted.base_url}", flush=True)
+
+
+def plan(protocols: list[str]) -> list[Walk]:
+    """Every product and every method of every protocol, and two orders whose shop is unreachable."""
+    walks = []
+    for name in protocols:
+        products = sorted(str(product) for product in load_protocol(name).products)
+        for product in products:
+            for method in METHODS:
+                flow = ("escrow" if method == "balance" else "instant") if product == "dual" else ""
+                walks.append(Walk(name, product, method, flow))
+        first = "instant" if "instant" in products else products[0]
+        walks += [Walk(name, first, "balance", unreachable=way) for way in ("query", "resend")]
+    return walks
+
+
+async def _walk_once(chosen: argparse.Namespace) -> int:
+    started = time.monotonic()
+    out = sys.stderr if chosen.json else sys.stdout
+    walks = plan(chosen.protocol or list(protocol_names()))
+    names = sorted({walk.protocol for walk in walks})
+    async with host_demo(replace(host_settings(chosen), port=0), names) as (hosted, shop):
+        walker = Walker(hosted, shop, lambda line: print(line, file=out, flush=True))
+        for walk in walks:
+            await walker.walk(walk)
+        platform = hosted.sandbox.house.platform
+        found = await audit(platform)
+        balanced = await hosted.sandbox.house.bank.book_is_balanced()
+    said = summarise(walks)
+    said["audit"] = "clean" if not found else [{"id": one.id, "rows": one.rows} for one in found]
+    said["invariants_checked"] = len(INVARIANTS)
+    said["seconds"] = int(time.monotonic() - started)
+    right = said["orders"] == said["ended_right"] and not found and balanced
+    if chosen.json:
+        print(json.dumps(said, ensure_ascii=False, default=str))
+    print(
+        f"{said['ended_right']} of {said['orders']} orders ended as they should; audit "
+        f"{'clean' if not found else [one.id for one in found]} ({said['invariants_checked']} invariants); "
+        f"the banks' book {'balances' if balanced else 'DOES NOT BALANCE'}",
+        file=out,
+    )
+    return 0 if right else 1
+
+
+def summarise(walks: list[Walk]) -> dict[str, Any]:
+    """Numbers of what really happened; 0 for what this version does not do yet."""
+    said: dict[str, Any] = {"orders": len(walks), "ended_right": sum(not walk.wrong for walk in walks)}
+    for name in ("product", "method", "protocol"):
+        groups: dict[str, dict[str, int]] = {}
+        for walk in walks:
+            group = groups.setdefault(getattr(walk, name), {"orders": 0, "ended_right": 0})
+            group["orders"] += 1
+            group["ended_right"] += not walk.wrong
+        said[f"{name}s"] = groups
+    said |= dict.fromkeys(
+        ("refunds", "disputes", "payouts", "settlements", "bills", "differences_planted", "differences_found"), 0
+    )
+    return said
