@@ -50,7 +50,7 @@ class Bank:
         number: str,
         password: str,
         holder: str,
-        balance_fen: int,
+        balance: int,
         outcome: str = "ok",
         delay_seconds: int | None = None,
         *,
@@ -58,7 +58,7 @@ class Bank:
     ) -> Card:
         """Issue a card, or renew one (which unlocks it and leaves its money alone).
 
-        ``kind``: ``debit`` (``balance_fen`` is on it) or ``credit`` (``balance_fen`` is its limit). ``outcome``: see
+        ``kind``: ``debit`` (``balance`` fen are on it) or ``credit`` (``balance`` is its limit). ``outcome``: see
         ``rule.OUTCOMES``; ``delay_seconds`` of business time for slow and late. ``show``: print number and password on
         the bank's page. Raises ConfigurationError naming the field.
         """
@@ -78,7 +78,7 @@ class Bank:
         now = self.world.clock.business()
         hint = password if show else ""
         card = Card(number, bank, kind, holder, stored, hint, outcome, delay, 0, Instant(0), now)
-        await self.book.transact(lambda desk: rule.issue(desk, card, balance_fen))
+        await self.book.transact(lambda desk: rule.issue(desk, card, balance))
         return card
 
     async def cards_of(self, bank: str = "") -> list[Card]:
@@ -148,16 +148,18 @@ class Bank:
         await self.deliver(instruction_no)
         return order
 
-    async def pay_directly(self, url: str, number: str) -> Order:
-        """What a buyer does on the page at ``url``, with this card and its right password; without enough money he
-        gives up. The order afterwards. Raises BankRefused, InvalidSignature, RemoteProtocolError."""
+    async def pay_directly(self, url: str, number: str, password: str = "") -> Order:
+        """What a buyer does on the page at ``url``: with ``password`` where it is given, else with the right one.
+        Without enough money he gives up. The order afterwards. Raises BankRefused (a Refused), RemoteProtocolError."""
         _, _, path, query = split_url(url)
         asked = self.read_page(path.decode("latin-1").rsplit("/", 2)[-2], query)
         await self.visit(asked)
         try:
+            if password:
+                return await self.pay(asked.instruction_no, number, password)
             return await self._settle(asked.instruction_no, number)
         except BankRefused as refused:
-            if refused.code != "insufficient_funds":
+            if refused.key != "insufficient_funds":
                 raise
         return await self.give_up(asked.instruction_no, "insufficient_funds")
 

@@ -27,7 +27,7 @@ async def answer_call(bank: Bank, code: str, act: str, request: Request) -> Resp
     except RemoteProtocolError as error:
         return _problem(400, str(error))
     except BankRefused as refused:
-        return _problem(409, refused.code)
+        return _problem(409, refused.key)
     body, headers = bank.sign(code, word)
     return Response(200, ((b"Content-Type", b"application/json"), *headers), body)
 

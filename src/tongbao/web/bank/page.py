@@ -139,11 +139,13 @@ async def _agree(bank: Bank, visit: _Visit, asked: Asked) -> Response:
             raise BankRefused("form")
         return _result(visit, asked, await bank.pay(asked.instruction_no, number, fields["password"]))
     except BankRefused as refused:
-        if refused.code == "order_over":
+        if refused.key == "order_over":
             order = await bank.order_of(asked.instruction_no)
             if order is not None:
                 return _result(visit, asked, order)
-        return await _sheet(bank, visit, asked, {"number": fields.get("number", "")}, refused.code)
+        # a number that may be somebody's real one is not shown again
+        kept = "" if refused.key == "not_a_test_card" else fields.get("number", "")
+        return await _sheet(bank, visit, asked, {"number": kept}, refused.key)
 
 
 async def _picked(bank: Bank, code: str, number: str) -> dict[str, str]:
@@ -204,7 +206,7 @@ async def _counter(bank: Bank, visit: _Visit) -> Response:
             raise BankRefused("code_unknown")
         return _desk(visit, code, found, "code_used" if found.state == "succeeded" else "")
     except BankRefused as refused:
-        return _desk(visit, code, None, refused.code)
+        return _desk(visit, code, None, refused.key)
 
 
 def _desk(visit: _Visit, code: str, order: Order | None, error: str) -> Response:

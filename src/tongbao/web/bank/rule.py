@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tongbao.kernel.error import TongbaoError
+from tongbao.kernel.error import Refused
 from tongbao.kernel.time import DAY, HOUR, MINUTE, SECOND, Instant, business_day, later
 from tongbao.service.channel import BankWord
 from tongbao.store.bankbook import CARD, NOTICE, ORDER, UNBOUNDED, Card, Desk, Notice, Order
@@ -30,12 +30,31 @@ NOTICE_GAPS: Final = (10 * SECOND, 1 * MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR
 """Gaps after each notice that was not answered by 200; after the last the bank waits to be asked."""
 
 
-class BankRefused(TongbaoError):  # noqa: N818 - an answer of the bank's rules
-    """The bank says no to the buyer; the order is as it was. ``code`` is one of ``text.SENTENCES``' ``error.`` keys."""
+class BankRefused(Refused):
+    """The bank says no; the order is as it was. ``key`` is the bank's own word (``text.SENTENCES`` has it as
+    ``error.KEY``), ``code`` the nearest of the refusal table."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self, key: str) -> None:
+        super().__init__(_CODES.get(key, "STATE_CONFLICT"), key)
+        self.key = key
+
+
+_CODES: Final = {
+    "password_wrong": "PASSWORD_WRONG",
+    "card_locked": "PASSWORD_LOCKED",
+    "card_unknown": "NOT_FOUND",
+    "not_a_test_card": "FIELD_INVALID",
+    "not_debit": "METHOD_NOT_ALLOWED",
+    "not_credit": "METHOD_NOT_ALLOWED",
+    "insufficient_funds": "INSUFFICIENT_FUNDS",
+    "order_unknown": "PAYMENT_NOT_FOUND",
+    "order_over": "PAYMENT_STATE",
+    "order_changed": "TRADE_AMOUNT_MISMATCH",
+    "code_unknown": "NOT_FOUND",
+    "code_used": "PAYMENT_STATE",
+    "form": "FIELD_MISSING",
+    "foreign": "MALFORMED",
+}
 
 
 @dataclass(frozen=True, slots=True)
