@@ -12,6 +12,7 @@ _EXPORTS = {
     "AsyncReceiver": "tongbao.merchant.receiver",
     "Client": "tongbao.merchant.client",
     "ConfigurationError": "tongbao.kernel.error",
+    "ConnectionPool": "tongbao.merchant.pool",
     "Consignee": "tongbao.wire.vocabulary",
     "Database": "tongbao.merchant.database",
     "Dialect": "tongbao.merchant.database",

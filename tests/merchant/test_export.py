@@ -16,6 +16,7 @@ DOCUMENTED = frozenset(
         "AsyncReceiver",
         "Client",
         "ConfigurationError",
+        "ConnectionPool",
         "Consignee",
         "Database",
         "Dialect",
