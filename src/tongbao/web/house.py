@@ -34,7 +34,7 @@ from tongbao.web.bank.page import bank_app
 from tongbao.web.bank.rule import BankRefused
 from tongbao.web.cashier.app import SEGMENTS, cashier_app
 from tongbao.web.cashier.hint import Hint
-from tongbao.web.console import console_app
+from tongbao.web.console.app import console_app
 from tongbao.web.faces.recorder import MemoryRecorder
 from tongbao.web.page.error import Pages
 from tongbao.wire.asgi import Application, Receive, Scope, Send
