@@ -23,12 +23,13 @@ HINTED: Final = frozenset({Product.INSTANT})
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The request as the browser will carry it. ``trail`` shows how it was signed, secrets masked; ``changed`` is the
-    field a developer changed after signing, '' for none."""
+    field a developer changed after signing, '' for none; ``unsaid`` that the protocol has no word for the hint."""
 
     way: Way
     call: Call
     trail: SignatureTrail | None
     changed: str = ""
+    unsaid: bool = False
 
 
 def title_lines(lines: Sequence[Line], language: str) -> str:
@@ -56,10 +57,26 @@ def _options(order: Order, choice: Choice, way: Way, shop: Shop) -> PaymentOptio
 
 def prepare(shop: Shop, way: Way, order: Order, choice: Choice) -> Prepared:
     """Sign the request for a stored order. Raises LocalProtocolError where protocol or charset cannot say it."""
+    call, unsaid = _sign_hint(shop, way, order, choice)
+    return Prepared(way, call, way.endpoint.configuration.manifest.server.trail(call.request()), unsaid=unsaid)
+
+
+def _sign_hint(shop: Shop, way: Way, order: Order, choice: Choice) -> tuple[Call, bool]:
+    """Not every protocol has a word for every bank and card: what it cannot say is left out, and the cashier asks."""
+    for less in (choice, replace(choice, bank="")):
+        try:
+            return _sign(shop, way, order, less), less.bank != choice.bank
+        except LocalProtocolError as error:
+            if error.field not in ("bank", "method"):
+                raise
+    return _sign(shop, way, order, replace(choice, method="", bank="")), True
+
+
+def _sign(shop: Shop, way: Way, order: Order, choice: Choice) -> Call:
     options = _options(order, choice, way, shop)
     call = way.client.payment(order.order_no, order.amount, order.subject, **options)
     html_form(call, auto=False)  # raises where a browser could not carry a field unchanged
-    return Prepared(way, call, way.endpoint.configuration.manifest.server.trail(call.request()))
+    return call
 
 
 def change_field(prepared: Prepared, name: str, value: str) -> Prepared:
