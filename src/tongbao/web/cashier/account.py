@@ -56,6 +56,7 @@ class AccountDesk:
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Sign in outside the cashier."""
         form = await self._shell.form(request, visitor, {"login": 128, "password": SECRET})
+        self._shell.count_password(request)
         try:
             buyer = await checkout.log_in(self._platform, form["login"], form["password"])
         except Refused as refusal:
@@ -81,6 +82,7 @@ class AccountDesk:
     async def confirm(self, request: Request, visitor: Visitor) -> Response:
         """The goods are here: let the money go, with the pay password over exactly what is shown."""
         form = await self._shell.form(request, visitor, {"pay_password": SECRET, "review": 64})
+        self._shell.count_password(request)
         if visitor.buyer is None:
             return self._shell.go("/account")
         trade = await self._own_trade(request, visitor)

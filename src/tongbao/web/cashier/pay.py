@@ -1,4 +1,4 @@
-"""The cashier's main page and the forms on it: sign in, pay from the balance, go to a bank, ask for an outlet's code."""
+"""The cashier's main page and its forms: sign in, pay from the balance, go to a bank, ask for an outlet's code."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ class PayDesk:
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Step one of paying from the balance."""
         form = await self._shell.form(request, visitor, {"login": 128, "password": SECRET, "flow": 16})
+        self._shell.count_password(request)
         opening = await open_link(self._platform, request, visitor)
         try:
             buyer = await checkout.log_in(self._platform, form["login"], form["password"])
@@ -83,6 +84,7 @@ class PayDesk:
     async def pay(self, request: Request, visitor: Visitor) -> Response:
         """Step two: the pay password over exactly what was shown."""
         form = await self._shell.form(request, visitor, {"pay_password": SECRET, "flow": 16, "review": 64})
+        self._shell.count_password(request)
         opening = await open_link(self._platform, request, visitor)
         if visitor.buyer is None:
             return await self._again(request, visitor, opening, "balance", form, "SESSION_OVER")

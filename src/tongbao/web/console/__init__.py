@@ -2,3 +2,7 @@
 
 Must never change money: its only acts are sending a notification again and, in a demonstration, tampering with one.
 """
+
+from tongbao.web.console.app import console_app
+
+__all__ = ["console_app"]

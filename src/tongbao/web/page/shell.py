@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tongbao.kernel.error import BrokenInvariant, OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_text
 from tongbao.service.platform import Platform
+from tongbao.web.guard import Buckets, Rate, who
 from tongbao.web.page.asset import ASSETS
 from tongbao.web.page.form import TOKEN_FIELD, PageError, check_origin, read_form
 from tongbao.web.page.locale import HTML_LANGUAGE, LANGUAGE_NAMES, say
@@ -36,6 +39,9 @@ STATUS: Final = {
 }
 """HTTP status of a refusal on a page; 422 for the others."""
 
+PASSWORD_RATE: Final = Rate(1 / 3, 20)
+"""Passwords that one address may try: 20 a minute."""
+
 SYMBOLS: Final = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "JPY": "JP¥"}
 
 
@@ -58,7 +64,7 @@ def show_time(instant: Instant | None) -> str:
 
 
 def content_policy(form_targets: tuple[str, ...] = (), style: str = "'self'") -> str:
-    """The page's content security policy: nothing but our own style sheet and script (threats E)."""
+    """The page's content security policy: nothing but our own style sheet and script ."""
     targets = " ".join(("'self'", *form_targets))
     return (
         f"default-src 'none'; style-src {style}; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -80,7 +86,7 @@ def page_headers(policy: str) -> dict[str, str]:
 def make_environment() -> Environment:
     """Templates of page, cashier and console; always escaped, and an unknown name is an error."""
     environment = Environment(
-        loader=_Loaders(),
+        loader=FunctionLoader(_source),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -91,20 +97,10 @@ def make_environment() -> Environment:
     return environment
 
 
-class _Loaders(PackageLoader):
-    """``cashier/x.html`` is in the cashier's folder, ``console/x.html`` in the console's, ``page/x.html`` here."""
-
-    def __init__(self) -> None:
-        super().__init__("tongbao.web.page", "template")
-        self._rooms = {
-            "page": PackageLoader("tongbao.web.page", "template"),
-            "cashier": PackageLoader("tongbao.web.cashier", "template"),
-            "console": PackageLoader("tongbao.web.console", "template"),
-        }
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool] | None]:
-        room, _, name = template.partition("/")
-        return self._rooms[room].get_source(environment, name)
+def _source(template: str) -> str:
+    """``cashier/x.html`` is in the folder ``template`` of the room ``cashier``."""
+    room, _, name = template.partition("/")
+    return files("tongbao.web").joinpath(room, "template", name).read_text("utf-8")
 
 
 ENVIRONMENT: Final = make_environment()
@@ -135,6 +131,8 @@ class Shell:
         self.platform = platform
         self.doorman = Doorman(platform)
         self.strict = platform.settings.environment == "production"
+        rate = PASSWORD_RATE if self.strict else Rate(1_000, 2_000)
+        self._passwords = Buckets(rate, platform.world.clock.monotonic)
 
     def page(
         self,
@@ -175,6 +173,11 @@ class Shell:
             raise PageError("CSRF", 403, "the form is not of this session")
         return values
 
+    def count_password(self, request: Request) -> None:
+        """One password is about to be tried from this address. Raises PageError RATE_LIMITED (T59, T60)."""
+        if self._passwords.take(who(request.scope)):
+            raise PageError("RATE_LIMITED", 429)
+
     def handle(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """A Starlette endpoint of ``handler(request, visitor)``: cookies in and out, every error a page."""
 
@@ -188,9 +191,10 @@ class Shell:
                 response = self.failure(request, visitor, error.code, refusal_status(error.code))
             except OutcomeUnknown:
                 response = self.failure(request, visitor, "OUTCOME_UNKNOWN", 503)
-            except (RemoteProtocolError, BrokenInvariant) as error:
-                self.platform.world.log("page.failed", path=request.url.path[:60], reason=type(error).__name__)
-                response = self.failure(request, visitor, "SYSTEM", 503)
+            except Exception as error:  # noqa: BLE001 - logged; the reader learns only that we failed
+                trace = "".join(traceback.format_exception(error))
+                self.platform.world.log("page.failed", route=handler.__name__, trace=trace)
+                response = self.failure(request, visitor, "SYSTEM", 500)
             self.doorman.see_off(request, visitor, response)
             return response
 
