@@ -14,7 +14,7 @@ from tongbao.wire.contract import Call, Claim, Credentials, Manifest, Verified
 from tongbao.wire.http import Request, get
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loader import load_protocol, protocol_names
-from tongbao.wire.vocabulary import Carriage, CreateTrade, Intent, Product
+from tongbao.wire.vocabulary import Carriage, CloseTrade, CreateTrade, Intent, Product, QueryTrade
 
 NOW = parse_china("2015-04-01 12:03:05")
 SECRETS = ("k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4", "z1x2c3v4b5n6m7a8s9d0f1g2h3j4k5l6")
@@ -125,6 +125,16 @@ def silent(asked: Any, told: Any) -> str:
         if member.name != "echo" and mine not in (None, "", ()) and theirs in (None, "", ()):
             return member.name
     return ""
+
+
+def untold(asked: Any, told: Any) -> str:
+    """The same, but of a trade's two numbers one suffices to name it."""
+    if isinstance(asked, QueryTrade | CloseTrade) and asked.out_trade_no and asked.trade_no:
+        if told.out_trade_no:
+            asked = replace(asked, trade_no=told.trade_no)
+        elif told.trade_no:
+            asked = replace(asked, out_trade_no="")
+    return silent(asked, told)
 
 
 def without_echo(intent: Intent) -> Intent:

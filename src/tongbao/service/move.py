@@ -13,12 +13,19 @@ from tongbao.store.schema import EVENT, TRADE
 from tongbao.store.table import Row, Table
 from tongbao.trade.record import Event, Payment, Trade
 from tongbao.trade.state import NotifyState, TradeState, move_trade
+from tongbao.wire.contract import Manifest
 from tongbao.wire.loader import load_protocol
 
 
 @cache
-def _notified(protocol: str) -> frozenset[tuple[str, str]]:
-    return load_protocol(protocol).notifies
+def _manifest(protocol: str) -> Manifest:
+    return load_protocol(protocol)
+
+
+def _is_told(trade: Trade, before: str, to: TradeState) -> bool:
+    """Whether the merchant's protocol tells him: the move is in its list, and new to who hears only its words."""
+    manifest = _manifest(trade.protocol)
+    return (trade.product, str(to)) in manifest.notifies and manifest.said_as.get(to, "") != before
 
 
 def move(
@@ -35,7 +42,7 @@ def record(
     """The rows of a move that the caller has already found legal (or of the first event of a new trade)."""
     moved: Trade = replace(trade, state=str(to), version=trade.version + 1, moved_at=now, **changes)
     target = ""
-    if (moved.product, str(to)) in _notified(moved.protocol):
+    if _is_told(moved, before, to):
         terms = load_terms(moved.terms, "", "", moved.product, moved.amount, moved.currency)
         target = terms.notify_url
     event = Event(

@@ -262,6 +262,11 @@ class Manifest:
     """Wire names whose values a log must not show: signatures, keys, names, addresses, numbers of persons."""
     notifies: frozenset[tuple[str, str]] = NOTIFIED
     """(product, state entered) of the moves a merchant is told about."""
+    said_as: Mapping[str, str] = field(default_factory=dict)
+    """States the protocol has no word for -> the state that its word for them means. A move from the one to the other
+    is no news: the merchant is not told twice."""
+    acknowledged_by_prefix: bool = False
+    """Whether an answer that only begins with the word of success is a yes."""
     example_merchant: str = "2088101122136241"
     """A merchant number of the protocol's shape; a sandbox makes its own from its first four characters and length."""
     credentials_for: Any = None

@@ -10,6 +10,7 @@ REFUSALS: Final[dict[str, str]] = {
     "TOO_LARGE": "the message, or one field of it, is longer than allowed",
     "BAD_CHARSET": "bytes are not in the announced charset",
     "DUPLICATE_PARAM": "a field appears twice",
+    "AMBIGUOUS_SPLIT": "what is signed without borders can be read in more than one way",
     "FIELD_MISSING": "a required field is missing",
     "FIELD_INVALID": "a field has a value it may not have",
     "UNKNOWN_SERVICE": "no such service or path",

@@ -315,8 +315,9 @@ class Role(StrEnum):
 class Notification:
     """What the platform says happened to a trade.
 
-    ``id`` is fixed when the event is committed and equal over all its deliveries; ``at`` is the time of this sending
-    (or the platform's word for it); ``unsigned`` holds fields no signature covers: nothing may hang on them (T09).
+    ``id`` is fixed when the event is committed and equal over all its deliveries, '' where a protocol carries none;
+    ``at`` is the time of this sending (or the platform's word for it), None where no signature covers it;
+    ``unsigned`` holds fields no signature covers: nothing may hang on them (T09).
     """
 
     id: str
