@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -73,10 +73,20 @@ class Visitor:
 
     def carry(self, request: Request) -> httpx.Response:
         """A message as another party sends it, byte by byte."""
+        return self._runner.run(self._client.send(self._build(request)))
+
+    def carry_all(self, requests: Iterable[Request]) -> list[httpx.Response]:
+        """The same for many messages at once."""
+
+        async def together() -> list[httpx.Response]:
+            return await asyncio.gather(*[self._client.send(self._build(request)) for request in requests])
+
+        return self._runner.run(together())
+
+    def _build(self, request: Request) -> httpx.Request:
         target = request.raw_path.decode() + (f"?{request.raw_query.decode()}" if request.raw_query else "")
         headers = [(name, value) for name, value in request.headers]
-        sent = self._client.build_request(request.method, target, content=request.body, headers=headers)
-        return self._runner.run(self._client.send(sent))
+        return self._client.build_request(request.method, target, content=request.body, headers=headers)
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())

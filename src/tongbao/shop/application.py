@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tongbao.contrib.starlette import notify_handler, read_request
+from tongbao.contrib.starlette import Handler, notify_handler, read_request
 from tongbao.merchant.verdict import Accepted
 from tongbao.shop import account, browse, checkout, desk
 from tongbao.shop.shop import Shop
 from tongbao.shop.visit import Door, Problem, Visit, harden, make_environment
 
-STYLE: Final = Path(__file__).parent / "static" / "shop.css"
+STATIC: Final = Path(__file__).parent / "static"
 
 PAGES: Final = (
     ("GET", "/", browse.show_shelf),
@@ -74,15 +74,20 @@ def shop_app(shop: Shop) -> Starlette:
         return await door.show(request, unknown)
 
     routes = [Route(path, door(page), methods=[method]) for method, path, page in PAGES]
-    routes.append(Route("/shop.css", show_style, methods=["GET"]))
+    routes.append(Route("/shop.css", show_file("shop.css", "text/css"), methods=["GET"]))
+    routes.append(Route("/shop.svg", show_file("shop.svg", "image/svg+xml"), methods=["GET"]))
     for name in shop.ways:
         routes.append(Route(f"/pay/{name}/notify", notified, methods=["GET", "POST"]))
         routes.append(Route(f"/pay/{name}/return", returned, methods=["GET", "POST"]))
     return Starlette(routes=routes, exception_handlers={404: unknown_path})
 
 
-async def show_style(request: Request) -> Response:
-    """The one style sheet."""
-    response = FileResponse(STYLE, media_type="text/css", headers={"cache-control": "max-age=300"})
-    harden(response)
-    return response
+def show_file(name: str, kind: str) -> Handler:
+    """The handler of a file that every visitor may keep for a while."""
+
+    async def handle(request: Request) -> Response:
+        response = FileResponse(STATIC / name, media_type=kind, headers={"cache-control": "max-age=300"})
+        harden(response)
+        return response
+
+    return handle

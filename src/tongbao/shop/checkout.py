@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from tongbao.kernel.error import LocalProtocolError
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError
 from tongbao.merchant.database import Transaction
 from tongbao.merchant.order import Order, OrderState
 from tongbao.shop.browse import EXPIRIES, METHODS, PRODUCTS, render_cart
@@ -190,6 +190,7 @@ async def show_confirmation(visit: Visit) -> Response:
         field=visit.request.query_params.get("field", ""),
         value=visit.request.query_params.get("value", ""),
         gateway=way.endpoint.configuration.keys.gateway,
+        code=way.endpoint.configuration.manifest.server.refusal_code(InvalidSignature()),
     )
 
 

@@ -122,8 +122,8 @@ _BOTH: Final[Mapping[str, tuple[str, str]]] = {
     "tamper_value": ("改成", "New value"),
     "tamper_prepare": ("准备改动过的请求", "Prepare the changed request"),
     "tamper_ready": (
-        "字段 {field} 已改，签名没有改。发送后应看到 ILLEGAL_SIGN。",
-        "{field} is changed, the signature is not. Send it and expect ILLEGAL_SIGN.",
+        "字段 {field} 已改，签名没有改。发送后应看到 {code}。",
+        "{field} is changed, the signature is not. Send it and expect {code}.",
     ),
     "tamper_send": ("发送改动过的请求", "Send the changed request"),
     "tamper_undo": ("恢复原样", "Put it back"),
@@ -176,7 +176,7 @@ _BOTH: Final[Mapping[str, tuple[str, str]]] = {
     "confirming": ("正在确认付款", "Confirming your payment"),
     "confirming_line": (
         "浏览器回来了，但这还不算付款的凭据。本店在等平台的签名通知，页面会自己刷新。",
-        "Your browser is back, but that proves nothing. We wait for the platform's signed notification.",
+        "Your browser is back, but that proves nothing yet. We wait for the platform's signed word.",
     ),
     "paid": ("付款成功", "Thank you, it is paid"),
     "paid_line": ("已核验平台的凭据，一封信正在路上。", "The evidence is verified, and a mail is on its way."),
