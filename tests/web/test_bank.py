@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -465,6 +466,27 @@ def test_a_book_in_a_file_outlives_its_process(tmp_path: Path) -> None:
             assert await bank.book_is_balanced()
         finally:
             await again.close()
+
+    play(tmp_path, test)
+
+
+def test_a_book_in_memory_is_its_own(tmp_path: Path) -> None:
+    """Two books in memory share nothing; a file of a newer version is refused."""
+
+    async def test(here: Branch) -> None:
+        one, other = BankBook(), BankBook()
+        bank = Bank(here.home.world, one, b"x" * 32)
+        await bank.add_card("ICBC", "debit", CARDS["ok"], PASSWORD, "王", 500)
+        assert await bank.balance(CARDS["ok"]) == 500
+        assert await Bank(here.home.world, other, b"x" * 32).cards_of() == []
+        await one.close()
+        await other.close()
+        newer = tmp_path / "newer.sqlite"
+        connection = sqlite3.connect(newer)
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        with pytest.raises(ConfigurationError, match="newer"):
+            BankBook(str(newer))
 
     play(tmp_path, test)
 

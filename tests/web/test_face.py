@@ -30,7 +30,7 @@ from tongbao.service.party import MoveKey
 from tongbao.web.app import Web, build_web
 from tongbao.web.faces.page import PlainPages
 from tongbao.web.faces.recorder import MemoryRecorder
-from tongbao.web.guard import Limits, Rate
+from tongbao.web.guard import SANDBOX, Limits, Rate
 from tongbao.wire.contract import Credentials
 from tongbao.wire.http import Request, Response, get
 from tongbao.wire.loader import load_protocol
@@ -262,13 +262,14 @@ def test_refusal_rows_name_fields_and_keep_no_value(tmp_path: Path) -> None:
 
 def test_T89_a_flood_of_bad_signatures_is_sampled(tmp_path: Path) -> None:
     """Rows stay within the budget, the rest is counted and told by a later row; good requests still pass."""
-    limits = Limits(Rate(1e6, 1e6), Rate(1e6, 1e6), Rate(1e6, 1e6), Rate(0.001, 20), Rate(0.001, 8))
+    limits = replace(SANDBOX, refusals=Rate(0.001, 20), refusals_peer=Rate(0.001, 8))
 
     async def test(home: House, web: Web) -> None:
         right = encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="A1"))
         bad = replace(right, raw_query=right.raw_query.replace(b"A1", b"A2"), body=right.body.replace(b"A1", b"A2"))
         for turn in range(300):
             assert code_of(await ask(web.main, bad, peer=f"198.51.100.{turn % 2}")) == "ILLEGAL_SIGN"
+        assert [fields for event, fields in home.logged] == []
         assert len(await refusals(home)) == 16
         assert web.refusals.unwritten == 284
         await ask(web.main, bad, peer="198.51.100.77")

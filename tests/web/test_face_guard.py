@@ -12,7 +12,7 @@ import pytest
 from tests.web.house import BASE, PROTOCOL, House, ask, house, run
 from tongbao.web.app import Web, build_web
 from tongbao.web.faces.page import PlainPages
-from tongbao.web.guard import Buckets, Rate, bare_host, is_inside
+from tongbao.web.guard import Buckets, Limits, Rate, bare_host, is_inside
 from tongbao.wire.asgi import plain
 from tongbao.wire.http import Request, Response, get, text
 
@@ -111,6 +111,20 @@ def test_ready_says_no_when_the_books_are_closed(tmp_path: Path) -> None:
         assert (await ask(web.main, get(f"{BASE}/healthz"))).body == b"ok\n"
 
     play(tmp_path, "test", test)
+
+
+def test_forms_are_slower_than_looking(tmp_path: Path) -> None:
+    """Pages may be looked at often; forms (logins, passwords) have a bucket of their own per address (T59, T60)."""
+
+    async def test(home: House, web: Web) -> None:
+        look, form = get(f"{BASE}/cashier/x"), replace(get(f"{BASE}/cashier/x"), method="POST")
+        assert [(await ask(web.main, form)).status for _ in range(4)] == [200, 200, 200, 429]
+        assert (await ask(web.main, form)).header("retry-after") is not None
+        assert (await ask(web.main, look)).status == 200
+        assert (await ask(web.main, form, peer="2001:db8::5")).status == 200
+        assert {(await ask(web.main, form, peer=f"2001:db8::{n}")).status for n in range(6)} == {200, 429}
+
+    play(tmp_path, "test", test, limits=Limits(forms=Rate(0.001, 3)))
 
 
 def test_buckets_refill_and_forget() -> None:

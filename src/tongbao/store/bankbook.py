@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from tongbao.kernel.error import ConfigurationError, ensure
 from tongbao.kernel.time import Instant, business_day
 from tongbao.store.fragment import expand
+from tongbao.store.migrate import split_statements
 from tongbao.store.sqlite import connect, load
 from tongbao.store.table import Row, Table
 
@@ -237,7 +238,7 @@ class BankBook:
             raise ConfigurationError("bank_book", f"its version {done} is newer than this program knows")
         for number, file in enumerate(files[done:], done + 1):
             connection.execute("BEGIN IMMEDIATE")
-            for statement in _split(expand(file.read_text("utf-8"), "sqlite")[0]):
+            for statement in split_statements(expand(file.read_text("utf-8"), "sqlite")[0]):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
@@ -262,15 +263,3 @@ class BankBook:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._connection.close)
         await asyncio.to_thread(self._thread.shutdown)
-
-
-def _split(sql: str) -> list[str]:
-    """Single statements; triggers hold semicolons."""
-    found = []
-    buffer = ""
-    for line in sql.splitlines(keepends=True):
-        buffer += line
-        if sqlite3.complete_statement(buffer):
-            found.append(buffer)
-            buffer = ""
-    return found

@@ -72,7 +72,7 @@ def _apply_sqlite(connection: sqlite3.Connection, migration: Migration) -> None:
     sql = expand(migration.sql, "sqlite")[0]
     try:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _split(sql):
+        for statement in split_statements(sql):
             connection.execute(statement)
         connection.execute("INSERT INTO migration VALUES (?, ?)", (migration.version, migration.name))
         connection.execute("COMMIT")
@@ -81,7 +81,7 @@ def _apply_sqlite(connection: sqlite3.Connection, migration: Migration) -> None:
             connection.execute("ROLLBACK")
 
 
-def _split(sql: str) -> list[str]:
+def split_statements(sql: str) -> list[str]:
     """Single statements, as SQLite itself sees their ends (triggers hold semicolons)."""
     found = []
     buffer = ""

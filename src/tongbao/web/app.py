@@ -14,7 +14,18 @@ from tongbao.web.faces.notice import Notices
 from tongbao.web.faces.page import Pages
 from tongbao.web.faces.recorder import NOTHING, Recorder
 from tongbao.web.faces.refusal import RefusalBook
-from tongbao.web.guard import PRODUCTION, SANDBOX, Guard, Limits, bare_host, host_name, is_inside, mount, strip
+from tongbao.web.guard import (
+    PRODUCTION,
+    SANDBOX,
+    Guard,
+    Limits,
+    bare_host,
+    host_name,
+    is_inside,
+    mount,
+    strip,
+    throttle,
+)
 from tongbao.wire.asgi import Application, Receive, Scope, Send
 from tongbao.wire.http import split_url
 from tongbao.wire.loader import load_protocol, protocol_names
@@ -59,7 +70,9 @@ def build_web(
     own["channel"] = Notices(platform, refusals, gates)
     if bank is not None:
         own["bank"] = strip(bank, "bank")
-    inner = mount({**(routes or {}), **own}, fallback)
+    pages_of = {name: throttle(app, gates.peers, gates.forms) for name, app in (routes or {}).items()}
+    rest = None if fallback is None else throttle(fallback, gates.peers, gates.forms)
+    inner = mount({**pages_of, **own}, rest)
     originals = _originals(faces) if sandbox else {}
     answers = _answers(platform.settings.base_url, hosts, frozenset(faces) if sandbox else frozenset(), originals)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Final
 
@@ -47,7 +47,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token buckets (threats E): requests of one merchant, of one peer, and bad signatures of one peer.
+    """Token buckets: requests of one merchant, of one peer, bad signatures of one peer, and forms one peer sends to
+    pages (logins and passwords are among them).
 
     ``refusals`` and ``refusals_peer`` bound the refusal rows written for all and for one peer (T89).
     """
@@ -55,6 +56,7 @@ class Limits:
     merchant: Rate = Rate(100, 200)
     peer: Rate = Rate(100, 200)
     forged: Rate = Rate(10, 50)
+    forms: Rate = Rate(1, 60)
     refusals: Rate = Rate(20, 200)
     refusals_peer: Rate = Rate(2, 50)
 
@@ -64,6 +66,7 @@ SANDBOX: Final = Limits(
     merchant=Rate(50_000, 100_000),
     peer=Rate(50_000, 100_000),
     forged=Rate(10_000, 20_000),
+    forms=Rate(1_000, 10_000),
     refusals=Rate(100, 2_000),
     refusals_peer=Rate(100, 2_000),
 )
@@ -227,7 +230,26 @@ def strip(app: Application, prefix: str) -> Application:
     return application
 
 
+def throttle(app: Application, peers: Buckets, forms: Buckets) -> Application:
+    """Pages behind two buckets per peer: one for every request, one for forms. 429 beyond them."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        name = who(scope)
+        wait = peers.take(name) or (forms.take(name) if scope["method"] == "POST" else 0)
+        if wait:
+            await send_response(send, too_many(text("429 Too Many Requests\n"), wait))
+        else:
+            await app(scope, receive, send)
+
+    return application
+
+
 def who(scope: Scope) -> str:
-    """By what a peer is counted: its address (a /64 of IPv6)."""
+    """By what a peer is counted: its address, or the first half of an IPv6 one (whoever has one has them all)."""
     address = peer(scope)
-    return ":".join(address.split(":")[:4]) if ":" in address else address
+    if ":" not in address:
+        return address
+    try:
+        return f"{IPv6Address(int(IPv6Address(address.partition('%')[0])) >> 64 << 64)}/64"
+    except ValueError:
+        return address

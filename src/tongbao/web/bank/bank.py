@@ -20,7 +20,6 @@ PASSWORD_COST: Final = 10
 """log2 of scrypt's N. Small: the cards are fictitious, and the page prints their passwords."""
 
 NOTICE_LIMITS: Final = Limits(connect_seconds=3, first_byte_seconds=5, total_seconds=8)
-WATCH_SECONDS: Final = 1
 
 
 class Bank:
@@ -224,12 +223,6 @@ class Bank:
         for number in notices:
             await self.deliver(number)
         return done + len(notices)
-
-    async def watch(self) -> None:
-        """Run what is due about once a second, for ever: give it to ``World.spawn``."""
-        while True:
-            await self.world.sleep(WATCH_SECONDS)
-            await self.run_due()
 
     async def deliver(self, instruction_no: str) -> None:
         """Send the notice of one result if it is due; two at once send one."""

@@ -35,6 +35,7 @@ class Gates:
         self.peers = Buckets(limits.peer, clock)
         self.merchants = Buckets(limits.merchant, clock)
         self.forged = Buckets(limits.forged, clock)
+        self.forms = Buckets(limits.forms, clock)
 
 
 class _Busy(Exception):  # noqa: N818

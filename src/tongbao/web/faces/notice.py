@@ -11,6 +11,7 @@ from tongbao.service.checkout import find_instruction, take_word
 from tongbao.service.platform import Platform
 from tongbao.web.faces.face import Gates
 from tongbao.web.faces.refusal import RefusalBook
+from tongbao.web.guard import too_many
 from tongbao.wire.asgi import Receive, Scope, Send, plain
 from tongbao.wire.http import Request, Response, text
 
@@ -36,8 +37,8 @@ class Notices:
             return text("404 Not Found\n", status=404)
         if request.method != "POST":
             return Response(405, (*text("").headers[:1], (b"Allow", b"POST")), b"405 Method Not Allowed\n")
-        if self._gates.forged.wait(peer):
-            return text("429 Too Many Requests\n", status=429)
+        if wait := self._gates.forged.wait(peer):
+            return too_many(text("429 Too Many Requests\n"), wait)
         try:
             await self._take(parts[2], request)
         except InvalidSignature as error:
