@@ -9,6 +9,8 @@ from typing import Final
 
 from starlette.requests import Request
 
+from tongbao.wire.refusal import REFUSALS
+
 LANGUAGES: Final = ("zh", "en")
 
 LANGUAGE_NAMES: Final = {"zh": "中文", "en": "English"}
@@ -29,8 +31,11 @@ CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = {language: _load(language) 
 
 
 def say(language: str, key: str, **places: object) -> str:
-    """The sentence under ``key``, plain text that templates escape. Raises KeyError for a key no catalogue has."""
-    sentence = CATALOGUES[language][key]
+    """The sentence under ``key``, plain text that templates escape. Raises KeyError for a key no catalogue has; only a
+    refusal without a sentence of its own is told in the table's words, because an error page must not fail."""
+    sentence = CATALOGUES[language].get(key)
+    if sentence is None:
+        return REFUSALS[key.removeprefix("refusal.")]
     return sentence.format(**places) if places else sentence
 
 
