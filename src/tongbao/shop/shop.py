@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -116,8 +115,7 @@ class Shop:
         return ways
 
     def _prepare(self) -> bytes:
-        with closing(self.database.connect()) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+        self.database.read(lambda transaction: transaction.execute("PRAGMA journal_mode=WAL"))
         proposed = hex_token(self.world.entropy, 32)
 
         def work(transaction: Transaction) -> str:
