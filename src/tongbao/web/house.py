@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import SECOND, Instant
+from tongbao.ledger.account import bank_clearing
 from tongbao.sandbox.control import Controls, control_app
 from tongbao.sandbox.fault import FaultyTransport
 from tongbao.sandbox.forgery import send_tampered
@@ -38,6 +39,7 @@ from tongbao.web.console.app import console_app
 from tongbao.web.faces.recorder import MemoryRecorder
 from tongbao.web.page.error import Pages
 from tongbao.wire.asgi import Application, Receive, Scope, Send
+from tongbao.wire.bank import BANKS, OUTLET
 from tongbao.wire.world import World
 from tongbao.worker.duty import Worker
 
@@ -131,6 +133,16 @@ class House:
         await self.platform.database.close()
         await self.bank.book.close()
 
+    async def banks_agree(self) -> bool:
+        """Whether the banks' book balances and says the same sums as the platform's accounts for them (I45). True
+        once everything is quiet: money may be on its way between the two."""
+        lane = self.platform.settings.lane
+        for code in (*BANKS, OUTLET):
+            ours = -await self.platform.balance(bank_clearing(code, lane, "CNY"))
+            if await self.bank.platform_balance(code) != ours:
+                return False
+        return await self.bank.book_is_balanced()
+
     async def advance(self, seconds: int, move: Callable[[int], object]) -> None:
         """Move business time on by ``seconds``, stopping at everything that falls due on the way; ``move`` advances the
         clock by milliseconds. Returns when all of it has run."""
@@ -169,6 +181,9 @@ async def open_house(
     bank = Bank(world, BankBook(str(settings.directory / FILES[1])), secrets.bank)
     await platform.start()
     await populate(platform, state, bank)
+    for buyer in BUYERS:
+        # the top-up of his balance came through this bank: its book says so too (I45)
+        await bank.fund_platform(buyer.cards[0].bank, buyer.balance, buyer.buyer_id)
     return House(world, platform, bank, faults, mailbox, [])
 
 
