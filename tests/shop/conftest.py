@@ -60,6 +60,8 @@ class Town:
             self.database,
             address=ADDRESS,
             mails=lambda: self.mailbox.mails,
+            story_url="http://127.0.0.1:9/trades/{trade_no}",
+            receipt_url="http://127.0.0.1:9/receipt/{trade_no}",
         )
         self.application = shop_app(self.shop)
         self.visitor = Visitor(self.application, self.runner)

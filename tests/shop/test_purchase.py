@@ -173,6 +173,9 @@ def test_escrow_is_shipped_from_the_desk(town: Town) -> None:
     assert "goods are on their way" in after.text
     assert town.order(number).state is OrderState.SHIPPED
     assert town.stock() == (38, 0)
+    links = Parts(town.visitor.get(f"/orders/{number}").text).links
+    assert f"http://127.0.0.1:9/receipt/{town.order(number).trade_no}" in links
+    assert f"http://127.0.0.1:9/trades/{town.order(number).trade_no}" in links
     town.platform.move(number, TradeState.FINISHED)
     assert town.deliver(number) == "success"
     assert town.order(number).state is OrderState.FINISHED

@@ -44,8 +44,18 @@ async def show_order(visit: Visit) -> Response:
         keeper=False,
         back=f"/orders/{number}",
         said=visit.request.query_params.get("said", ""),
-        detail=visit.request.query_params.get("detail", "")[:200],
+        links=order_links(visit.shop, owned.order),
     )
+
+
+def order_links(shop: Shop, order: Order) -> dict[str, str]:
+    """Addresses at the platform for one order's page; '' where there is nothing to see yet."""
+    number = order.trade_no
+    escrowed = order.state is OrderState.SHIPPED
+    return {
+        "story": shop.story_url.replace("{trade_no}", number) if number else "",
+        "receipt": shop.receipt_url.replace("{trade_no}", number) if number and escrowed else "",
+    }
 
 
 async def query_order(visit: Visit) -> Response:

@@ -10,7 +10,7 @@ from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, Re
 from tongbao.merchant.database import Transaction
 from tongbao.merchant.order import Order, OrderState
 from tongbao.merchant.record import recent_invalid
-from tongbao.shop.account import ask, close
+from tongbao.shop.account import ask, close, order_links
 from tongbao.shop.shop import Shop
 from tongbao.shop.table import Knowledge, read_choice, read_knowledge, read_lines, read_stock
 from tongbao.shop.visit import Problem, Visit, redirect
@@ -56,7 +56,7 @@ async def show_desk_order(visit: Visit) -> Response:
         carriers=CARRIERS,
         back=f"/desk/orders/{order.order_no}",
         said=visit.request.query_params.get("said", ""),
-        detail=visit.request.query_params.get("detail", "")[:200],
+        links=order_links(visit.shop, order),
     )
 
 

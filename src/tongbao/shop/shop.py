@@ -52,7 +52,9 @@ class Shop:
     addresses are made from ``address`` (scheme and authority, without a path): ``/pay/{endpoint}/return`` and
     ``/pay/{endpoint}/notify``, where the endpoint is called as its protocol, or ``{protocol}-gbk`` in that charset.
     ``database`` is SQLite; missing tables are created. ``mails`` lists sent mails, newest last, for the mailbox page;
-    without it there is no such page. Raises ConfigurationError.
+    without it there is no such page. ``story_url`` and ``receipt_url`` are addresses at the platform with
+    ``{trade_no}`` in them: where it shows all steps of a trade, and where a buyer confirms that escrowed goods have
+    come; '' for none. Raises ConfigurationError.
 
     ``reachable`` False makes the notification addresses answer 503, as a shop that is down would.
     """
@@ -65,6 +67,8 @@ class Shop:
         *,
         address: str,
         mails: Callable[[], Sequence[Mail]] | None = None,
+        story_url: str = "",
+        receipt_url: str = "",
     ) -> None:
         if world.environment == "production":
             raise ConfigurationError("environment", "the demonstration shop has no login for its keeper: not for use")
@@ -77,6 +81,8 @@ class Shop:
         self.database = database
         self.book = OrderTable()
         self.mails = mails
+        self.story_url = story_url
+        self.receipt_url = receipt_url
         self.reachable = True
         self.ways: Mapping[str, Way] = {
             way.endpoint.name: way for name, own in configurations.items() for way in self._make_ways(name, own)

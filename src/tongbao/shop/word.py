@@ -151,6 +151,8 @@ _BOTH: Final[Mapping[str, tuple[str, str]]] = {
     "go_pay": ("去付款", "Pay now"),
     "query_now": ("现在去问平台", "Ask the platform now"),
     "close_order": ("取消订单", "Cancel the order"),
+    "receipt": ("到平台确认收货", "Confirm receipt at the platform"),
+    "story": ("在平台看它的七步", "Its seven steps at the platform"),
     "known": ("本店知道的事", "What the shop knows"),
     "known_none": ("还没有收到平台的消息。", "No message from the platform so far."),
     "known_event": ("{evidence}：{event}", "{evidence}: {event}"),
