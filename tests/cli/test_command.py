@@ -21,7 +21,7 @@ PASSWORDS = {"TONGBAO_OPERATOR_PASSWORD": "correct-horse-1", "TONGBAO_NEW_PASSWO
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """One command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "tongbao", *arguments],
+        [sys.executable, "-m", "tongbao.cli.main", *arguments],
         cwd=folder,
         env={**os.environ, **environ},
         capture_output=True,
@@ -35,7 +35,7 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
 def running(folder: Path, *arguments: str, **environ: str) -> Iterator[str]:
     """A server until the block ends; its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tongbao", *arguments],
+        [sys.executable, "-m", "tongbao.cli.main", *arguments],
         cwd=folder,
         env={**os.environ, **environ},
         stdout=subprocess.PIPE,
@@ -80,7 +80,7 @@ def test_demo_once_walks_everything(tmp_path: Path) -> None:
 def test_demo_speaks_to_every_terminal(tmp_path: Path, charset: str) -> None:
     """A terminal that cannot show a letter gets a replacement, not a crash."""
     done = subprocess.run(
-        [sys.executable, "-m", "tongbao", "demo", "--once", "--protocol", "alipay_mapi"],
+        [sys.executable, "-m", "tongbao.cli.main", "demo", "--once", "--protocol", "alipay_mapi"],
         cwd=tmp_path,
         env={**os.environ, "LC_ALL": charset, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         capture_output=True,

@@ -197,7 +197,7 @@ def test_escrow_is_confirmed(box: LocalSandbox, shop: tuple[type[Shop], str]) ->
     order(box, "G1", shop[1], Product.ESCROW)
     assert box.pay("G1")["state"] == "escrowed"
     with Client(box.configuration("alipay_mapi")) as client:
-        client.ship("G1", client.query("G1").trade_no, carrier="顺丰", tracking_no="SF1")
+        client.ship(trade_no=client.query("G1").trade_no, carrier="顺丰", tracking_no="SF1")
 
     assert box.control("POST", "trades/G1/confirm")["state"] == "finished"
 

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import urlencode, urljoin
 
-import httpx
+from tongbao.wire.http import FORM, Request, Response, split_url
+from tongbao.wire.world import CALL_LIMITS, Transport
 
 HOPS_MAX: Final = 10
 VOID: Final = frozenset({"input", "meta", "br", "img", "link"})
@@ -149,18 +150,12 @@ class Page:
 
 
 class Browser:
-    """One person's browser: its cookies, and where it is."""
+    """One person's browser: its cookies (by host, as browsers keep them: ports do not count), and where it is."""
 
-    def __init__(self, language: str = "zh") -> None:
-        self._client = httpx.AsyncClient(trust_env=False, timeout=30, follow_redirects=False)
-        self._client.headers["Accept-Language"] = language
-        self._client.headers["User-Agent"] = "tongbao-demo"
-
-    async def __aenter__(self) -> Browser:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._client.aclose()
+    def __init__(self, send: Transport, language: str = "zh") -> None:
+        self._send = send
+        self._language = language
+        self._cookies: dict[str, dict[str, str]] = {}
 
     async def open(self, url: str) -> Page:
         """Go to an address and follow redirects."""
@@ -188,19 +183,43 @@ class Browser:
         trail: list[str] = []
         for _ in range(HOPS_MAX):
             trail.append(url)
-            headers = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
-            if body is not None:
-                scheme, _, rest = url.partition("://")
-                headers["Origin"] = f"{scheme}://{rest.partition('/')[0]}"
-            answer = await self._client.request(method, url, content=body, headers=headers)
-            if answer.is_redirect:
-                url = urljoin(url, answer.headers["location"])
+            answer = await self._send(self._request(method, url, body), CALL_LIMITS)
+            self._keep(url, answer)
+            if answer.status in (301, 302, 303, 307, 308):
+                url = urljoin(url, answer.header("Location") or "")
                 method, body = "GET", None
                 continue
             reader = _Reader(url)
-            reader.feed(answer.text)
+            reader.feed(answer.body.decode("utf-8", "replace"))
             refresh = reader.refresh
-            if "refresh" in answer.headers:
-                refresh = urljoin(url, answer.headers["refresh"].partition("url=")[2])
-            return Page(url, answer.status_code, reader.forms, reader.links, refresh, " ".join(reader.words), trail)
+            if told := answer.header("Refresh"):
+                refresh = urljoin(url, told.partition("url=")[2])
+            return Page(url, answer.status, reader.forms, reader.links, refresh, " ".join(reader.words), trail)
         raise PageSurprise(f"{trail[0]} redirects without end")
+
+    def _request(self, method: str, url: str, body: bytes | None) -> Request:
+        scheme, authority, path, query = split_url(url)
+        headers = [
+            (b"Accept-Language", self._language.encode("ascii")),
+            (b"User-Agent", b"tongbao-demo"),
+        ]
+        cookies = self._cookies.get(authority.partition(":")[0], {})
+        if cookies:
+            said = "; ".join(f"{name}={value}" for name, value in cookies.items())
+            headers.append((b"Cookie", said.encode("latin-1")))
+        if body is not None:
+            headers.append((b"Content-Type", FORM.encode("ascii")))
+            headers.append((b"Origin", f"{scheme}://{authority}".encode("ascii")))
+        return Request(method, scheme, authority, path, query, tuple(headers), body or b"")
+
+    def _keep(self, url: str, answer: Response) -> None:
+        jar = self._cookies.setdefault(split_url(url)[1].partition(":")[0], {})
+        for name, value in answer.headers:
+            if name.lower() != b"set-cookie":
+                continue
+            pair, _, rest = value.decode("latin-1").partition(";")
+            key, _, word = pair.strip().partition("=")
+            if "max-age=0" in rest.lower():
+                jar.pop(key, None)
+            else:
+                jar[key] = word

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -148,7 +148,7 @@ async def open_platform(
                 settings.environment,
                 cost,
                 settings.lane + lane_offset,
-                f"{socket.gethostname()}:{lane_offset}",
+                f"{os.uname().nodename}:{lane_offset}",
                 embedded=not settings.is_postgresql,
             ),
             {},

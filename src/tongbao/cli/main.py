@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import tongbao
 from tongbao.cli import audit, demo, env, order, party, protocol, sandbox, serve
 from tongbao.kernel.error import ConfigurationError, OutcomeUnknown, ProtocolError, Refused
+from tongbao.runtime.environment import read_environ
 from tongbao.store.step import Fenced
 
 GROUPS = (sandbox, demo, serve, party, audit, order, protocol, env)
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _speak_any_language()
     chosen = build_parser().parse_args(arguments)
     try:
-        code: int = chosen.run(chosen, dict(os.environ), Path.cwd())
+        code: int = chosen.run(chosen, read_environ(), Path.cwd())
         return code
     except (ConfigurationError, Fenced) as error:
         print(f"tongbao: {error}", file=sys.stderr)
@@ -50,3 +50,7 @@ def _speak_any_language() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

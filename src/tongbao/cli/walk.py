@@ -63,8 +63,7 @@ class Walker:
         """One order from shelf to end; what surprises on the way is written into ``wrong``."""
         self._tell(walk, f"── {walk.title}")
         try:
-            async with Browser() as browser:
-                await self._walk(walk, browser)
+            await self._walk(walk, Browser(self._hosted.world.send))
         except PageSurprise as surprise:
             walk.wrong = str(surprise)
         if walk.wrong:

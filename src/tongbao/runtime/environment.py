@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,11 @@ def read_settings(path: Path | None, environ: Mapping[str, str], prefix: str = P
             raise ConfigurationError(short, f"is given twice, also as {name}")
         settings[short] = _content(name, Path(settings.pop(name)))
     return settings
+
+
+def read_environ() -> dict[str, str]:
+    """The process's environment, as a mapping to hand on."""
+    return dict(os.environ)
 
 
 def read_file(path: Path) -> dict[str, str]:

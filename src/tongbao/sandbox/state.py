@@ -124,7 +124,7 @@ def save_state(path: Path, state: SandboxState) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file only its owner can read, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

@@ -8,12 +8,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
-
-import httpx
 
 from tongbao.kernel.error import ConfigurationError, TongbaoError
 from tongbao.merchant.configuration import MerchantConfiguration
@@ -27,8 +25,12 @@ from tongbao.sandbox.mailbox import Mailbox
 from tongbao.sandbox.state import make_state
 from tongbao.web.house import HouseSettings, Sandbox
 from tongbao.wire.address import AddressPolicy
+from tongbao.wire.http import Request, split_url
+from tongbao.wire.world import CALL_LIMITS
 
 START_SECONDS: Final = 60
+CONTROL_LIMITS: Final = replace(CALL_LIMITS, first_byte_seconds=300, total_seconds=300)
+"""A long journey in time takes its time."""
 
 
 class SandboxError(TongbaoError):
@@ -57,7 +59,6 @@ class LocalSandbox:
         self._ready = threading.Event()
         self._running: _Running | None = None
         self._failure: BaseException | None = None
-        self._client = httpx.Client(trust_env=False, timeout=120)
 
     def __enter__(self) -> LocalSandbox:
         self.start()
@@ -82,14 +83,16 @@ class LocalSandbox:
             self._running.loop.call_soon_threadsafe(self._running.stop.set)
         if self._thread is not None:
             self._thread.join()
-        self._client.close()
 
     @property
     def credentials(self) -> dict[str, Any]:
         """Addresses, ids and secrets of every protocol (schema 1)."""
+        return self._now().credentials
+
+    def _now(self) -> _Running:
         if self._running is None:
             raise ConfigurationError("sandbox", "is not running")
-        return self._running.credentials
+        return self._running
 
     @property
     def base_url(self) -> str:
@@ -105,9 +108,15 @@ class LocalSandbox:
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One call of the control plane, ``path`` below ``/_sandbox/``. Raises SandboxError."""
-        answer = self._client.request(method, f"{self.base_url}/_sandbox/{path}", json=dict(body or {}))
-        said = answer.json()
-        if answer.status_code >= 400:
+        scheme, host, raw_path, query = split_url(f"{self.base_url}/_sandbox/{path}")
+        payload = json.dumps(dict(body or {})).encode()
+        kind = (b"Content-Type", b"application/json")
+        request = Request(method, scheme, host, raw_path, query, (kind,), payload)
+        running = self._now()
+        call = asyncio.run_coroutine_threadsafe(running.world.send(request, CONTROL_LIMITS), running.loop)
+        answer = call.result()
+        said = json.loads(answer.body)
+        if answer.status >= 400:
             raise SandboxError(f"{said['title']}: {said['detail']}")
         return said
 
