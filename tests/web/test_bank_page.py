@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -138,6 +139,34 @@ def test_the_page_says_what_is_wrong(tmp_path: Path, fields: dict[str, str], err
     play(tmp_path, test)
 
 
+def test_T08_a_form_with_a_field_twice_does_nothing(tmp_path: Path) -> None:
+    """Two card numbers are no card number."""
+
+    async def test(here: Branch) -> None:
+        url = (await here.start("A1")).url
+        body = f"number={CARDS['ok']}&number={CARDS['slow']}&password={PASSWORD}&act=pay".encode()
+        assert error_of(await ask(here.app, post(url, body, FORM))) == "form"
+        assert (await here.trade("A1")).state == "unpaid"
+
+    play(tmp_path, test)
+
+
+def test_T40_one_form_sent_five_times_pays_once(tmp_path: Path) -> None:
+    """An impatient finger: every answer says paid, the card is charged once, one notice is sent."""
+
+    async def test(here: Branch) -> None:
+        url = (await here.start("A1")).url
+        forms = [here.fill(url, number=CARDS["credit"], password=PASSWORD, act="pay") for _ in range(5)]
+        assert {error_of(answer) for answer in await asyncio.gather(*forms)} == {"not_debit"}
+        forms = [here.fill(url, number=CARDS["ok"], password=PASSWORD, act="pay") for _ in range(5)]
+        assert {state_of(answer) for answer in await asyncio.gather(*forms)} == {"paid"}
+        assert await here.bank.balance(CARDS["ok"]) == 99_000
+        sent = [request for request in here.home.net.sent if request.raw_path.endswith(b"/notice")]
+        assert len(sent) == 1
+
+    play(tmp_path, test)
+
+
 def test_a_locked_card_is_said_to_be_locked(tmp_path: Path) -> None:
     """After five wrong passwords the page names the lock."""
 
@@ -251,6 +280,7 @@ def fields_of(url: str, **changes: str) -> Pairs:
     [
         ((b"Origin", b"https://evil.example"), 400),
         ((b"Origin", b"http://bank.test.evil.example"), 400),
+        ((b"Origin", b"no address"), 400),
         ((b"Sec-Fetch-Site", b"cross-site"), 400),
         ((b"Origin", b"http://bank.test"), 200),
         ((b"Origin", b"null"), 200),
