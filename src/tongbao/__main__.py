@@ -1,7 +1,0 @@
-"""``python -m tongbao``: the command line."""
-
-import sys
-
-from tongbao.cli.main import main
-
-sys.exit(main())
