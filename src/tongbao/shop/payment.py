@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, get_args
 
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.merchant.client import PaymentOptions
@@ -19,17 +19,22 @@ from tongbao.wire.vocabulary import Consignee, Expiry, Method, Product
 HINTED: Final = frozenset({Product.INSTANT})
 """Products whose request can say how the buyer wants to pay; the others leave it to the cashier."""
 
+Dispensable = Literal["show_url", "expiry", "consignee", "method", "bank"]
+DISPENSABLE: Final[frozenset[str]] = frozenset(get_args(Dispensable))
+"""Options a request can do without: then the platform's time limit holds, and its cashier asks how to pay."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The request as the browser will carry it. ``trail`` shows how it was signed, secrets masked; ``changed`` is the
-    field a developer changed after signing, '' for none; ``unsaid`` that the protocol has no word for the hint."""
+    field a developer changed after signing, '' for none; ``unsaid`` are options the
+    protocol has no word for."""
 
     way: Way
     call: Call
     trail: SignatureTrail | None
     changed: str = ""
-    unsaid: bool = False
+    unsaid: frozenset[str] = frozenset()
 
 
 def title_lines(lines: Sequence[Line], language: str) -> str:
@@ -57,26 +62,26 @@ def _options(order: Order, choice: Choice, way: Way, shop: Shop) -> PaymentOptio
 
 def prepare(shop: Shop, way: Way, order: Order, choice: Choice) -> Prepared:
     """Sign the request for a stored order. Raises LocalProtocolError where protocol or charset cannot say it."""
-    call, unsaid = _sign_hint(shop, way, order, choice)
+    call, unsaid = _sign_what_can_be_said(shop, way, order, choice)
     return Prepared(way, call, way.endpoint.configuration.manifest.server.trail(call.request()), unsaid=unsaid)
 
 
-def _sign_hint(shop: Shop, way: Way, order: Order, choice: Choice) -> tuple[Call, bool]:
-    """Not every protocol has a word for every bank and card: what it cannot say is left out, and the cashier asks."""
-    for less in (choice, replace(choice, bank="")):
-        try:
-            return _sign(shop, way, order, less), less.bank != choice.bank
-        except LocalProtocolError as error:
-            if error.field not in ("bank", "method"):
-                raise
-    return _sign(shop, way, order, replace(choice, method="", bank="")), True
-
-
-def _sign(shop: Shop, way: Way, order: Order, choice: Choice) -> Call:
+def _sign_what_can_be_said(shop: Shop, way: Way, order: Order, choice: Choice) -> tuple[Call, frozenset[str]]:
+    """What the protocol has no word for and the payment can do without is left out. Answers what that was."""
     options = _options(order, choice, way, shop)
-    call = way.client.payment(order.order_no, order.amount, order.subject, **options)
-    html_form(call, auto=False)  # raises where a browser could not carry a field unchanged
-    return call
+    unsaid: set[str] = set()
+    while True:
+        try:
+            call = way.client.payment(order.order_no, order.amount, order.subject, **options)
+            html_form(call, auto=False)  # raises where a browser could not carry a field unchanged
+            return call, frozenset(unsaid)
+        except LocalProtocolError as error:
+            # Not every protocol knows every bank; without it the kind of card may still be said.
+            name = "bank" if error.field == "method" and "bank" in options else error.field
+            if name not in DISPENSABLE or name not in options:
+                raise
+            del options[name]
+            unsaid.add(name)
 
 
 def change_field(prepared: Prepared, name: str, value: str) -> Prepared:
