@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
+import pytest
+from _pytest.mark.structures import ParameterSet
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from tongbao.kernel.time import Instant, parse_china
@@ -98,6 +100,20 @@ def all_pairs() -> list[tuple[str, str, str]]:
             (name, algorithm, charset) for algorithm in manifest.algorithms for charset in manifest.charsets or ("",)
         ]
     return found
+
+
+def pair_params() -> list[ParameterSet]:
+    """The same for pytest: the first charset with every algorithm and the second with the last are quick tests."""
+    params = []
+    for name, algorithm, charset in all_pairs():
+        manifest = load_protocol(name)
+        quick = charset in manifest.charsets[:1] or not charset
+        quick = quick or (charset in manifest.charsets[:2] and algorithm == manifest.algorithms[-1])
+        params.append(pytest.param(name, algorithm, charset, marks=() if quick else (pytest.mark.slow,)))
+    return params
+
+
+EVERY_PAIR = pytest.mark.parametrize(("name", "algorithm", "charset"), pair_params())
 
 
 def lost(asked: Any, told: Any, path: str = "") -> str:

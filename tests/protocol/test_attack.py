@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from tests.protocol.bench import NOW, Pair, all_pairs, is_asymmetric, make_pair, products, without_echo
+from tests.protocol.bench import EVERY_PAIR, NOW, Pair, all_pairs, is_asymmetric, make_pair, products, without_echo
 from tests.protocol.strategy import HOME, PAID_STATE, PERSON
 from tests.protocol.test_law import simple_create, simple_intents, voiced
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
@@ -26,7 +26,6 @@ from tongbao.wire.sign import public_pem
 from tongbao.wire.vocabulary import Freight, Notification, Product, Shipping, TradeView
 
 TARGET = "http://shop.example.com/back"
-EVERY_PAIR = pytest.mark.parametrize(("name", "algorithm", "charset"), all_pairs())
 WORTHLESS = (
     "",
     " ",

@@ -17,20 +17,25 @@ from tongbao.wire.skeleton import skeleton_files, write_skeleton
 ROOT = Path(__file__).parents[2]
 ALIPAY = Path(tongbao.protocols.alipay_mapi.__file__).parent
 
-RUN = """
-import sys
-import pytest
-import tongbao.protocols
-tongbao.protocols.__path__.append(sys.argv[1])
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[2:]]))
+PLUGIN = """
+import os
+
+
+def pytest_configure(config):
+    import tongbao.protocols
+
+    tongbao.protocols.__path__.append(os.environ["MORE_PROTOCOLS"])
 """
 
 
 def run_laws(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The tests of ``tests/protocol`` in a fresh process that also looks for folders in ``place``."""
-    command = [sys.executable, "-B", "-c", RUN, str(place), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    plugin = place.parent / f"{place.name}_plugin"
+    plugin.mkdir(exist_ok=True)
+    (plugin / "more_protocols.py").write_text(PLUGIN, "utf-8")
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "more_protocols", "-p", "no:cacheprovider", *arguments]
+    paths = {"PYTHONPATH": f"{plugin}{os.pathsep}{ROOT / 'src'}", "MORE_PROTOCOLS": str(place)}
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **paths}, capture_output=True, text=True, check=False)
 
 
 def copy_alipay(place: Path, name: str) -> None:

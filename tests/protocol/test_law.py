@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.protocol.bench import NOW, SECRETS, Pair, all_pairs, lost, make_pair, products, untold, without_echo
+from tests.protocol.bench import EVERY_PAIR, NOW, SECRETS, Pair, lost, make_pair, products, untold, without_echo
 from tests.protocol.strategy import HOME, PAID_STATE, PERSON, intents, notifications, views
 from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
 from tongbao.kernel.money import Money
@@ -42,7 +42,6 @@ from tongbao.wire.vocabulary import (
 )
 
 EVERY = pytest.mark.parametrize("name", protocol_names())
-EVERY_PAIR = pytest.mark.parametrize(("name", "algorithm", "charset"), all_pairs())
 LAW = settings(
     max_examples=60,
     deadline=None,
@@ -118,8 +117,11 @@ def test_credentials_are_those_declared(name: str, algorithm: str, charset: str)
 
 @EVERY
 def test_refusals_are_total(name: str) -> None:
-    """Every refusal of the rules, and every other error, has a word in the protocol."""
-    server = load_protocol(name).server
+    """Every refusal of the rules has a word in the protocol's table, and every other error is answered too."""
+    manifest = load_protocol(name)
+    server = manifest.server
+    assert set(manifest.codes) == set(REFUSALS)
+    assert all(server.refusal_code(Refused(code)) == word for code, word in manifest.codes.items())
     errors: list[TongbaoError] = [Refused(code) for code in REFUSALS]
     errors += [RemoteProtocolError("field", "reason", code) for code in REFUSALS]
     errors += [

@@ -254,6 +254,8 @@ class Manifest:
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     """Facts taken from a single or no source; the folder's README repeats them."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Every code of ``tongbao.wire.refusal`` -> the protocol's own word for it."""
     charsets: tuple[str, ...] = ()
     """What the setting ``charset`` may say, where the protocol has one."""
     merchant_example: str = "2088000000000001"

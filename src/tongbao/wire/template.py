@@ -59,6 +59,7 @@ PROTOCOL = Manifest(
     client=Client(),
     sources=(),
     unverified=("everything: this folder was generated, and its language is invented",),
+    codes=m.WIRE_CODE,
     private=m.PRIVATE,
     credentials_for=credentials_for,
 )

@@ -97,6 +97,7 @@ PROTOCOL = Manifest(
         "blanks around the word success; HTTP status other than 200",
         "next actions named while an escrow trade is unpaid",
     ),
+    codes=m.WIRE_CODE,
     charsets=tuple(CODECS),
     merchant_example="2088000000000001",
     private=m.PRIVATE,

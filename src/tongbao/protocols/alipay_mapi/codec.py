@@ -55,8 +55,8 @@ def merge(parts: Iterable[bytes], limits: FormLimits = LIMITS) -> dict[bytes, by
         pairs = split_form(part, limits)
         own = dict(pairs)
         if len(own) != len(pairs):
-            names = [name for name, _ in pairs]
-            raise _twice(next(name for name in names if names.count(name) > 1))
+            given = [name for name, _ in pairs]
+            raise _twice(next(name for name in given if given.count(name) > 1))
         for name in merged.keys() & own.keys():
             if merged[name] != own[name]:
                 raise _twice(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import (
     Carriage,
     CloseTrade,
@@ -341,9 +340,6 @@ _ALIASES: Final[dict[str, str]] = {
 }
 NEUTRAL_CODE: Final[dict[str, str]] = {wire: ours for ours, wire in WIRE_CODE.items()} | _ALIASES
 """The interface's word -> ours, for the merchant's half; words not listed read as SYSTEM with the word kept."""
-
-MISSING_CODES: Final = frozenset(REFUSALS) - frozenset(WIRE_CODE)
-"""Refusal codes without a word here: empty, as the laws check."""
 
 # Keys printed in manuals, demos and test suites. A merchant's configuration refuses them; vectors may use them.
 PUBLISHED_KEYS: Final = frozenset(

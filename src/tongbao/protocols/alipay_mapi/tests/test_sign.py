@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tongbao.kernel.error import LocalProtocolError
 from tongbao.protocols.alipay_mapi.codec import CODECS, MD5, RSA, canonical, canonical_text, sign, signed, verify
 from tongbao.protocols.alipay_mapi.server import MASK, Server
 from tongbao.wire.http import FORM, post
@@ -94,6 +95,17 @@ def test_order_and_omissions() -> None:
     written = signed(fields, "utf-8", key)
     assert list(written) == ["_a", "b", "logistics_fee", "logistics_fee_1", "sign", "sign_type"]
     assert canonical_text(written, "utf-8") == b"_a=1&b=2&logistics_fee=y&logistics_fee_1=x"
+
+
+def test_T01_an_empty_key_proves_nothing() -> None:
+    """A right digest under an empty secret is no signature, and an empty secret signs nothing."""
+    empty = Key("k", 1, MD5, b"")
+    assert not verify(b"a=1", hashlib.md5(b"a=1", usedforsecurity=False).hexdigest(), empty)
+    with pytest.raises(LocalProtocolError):
+        sign(b"a=1", empty)
+    with pytest.raises(LocalProtocolError):
+        sign(b"a=1", Key("k", 1, RSA, b"0123456789abcdef"))
+    assert not verify(b"a=1", "0" * 32, Key("k", 1, RSA, b"0123456789abcdef"))
 
 
 def test_gbk_is_a_part_of_gb18030() -> None:
