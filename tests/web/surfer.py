@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 
@@ -84,12 +85,12 @@ class Seen:
     @property
     def refresh(self) -> str:
         found = re.search(r'http-equiv="refresh" content="\d+;url=([^"]*)"', self.body)
-        return found[1].replace("&amp;", "&") if found else ""
+        return unescape(found[1]) if found else ""
 
     @property
     def alert(self) -> str:
         found = re.search(r'role="alert"[^>]*><span[^>]*>!</span><p>([^<]*)</p>', self.body)
-        return found[1] if found else ""
+        return unescape(found[1]) if found else ""
 
 
 @dataclass

@@ -78,7 +78,9 @@ def test_the_browsers_wish_is_read(header: str, language: str) -> None:
 
 def test_T55_pages_load_what_the_inventory_lists_and_nothing_else() -> None:
     """No template names a foreign address, an inline script or handler, an inline style, or the safe filter."""
-    bad = re.compile(r"""https?://(?!www\.w3\.org)|\son\w+=|\sstyle=|\|\s*safe\b|<script(?![^>]*\ssrc=)|autoescape""", re.I)
+    bad = re.compile(
+        r"""https?://(?!www\.w3\.org)|\son\w+=|\sstyle=|\|\s*safe\b|<script(?![^>]*\ssrc=)|autoescape""", re.IGNORECASE
+    )
     found = []
     for room in ("page", "cashier", "console"):
         for path in (ROOT / "src/tongbao/web" / room / "template").iterdir():

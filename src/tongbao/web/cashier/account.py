@@ -15,7 +15,7 @@ from tongbao.trade.party import PASSWORD_TRIES
 from tongbao.trade.record import Trade
 from tongbao.web.cashier.hint import Hint, chosen_hint, hint_for
 from tongbao.web.cashier.order import is_reviewed, minutes_until, review_token, show_order
-from tongbao.web.page.form import SECRET, PageError
+from tongbao.web.page.form import PASSWORD_MOST, PageError
 from tongbao.web.page.locale import say
 from tongbao.web.page.shell import Shell, refusal_status
 from tongbao.web.page.visitor import Visitor
@@ -55,7 +55,7 @@ class AccountDesk:
 
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Sign in outside the cashier."""
-        form = await self._shell.form(request, visitor, {"login": 128, "password": SECRET})
+        form = await self._shell.form(request, visitor, {"login": 128, "password": PASSWORD_MOST})
         self._shell.count_password(request)
         try:
             buyer = await checkout.log_in(self._platform, form["login"], form["password"])
@@ -81,7 +81,7 @@ class AccountDesk:
 
     async def confirm(self, request: Request, visitor: Visitor) -> Response:
         """The goods are here: let the money go, with the pay password over exactly what is shown."""
-        form = await self._shell.form(request, visitor, {"pay_password": SECRET, "review": 64})
+        form = await self._shell.form(request, visitor, {"pay_password": PASSWORD_MOST, "review": 64})
         self._shell.count_password(request)
         if visitor.buyer is None:
             return self._shell.go("/account")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -39,6 +40,6 @@ async def open_link(platform: Platform, request: Request, visitor: Visitor) -> O
     visits = await platform.database.load(VISIT, [(link,)])
     if not visits:
         await platform.submit(OpenVisit(link, visitor.digest, trade.merchant_id, trade.out_trade_no))
-    elif visits[0].browser != visitor.digest:
+    elif not hmac.compare_digest(visits[0].browser, visitor.digest):
         raise Refused("CASHIER_LINK_INVALID", "opened in another browser")
     return Opening(f"/cashier/{word}", trade, terms_of(trade), await show_order(platform, trade))

@@ -24,7 +24,7 @@ from tongbao.web.cashier.order import (
     offered_panes,
     review_token,
 )
-from tongbao.web.page.form import SECRET
+from tongbao.web.page.form import PASSWORD_MOST
 from tongbao.web.page.locale import say
 from tongbao.web.page.shell import Shell, refusal_status
 from tongbao.web.page.tile import make_tiles
@@ -63,7 +63,7 @@ class PayDesk:
 
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Step one of paying from the balance."""
-        form = await self._shell.form(request, visitor, {"login": 128, "password": SECRET, "flow": 16})
+        form = await self._shell.form(request, visitor, {"login": 128, "password": PASSWORD_MOST, "flow": 16})
         self._shell.count_password(request)
         opening = await open_link(self._platform, request, visitor)
         try:
@@ -83,7 +83,7 @@ class PayDesk:
 
     async def pay(self, request: Request, visitor: Visitor) -> Response:
         """Step two: the pay password over exactly what was shown."""
-        form = await self._shell.form(request, visitor, {"pay_password": SECRET, "flow": 16, "review": 64})
+        form = await self._shell.form(request, visitor, {"pay_password": PASSWORD_MOST, "flow": 16, "review": 64})
         self._shell.count_password(request)
         opening = await open_link(self._platform, request, visitor)
         if visitor.buyer is None:

@@ -15,6 +15,9 @@ LIMITS: Final = FormLimits(size=16_384, fields=24, field=2_048)
 
 TOKEN_FIELD: Final = "form_token"
 
+PASSWORD_MOST: Final = 128
+"""The longest password."""
+
 
 class PageError(Exception):
     """A page cannot be shown or a form cannot be taken. ``code`` names a sentence in the catalogues."""
@@ -73,9 +76,6 @@ async def read_form(request: Request, fields: Mapping[str, int]) -> dict[str, st
             raise PageError("UNKNOWN_FIELD", 400, name[:40])
         if len(value) > allowed[name]:
             raise PageError("TOO_LARGE", 400, name)
-        values[name] = value.strip() if allowed[name] != SECRET else value
+        # a password is taken as typed, blanks included
+        values[name] = value if name.endswith("password") else value.strip()
     return values
-
-
-SECRET: Final = 128
-"""The length of a password field: such values are taken as typed, blanks included."""
