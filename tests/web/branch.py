@@ -24,7 +24,7 @@ from tongbao.web.faces.page import PlainPages
 from tongbao.web.guard import Guard, strip
 from tongbao.wire.asgi import Application
 from tongbao.wire.contract import Verified
-from tongbao.wire.http import FORM, Response, get, post
+from tongbao.wire.http import FORM, Request, Response, get, post
 from tongbao.wire.vocabulary import CreateTrade, Expiry, Product
 
 CARDS = {
@@ -98,6 +98,10 @@ class Branch:
                 done += 1
             if not done:
                 break
+
+    def notices(self) -> list[Request]:
+        """What the banks have sent to the platform."""
+        return [request for request in self.home.net.sent if request.raw_path.endswith(b"/notice")]
 
     async def visit(self, url: str, language: str = "") -> Response:
         """GET a bank page."""
