@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Final, cast
 
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.merchant.client import PaymentOptions
@@ -19,16 +19,14 @@ from tongbao.wire.vocabulary import Consignee, Expiry, Method, Product
 HINTED: Final = frozenset({Product.INSTANT})
 """Products whose request can say how the buyer wants to pay; the others leave it to the cashier."""
 
-Dispensable = Literal["show_url", "expiry", "consignee", "method", "bank"]
-DISPENSABLE: Final[frozenset[str]] = frozenset(get_args(Dispensable))
+DISPENSABLE: Final = frozenset({"show_url", "expiry", "consignee", "method", "bank"})
 """Options a request can do without: then the platform's time limit holds, and its cashier asks how to pay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The request as the browser will carry it. ``trail`` shows how it was signed, secrets masked; ``changed`` is the
-    field a developer changed after signing, '' for none; ``unsaid`` are options the
-    protocol has no word for."""
+    field a developer changed after signing, '' for none; ``unsaid`` are the options the protocol has no word for."""
 
     way: Way
     call: Call
@@ -80,7 +78,7 @@ def _sign_what_can_be_said(shop: Shop, way: Way, order: Order, choice: Choice) -
             name = "bank" if error.field == "method" and "bank" in options else error.field
             if name not in DISPENSABLE or name not in options:
                 raise
-            del options[name]
+            cast(dict[str, object], options).pop(name)
             unsaid.add(name)
 
 

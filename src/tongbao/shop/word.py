@@ -97,9 +97,10 @@ _BOTH: Final[Mapping[str, tuple[str, str]]] = {
     "pay_link": ("或用链接前往（GET）", "or go by a link (GET)"),
     "pay_where": ("您将离开本店，前往 {host} 付款。", "You leave the shop and pay at {host}."),
     "unsaid": (
-        "这家银行的这种卡不能预先告诉平台，请到收银台再选。",
-        "The platform cannot be told of this bank's card in advance; choose it at the cashier.",
+        "这种付款方式或银行不能预先告诉平台，请到收银台再选。",
+        "The platform cannot be told of this choice in advance; choose it at the cashier.",
     ),
+    "unsaid_expiry": ("付款期限以平台的为准。", "The platform's own time limit applies."),
     "confirm_later": ("稍后再付，回到订单", "Pay later, back to the order"),
     "mistake_protocol": ("这个请求用该协议或字符集说不出来：", "This protocol or charset cannot say the request:"),
     "developers": ("开发者", "For developers"),
