@@ -69,10 +69,18 @@ class PostgresqlDatabase:
 
     dialect = "postgresql"
 
-    def __init__(self, dsn: str, *, readers: int = 4, writers: int = 3, observe: Observer = _ignore, **session: str) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        readers: int = 4,
+        writers: int = 3,
+        observe: Observer = _ignore,
+        session: Mapping[str, str] | None = None,
+    ) -> None:
         """``session``: settings of its connections besides, or instead of, ``SESSION``."""
         self._dsn = dsn
-        self._session = SESSION | session
+        self._session = SESSION | dict(session or {})
         self._observe = observe
         self._limits = (readers, writers)
         self._read_pool: Any = None
@@ -116,12 +124,13 @@ class PostgresqlDatabase:
             await self._release(connection)
 
     async def _release(self, connection: Any) -> None:
-        if connection.is_closed() or connection.is_in_transaction():
-            connection.terminate()
+        """Back to the pool, but never dirty. A connection that broke has left the pool already and says nothing more."""
         try:
+            if connection.is_in_transaction():
+                connection.terminate()
             await self._write_pool.release(connection)
         except _LOST:
-            connection.terminate()
+            return
 
     async def _drive(self, connection: Any, script: Script[T]) -> T:
         transaction = connection.transaction()
@@ -149,12 +158,12 @@ class PostgresqlDatabase:
             raise (CommitUnknown if committing else ConnectionLost)(str(error)) from error
         finally:
             script.close()
-            if not connection.is_closed() and connection.is_in_transaction():
-                await self._roll_back(transaction)
+            await self._roll_back(connection, transaction)
 
-    async def _roll_back(self, transaction: Any) -> None:
+    async def _roll_back(self, connection: Any, transaction: Any) -> None:
         try:
-            await transaction.rollback()
+            if connection.is_in_transaction():
+                await transaction.rollback()
         except (*_LOST, *_GOING, asyncpg.PostgresError):
             # the connection is thrown away by _release; the server rolls back by itself
             return
