@@ -19,6 +19,7 @@ from tongbao.cli.walk import METHODS, Walk, Walker
 from tongbao.kernel.error import ConfigurationError
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database, Dialect
+from tongbao.merchant.verdict import VerdictKind
 from tongbao.runtime.server import run
 from tongbao.sandbox.state import write_private
 from tongbao.service.audit import INVARIANTS, audit
@@ -51,8 +52,10 @@ def start(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Pat
 
 
 @asynccontextmanager
-async def host_demo(settings: HostSettings, protocols: list[str]) -> AsyncIterator[tuple[Hosted, Shop]]:
-    """A sandbox with the demonstration shop beside it."""
+async def host_demo(
+    settings: HostSettings, protocols: list[str], *, polls: bool = False
+) -> AsyncIterator[tuple[Hosted, Shop]]:
+    """A sandbox with the demonstration shop beside it; ``polls``: the shop asks about orders without evidence."""
     door = Late()
     async with host_sandbox(settings, [door]) as hosted:
         shop_world = replace(hosted.world, mail=hosted.sandbox.mailbox, send=hosted.world.send)
@@ -65,10 +68,14 @@ async def host_demo(settings: HostSettings, protocols: list[str]) -> AsyncIterat
             database,
             address=hosted.extra[0],
             mails=lambda: [kept.mail for kept in reversed(hosted.sandbox.mailbox.mails())],
+            story_url=f"{hosted.base_url}/console/trades/{{trade_no}}",
+            receipt_url=f"{hosted.base_url}/account/trades/{{trade_no}}",
         )
 
         async def work() -> int:
-            return (await shop.run_jobs()).done
+            asked = await shop.poll() if polls else []
+            moved = sum(verdict.kind is VerdictKind.APPLIED for verdict in asked)
+            return (await shop.run_jobs()).done + moved
 
         hosted.sandbox.also.append(work)
         door.put(shop_app(shop))
