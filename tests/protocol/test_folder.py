@@ -51,6 +51,7 @@ def test_a_copied_folder_obeys_all_laws(tmp_path: Path) -> None:
     copy_alipay(tmp_path, "renamed_mapi")
     done = run_laws(
         tmp_path,
+        "tests/protocol/test_manifest.py",
         "tests/protocol/test_law.py",
         "tests/protocol/test_vector.py",
         "tests/protocol/test_attack.py",
@@ -65,9 +66,17 @@ def test_a_copied_folder_obeys_all_laws(tmp_path: Path) -> None:
 def test_a_generated_folder_lacks_nothing_but_facts(tmp_path: Path) -> None:
     """A skeleton obeys every law at once except those about facts, which only a person can find."""
     write_skeleton(tmp_path, "brand_new")
-    done = run_laws(tmp_path, "tests/protocol/test_law.py", "tests/protocol/test_attack.py", "-k", "brand_new", "-rf")
+    done = run_laws(
+        tmp_path,
+        "tests/protocol/test_manifest.py",
+        "tests/protocol/test_law.py",
+        "tests/protocol/test_attack.py",
+        "-k",
+        "brand_new",
+        "-rf",
+    )
     failed = {line.split(" ")[1] for line in done.stdout.splitlines() if line.startswith("FAILED ")}
-    assert failed == {"tests/protocol/test_law.py::test_manifest_is_whole[brand_new]"}, done.stdout
+    assert failed == {"tests/protocol/test_manifest.py::test_manifest_is_whole[brand_new]"}, done.stdout
     missing = run_laws(tmp_path, "tests/protocol/test_vector.py", "-k", "every_folder_has_vectors")
     assert missing.returncode == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -13,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.protocol.bench import EVERY_PAIR, NOW, SECRETS, Pair, lost, make_pair, products, untold, without_echo
 from tests.protocol.strategy import HOME, PAID_STATE, PERSON, intents, notifications, views
-from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
+from tongbao.kernel.error import LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.wire.describe import describe
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.refusal import REFUSALS, is_refusal
 from tongbao.wire.vocabulary import (
@@ -48,7 +47,6 @@ LAW = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-KINDS = frozenset(("id", "secret", "private_key", "public_key", "certificate", "url", "text"))
 TARGET = "http://shop.example.com/respond.php?code=alipay"
 
 
@@ -80,59 +78,6 @@ def voiced(pair: Pair, notification: Notification) -> Notification:
     """The notification of a trade that was created in this pair's charset and algorithm."""
     product = notification.trade.product or Product.INSTANT
     return replace(notification, trade=replace(notification.trade, echo=pair.echo(simple_create(product))))
-
-
-# --- the manifest ------------------------------------------------------------------------------------------------
-
-
-@EVERY
-def test_manifest_is_whole(name: str) -> None:
-    """A manifest says who it is, where it answers, when it repeats itself, and on whose word."""
-    manifest = load_protocol(name)
-    assert manifest.name == name
-    assert all((manifest.title, manifest.title_zh, manifest.version, manifest.timetable_source, manifest.sources))
-    assert all(path.startswith("/") for path in manifest.paths)
-    assert split_url(manifest.gateway)[0] == "https"
-    assert all("/" not in host and host for host in manifest.hosts)
-    assert manifest.timetable == tuple(gap for gap in manifest.timetable if gap > 0) != ()
-    assert set(manifest.operations.values()) <= set(get_args(Intent))
-    assert manifest.products
-    assert manifest.algorithms
-    "x".encode(manifest.charset)
-    assert (ConfirmNotification in manifest.operations.values()) == manifest.confirms
-
-
-@EVERY_PAIR
-def test_credentials_are_those_declared(name: str, algorithm: str, charset: str) -> None:
-    """What the sandbox hands out is what the manifest declares, and the merchant's half takes it as it is."""
-    pair = make_pair(name, algorithm, charset)
-    declared = {field.name: field for field in pair.manifest.credentials}
-    assert set(pair.settings) <= set(declared)
-    assert {field.name for field in declared.values() if field.required} <= set(pair.settings)
-    assert {field.kind for field in declared.values()} <= KINDS
-    assert all(field.meaning for field in declared.values())
-    assert pair.credentials.protocol == name
-    assert pair.credentials.merchant == pair.manifest.merchant_example
-
-
-@EVERY
-def test_refusals_are_total(name: str) -> None:
-    """Every refusal of the rules has a word in the protocol's table, and every other error is answered too."""
-    manifest = load_protocol(name)
-    server = manifest.server
-    assert set(manifest.codes) == set(REFUSALS)
-    assert all(server.refusal_code(Refused(code)) == word for code, word in manifest.codes.items())
-    errors: list[TongbaoError] = [Refused(code) for code in REFUSALS]
-    errors += [RemoteProtocolError("field", "reason", code) for code in REFUSALS]
-    errors += [
-        RemoteProtocolError("", "reason", "NOT_IN_THE_TABLE"),
-        Refused("NOT_IN_THE_TABLE"),
-        OutcomeUnknown("sent"),
-    ]
-    for error in errors:
-        code = server.refusal_code(error)
-        assert code.isascii()
-        assert code.strip() == code != ""
 
 
 # --- inverse pairs -----------------------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""What every manifest says: who, where, when, on whose word; credentials and codes without gaps."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from tests.protocol.bench import EVERY_PAIR, make_pair
+from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
+from tongbao.wire.http import split_url
+from tongbao.wire.loader import load_protocol, protocol_names
+from tongbao.wire.refusal import REFUSALS
+from tongbao.wire.vocabulary import ConfirmNotification, Intent
+
+EVERY = pytest.mark.parametrize("name", protocol_names())
+KINDS = frozenset(("id", "secret", "private_key", "public_key", "certificate", "url", "text"))
+
+
+@EVERY
+def test_manifest_is_whole(name: str) -> None:
+    """A manifest says who it is, where it answers, when it repeats itself, and on whose word."""
+    manifest = load_protocol(name)
+    assert manifest.name == name
+    assert all((manifest.title, manifest.title_zh, manifest.version, manifest.timetable_source, manifest.sources))
+    assert all(path.startswith("/") for path in manifest.paths)
+    assert split_url(manifest.gateway)[0] == "https"
+    assert all("/" not in host and host for host in manifest.hosts)
+    assert manifest.timetable == tuple(gap for gap in manifest.timetable if gap > 0) != ()
+    assert set(manifest.operations.values()) <= set(get_args(Intent))
+    assert manifest.products
+    assert manifest.algorithms
+    "x".encode(manifest.charset)
+    assert (ConfirmNotification in manifest.operations.values()) == manifest.confirms
+
+
+@EVERY_PAIR
+def test_credentials_are_those_declared(name: str, algorithm: str, charset: str) -> None:
+    """What the sandbox hands out is what the manifest declares, and the merchant's half takes it as it is."""
+    pair = make_pair(name, algorithm, charset)
+    declared = {field.name: field for field in pair.manifest.credentials}
+    assert set(pair.settings) <= set(declared)
+    assert {field.name for field in declared.values() if field.required} <= set(pair.settings)
+    assert {field.kind for field in declared.values()} <= KINDS
+    assert all(field.meaning for field in declared.values())
+    assert pair.credentials.protocol == name
+    assert pair.credentials.merchant == pair.manifest.merchant_example
+
+
+@EVERY
+def test_refusals_are_total(name: str) -> None:
+    """Every refusal of the rules has a word in the protocol's table, and every other error is answered too."""
+    manifest = load_protocol(name)
+    server = manifest.server
+    assert set(manifest.codes) == set(REFUSALS)
+    assert all(server.refusal_code(Refused(code)) == word for code, word in manifest.codes.items())
+    errors: list[TongbaoError] = [Refused(code) for code in REFUSALS]
+    errors += [RemoteProtocolError("field", "reason", code) for code in REFUSALS]
+    errors += [
+        RemoteProtocolError("", "reason", "NOT_IN_THE_TABLE"),
+        Refused("NOT_IN_THE_TABLE"),
+        OutcomeUnknown("sent"),
+    ]
+    for error in errors:
+        code = server.refusal_code(error)
+        assert code.isascii()
+        assert code.strip() == code != ""
