@@ -227,6 +227,7 @@ def test_F09_a_conflict_is_decided_again(trouble: type[Exception], stage: Stage)
     assert totals(stage) == {"a": 3}
 
 
+@pytest.mark.slow
 def test_a_row_of_another_node_is_seen_at_the_second_look(postgresql_stage: Stage) -> None:
     """Two nodes insert one key: the slower one falls short, rolls back, looks again and decides over the new row."""
     looked = asyncio.Event()
@@ -303,6 +304,7 @@ class _Clashing:
         self.rules = type(from_rules)(from_rules.needs, decide)
 
 
+@pytest.mark.slow
 class TestLostConnection:
     """F07 and F08 on a real server behind a relay that cuts connections."""
 
@@ -361,7 +363,6 @@ class TestLostConnection:
         assert self.play(postgresql_stage, scene) == list(range(1, 9))
         assert totals(postgresql_stage) == {"a": 8}
 
-    @pytest.mark.slow
     def test_F07_a_database_that_does_not_come_back_leaves_the_outcome_unknown(self, postgresql_stage: Stage) -> None:
         """Then the caller hears exactly that, never "failed"; and a later batch is not taken for the lost one."""
 
@@ -392,6 +393,7 @@ class TestLostConnection:
         assert totals(postgresql_stage) == {"a": 3}
 
 
+@pytest.mark.slow
 def test_F10_a_lock_is_not_waited_for_without_end(postgresql_stage: Stage) -> None:
     """Somebody holds a row; the committer's statement is given up by its own limit, and run again when he is gone."""
 

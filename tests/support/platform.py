@@ -307,6 +307,7 @@ class Stage:
         """Plain SQL behind the platform's back; the rows of the last statement."""
         if self.dialect == "sqlite":
             with sqlite3.connect(self.where) as lite:
+                lite.execute("PRAGMA foreign_keys = ON")
                 for statement in statements:
                     rows = lite.execute(statement).fetchall()
             lite.close()
@@ -351,7 +352,7 @@ def postgresql_stage(postgresql_server: Server, postgresql_template: str) -> Ite
         yield Stage("postgresql", dsn)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def stage(request: pytest.FixtureRequest) -> Stage:
     """A fresh database of each kind."""
     found: Stage = request.getfixturevalue(f"{request.param}_stage")
