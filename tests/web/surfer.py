@@ -16,7 +16,7 @@ from tongbao.wire.asgi import Application
 from tongbao.wire.contract import Verified
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Headers, Response, get, post
-from tongbao.wire.vocabulary import CreateTrade, Expiry, Method, Product, TradeOpened
+from tongbao.wire.vocabulary import CreateTrade, Expiry, Method, Party, Product, TradeOpened
 
 
 @dataclass
@@ -139,6 +139,7 @@ async def open_trade(
     amount: int = 12_850,
     subject: str = "青瓷茶具",
     bank: str = "",
+    buyer: str = "",
     method: Method | None = None,
     return_url: str = RETURN,
     minutes: int = 30,
@@ -154,6 +155,7 @@ async def open_trade(
         return_url=return_url,
         expiry=Expiry(minutes * 60),
         bank=bank,
+        buyer=Party(login=buyer),
         method=method,
         echo={"_input_charset": "utf-8", "sign_type": "MD5", "service": "create_direct_pay_by_user"},
     )

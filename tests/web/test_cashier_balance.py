@@ -61,6 +61,7 @@ def test_a_buyer_pays_from_his_balance(tmp_path: Path, product: Product, after: 
         assert (paid.status, paid.location, await state(home, "B1")) == (303, f"{path}/result", after)
         result = await surfer.get(paid.location)
         assert "Payment complete" in result.text
+        assert ("Tongbao holds the money" in result.text) is (after == "escrowed")
         assert "127.0.0.1:9" in result.text
         assert result.refresh == f"{path}/home"
         going = await surfer.get(result.refresh)

@@ -76,6 +76,31 @@ def test_a_buyer_pays_by_card(tmp_path: Path) -> None:
     play(tmp_path, test)
 
 
+def test_a_guest_of_an_escrow_trade_is_told_when_the_money_goes(tmp_path: Path) -> None:
+    """He has no account to confirm in, so the page says how long the money is held."""
+
+    async def test(here: Branch, surfer: Surfer) -> None:
+        _, path = await open_trade(here.home, "K0", Product.ESCROW)
+        await pay_there(here, await go_to_bank(surfer, path), "ok")
+        assert "10 days after shipping" in (await surfer.get(f"{path}/result")).text
+
+    play(tmp_path, test)
+
+
+def test_a_named_buyer_is_filled_in(tmp_path: Path) -> None:
+    """Where the merchant named who pays, login and contact stand in the form; nobody else can pay."""
+
+    async def test(here: Branch, surfer: Surfer) -> None:
+        _, path = await open_trade(here.home, "M1", buyer="lin@example.com")
+        assert (await surfer.get(f"{path}?pay=balance")).form("/login").fields["login"] == "lin@example.com"
+        form = (await surfer.get(f"{path}?pay=card")).form("/bank")
+        assert form.fields["contact"] == "lin@example.com"
+        answer = await surfer.send(form, contact="other@example.com", kind="debit", bank="ICBC")
+        assert answer.alert == "This order names another buyer."
+
+    play(tmp_path, test)
+
+
 def test_the_banks_no_is_told_and_another_try_is_open(tmp_path: Path) -> None:
     """The bank's reason in the reader's language, nothing taken, and a way back to the choice."""
 

@@ -214,6 +214,9 @@ class PayDesk:
         named = str(terms.method) if terms.method is not None else ""
         values["kind"] = values["kind"] or (named if named in kinds else kinds[0] if kinds else "")
         values["bank"] = values["bank"] or terms.bank
+        # a buyer whom the merchant named is the only one who can pay
+        values["login"] = values["login"] or terms.buyer.login
+        values["contact"] = values["contact"] or terms.buyer.login
         balance, pay_hint = 0, ""
         if visitor.buyer is not None:
             values["contact"] = values["contact"] or visitor.buyer.login

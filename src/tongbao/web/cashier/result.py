@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tongbao.kernel.error import Refused
+from tongbao.kernel.time import DAY
 from tongbao.service import checkout
 from tongbao.store.schema import EVENT
-from tongbao.trade.record import Instruction, Payment, Trade
+from tongbao.trade.record import RELEASE_AFTER, Instruction, Payment, Trade
 from tongbao.web.cashier.link import Opening, open_link
 from tongbao.web.page.form import PageError
 from tongbao.web.page.locale import has_sentence, say
@@ -115,6 +116,7 @@ class ResultDesk:
             attempt=standing.payment.attempt if standing.payment else 0,
             extra_money=standing.extra,
             escrow=trade.flow == "escrow",
+            release_days=RELEASE_AFTER // DAY,
             paid_at=trade.paid_at,
             code=code,
             reason=reason,
