@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from tests.web.branch import CARDS, PASSWORD, Branch, branch
 from tests.web.house import MERCHANT, PROTOCOL, run
@@ -16,11 +17,17 @@ from tongbao.service.act import act
 from tongbao.service.checkout import find_instruction
 from tongbao.service.create import Asker
 from tongbao.service.escrow import Close
+from tongbao.service.view import terms_of
 from tongbao.trade.record import Payment, Trade
 from tongbao.web.cashier.app import cashier_app
+from tongbao.web.cashier.link import Opening
+from tongbao.web.cashier.order import show_order
 from tongbao.web.cashier.pay import is_contact
-from tongbao.web.cashier.result import host_of, judge, say_reason
+from tongbao.web.cashier.result import ResultDesk, host_of, judge, say_reason
+from tongbao.web.page.shell import Shell
 from tongbao.wire.contract import Verified
+from tongbao.wire.form import encode_form
+from tongbao.wire.http import Response
 from tongbao.wire.vocabulary import Method, Product, ShipTrade
 
 NOT_OFFERED = "This way of paying is not offered for this trade."
@@ -321,3 +328,25 @@ def test_a_standing_is_read_from_the_rows(tmp_path: Path) -> None:
     assert say_reason("en", "cancelled") == "The payment was cancelled on the bank’s page."
     assert say_reason("en", "card <stolen>") == "card <stolen>"
     assert say_reason("zh", "") == "银行没有说明原因。"
+
+
+def test_a_return_by_post_is_a_form(tmp_path: Path) -> None:
+    """For protocols whose return is a POST: every field in its charset, and only the shop's origin is allowed."""
+
+    async def test(here: Branch, surfer: Surfer) -> None:
+        platform = here.home.platform
+        trade, path = await open_trade(here.home, "M2")
+        shell = Shell(platform)
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "scheme": "http"}
+        request = Request({**scope, "server": ("p.test", 80)})
+        visitor = await shell.doorman.receive(request)
+        opening = Opening(path, trade, terms_of(trade), await show_order(platform, trade))
+        body = encode_form((("subject", "茶<b>"), ("sign", "x")), "gbk")
+        kind = "application/x-www-form-urlencoded; charset=gbk"
+        answer = ResultDesk(shell).post_home(request, visitor, opening, "https://shop.test:8443/back?a=1", kind, body)
+        form = Seen(Response(answer.status_code, (), bytes(answer.body))).forms[0]
+        assert (form.action, form.fields) == ("https://shop.test:8443/back?a=1", {"subject": "茶<b>", "sign": "x"})
+        assert 'accept-charset="gbk"' in bytes(answer.body).decode()
+        assert "form-action 'self' https://shop.test:8443;" in answer.headers["content-security-policy"]
+
+    play(tmp_path, test)

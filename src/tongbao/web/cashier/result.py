@@ -131,11 +131,13 @@ class ResultDesk:
             return self._shell.go(f"{opening.path}/result?stay=1")
         if going.method == "GET":
             return RedirectResponse(going.url, 302, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-        return self._post_home(request, visitor, opening, going.url, going.header("content-type") or "", going.body)
+        return self.post_home(request, visitor, opening, going.url, going.header("content-type") or "", going.body)
 
-    def _post_home(
+    def post_home(
         self, request: Request, visitor: Visitor, opening: Opening, url: str, kind: str, body: bytes
     ) -> Response:
+        """The page with the form that carries a return by POST, for protocols that return so: ``body`` is a form in the
+        charset that ``kind``, its media type, names."""
         charset = kind.partition("charset=")[2].strip() or "utf-8"
         scheme, authority, _, _ = split_url(url)
         return self._shell.page(
