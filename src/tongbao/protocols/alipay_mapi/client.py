@@ -139,8 +139,10 @@ class Client:
         """
         if request.method != "POST":
             raise RemoteProtocolError("", "a notification is a POST", "MALFORMED")
-        raw = merge((request.body,), NOTIFICATION_LIMITS)
-        return read_event(_authentic(raw, credentials), Role.NOTIFICATION, {})
+        fields = _authentic(merge((request.body,), NOTIFICATION_LIMITS), credentials)
+        if "is_success" in fields:  # a return's own field: what a browser brought stays a return, wherever it is sent
+            return read_event(fields, Role.RETURN, {})
+        return read_event(fields, Role.NOTIFICATION, {})
 
     def acknowledge(self, accepted: bool) -> Response:
         return http.text("success" if accepted else "fail")

@@ -1,0 +1,1 @@
+"""The attackers: forged and mutated messages against acceptance and faces, and shops with clients of long ago."""
