@@ -7,8 +7,8 @@ paid for one cheap order. He holds no secret.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -228,9 +228,11 @@ honest buyer, 4 costs the same and is not; 5 was paid and its trade finished; 6 
 class Arena:
     """The shop, its desks, and all messages on the wire. ``sent`` is what an attacker starts from."""
 
+    path: Path
     desks: list[Desk]
     receiver: Receiver
     connection: sqlite3.Connection
+    """The one that a single thread's transactions run on: it counts the rows they change."""
     clock: HandClock
     sent: list[tuple[Desk, Request]] = field(default_factory=list)
 
@@ -262,13 +264,15 @@ class Arena:
         return next((desk for desk in self.desks if desk.endpoint.path == path), None)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        return self.connection.execute(query).fetchall()
+        with closing(sqlite3.connect(self.path)) as reader:
+            return reader.execute(query).fetchall()
 
     def pass_time(self, milliseconds: int) -> None:
         self.clock.now = later(self.clock.now, milliseconds)
 
 
-def build_arena(path: Path) -> Arena:
+@contextmanager
+def build_arena(path: Path) -> Iterator[Arena]:
     """A shop on SQLite with its desks and messages. What is not under test is switched off: waiting for the disk."""
     opened: list[sqlite3.Connection] = []
 
@@ -283,7 +287,6 @@ def build_arena(path: Path) -> Arena:
         for statement in statements(Dialect.SQLITE, orders=True):
             connection.execute(statement)
         connection.commit()
-    opened.clear()
     pool = ConnectionPool(connect)
     database = Database(Dialect.SQLITE, pool.take, pool.give)
     desks = make_desks()
@@ -295,7 +298,12 @@ def build_arena(path: Path) -> Arena:
         return desk.answer(replace(request, raw_path=request.raw_path.removeprefix(f"/{name}".encode())))
 
     receiver = Receiver([desk.endpoint for desk in desks], OrderTable(), database, clock=clock, send=send)
-    arena = Arena(desks, receiver, connect(), clock)
+    first = pool.take()
+    pool.give(first)
+    arena = Arena(path, desks, receiver, first, clock)
     arena.fill()
-    arena.connection = opened[-1]
-    return arena
+    try:
+        yield arena
+    finally:
+        for connection in opened:
+            connection.close()

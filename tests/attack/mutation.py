@@ -15,19 +15,20 @@ RawPairs = list[tuple[bytes, bytes]]
 
 AMOUNTS: Final = (
     b"0.01", b"2000.00", b"2000", b"2000.0", b"200000", b"0", b"-0.01", b"+10.00", b"10.001", b"1e3", b"1_0",
-    b" 10.00", b"10.00\n", "１０.００".encode(), b"NaN", b"Infinity", b".5", b"5.", b"00.10", b"0x10", b"1,000.00", b"10.0",
-    b"9.99", b"10.01", b"1000.00", b"1e1000000", b"9" * 40,
+    b" 10.00", b"10.00\n", "１０.００".encode(), b"NaN", b"Infinity", b".5", b"5.", b"00.10", b"0x10", b"1,000.00",
+    b"10.0", b"9.99", b"10.01", b"1000.00", b"1e1000000", b"9" * 40,
 )  # fmt: skip
 WORDS: Final = (
     b"", b"0", b"null", b"true", b"TRADE_SUCCESS", b"TRADE_FINISHED", b"WAIT_BUYER_PAY", b"TRADE_CLOSED", b"MD5",
     b"RSA", b"md5", b"HMAC", b" MD5", b"USD", b"CNY", b"RMB", b"JPY", b"1", b"2", b"T", b"F", b"\x00", b"\x81",
-    b"\xff", "茶".encode(), "茶".encode("gbk"), b"\xef\xbb\xbf", b"\xc0\xaf", b"\xed\xa0\x80", b"a&total_fee=0.01", b"%2500",
-    b"%", b"' OR 1=1 --", b"<!ENTITY x>", b"../../", b"{}", b"A" * 5000, b"2000-02-30 00:00:00", b"9999-12-31 23:59:59",
+    b"\xff", "茶".encode(), "茶".encode("gbk"), b"\xef\xbb\xbf", b"\xc0\xaf", b"\xed\xa0\x80", b"a&total_fee=0.01",
+    b"%2500", b"%", b"' OR 1=1 --", b"<!ENTITY x>", b"../../", b"{}", b"A" * 5000, b"2000-02-30 00:00:00",
+    b"9999-12-31 23:59:59",
 )  # fmt: skip
 NAMES: Final = (
     b"sign", b"sign_type", b"Sign", b"SIGN", b"hmac", b"hmac_safe", b"total_fee", b"r3_Amt", b"out_trade_no",
-    b"r6_Order", b"trade_status", b"r9_BType", b"seller_id", b"partner", b"p1_MerId", b"_input_charset", b"charset", b"notify_id",
-    b"r4_Cur", b"rb_BankId", b"gmt_close", b"is_success", b"currency", b"",
+    b"r6_Order", b"trade_status", b"r9_BType", b"seller_id", b"partner", b"p1_MerId", b"_input_charset", b"charset",
+    b"notify_id", b"r4_Cur", b"rb_BankId", b"gmt_close", b"is_success", b"currency", b"",
 )  # fmt: skip
 BYTES: Final = b"0123456789abcdefABCDEF&=%+;[]\x00\x80\x81\xff \n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,9 +41,10 @@ ALLOWED = {
 
 
 @pytest.fixture
-def arena(tmp_path: Path) -> Arena:
+def arena(tmp_path: Path) -> Iterator[Arena]:
     """A fresh arena."""
-    return build_arena(tmp_path / "shop.sqlite")
+    with build_arena(tmp_path / "shop.sqlite") as fresh:
+        yield fresh
 
 
 @dataclass
@@ -155,9 +157,11 @@ def test_a_hundred_thousand_forged_messages_move_nothing(arena: Arena, seed: int
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_verdicts(tmp_path: Path) -> None:
     """An attack can be repeated: where the first differs, a seed would prove nothing."""
-    first = attack(build_arena(tmp_path / "first.sqlite"), 7, 500)
-    second = attack(build_arena(tmp_path / "second.sqlite"), 7, 500)
-    assert first.digest.hexdigest() == second.digest.hexdigest()
+    digests = []
+    for name in ("first", "second"):
+        with build_arena(tmp_path / f"{name}.sqlite") as arena:
+            digests.append(attack(arena, 7, 500).digest.hexdigest())
+    assert digests[0] == digests[1]
 
 
 def test_T25_the_genuine_message_of_another_merchant(arena: Arena) -> None:
