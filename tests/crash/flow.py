@@ -1,0 +1,121 @@
+"""A scripted flow whose every command can be sent again: what a client does who was not told what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.support.platform import BUYER, MERCHANT, PROTOCOL, House, make_buyer, make_intent, make_merchant
+from tongbao.kernel.error import Refused
+from tongbao.kernel.time import DAY, Instant
+from tongbao.service.bank import RecordInquiry, ReportInstruction
+from tongbao.service.command import Once
+from tongbao.service.create import Asker, OpenTrade
+from tongbao.service.escrow import Close, ConfirmReceipt, Ship, TimerDue
+from tongbao.service.outbox import Claimed, Delivered, claim, finish
+from tongbao.service.party import ChangeMerchant, RegisterBuyer, RegisterMerchant, TopUp
+from tongbao.service.password import ReserveAuthorisation, SettleAuthorisation
+from tongbao.service.pay import PayFromBalance, StartPayment
+
+ASKER: Final = Asker(MERCHANT, PROTOCOL)
+PRODUCTS: Final = {"A": "instant", "B": "escrow", "C": "instant", "D": "dual"}
+NUMBERS: Final = {number: f"20260301{place:020d}" for place, number in enumerate(PRODUCTS, 1)}
+
+
+def _open(number: str) -> OpenTrade:
+    return OpenTrade(ASKER, make_intent(number, PRODUCTS[number]), NUMBERS[number])
+
+
+def _agree(number: str, act: str = "pay") -> list[Any]:
+    word = f"{act} {number}"
+    return [ReserveAuthorisation(word, BUYER, act, MERCHANT, number), SettleAuthorisation(word, BUYER, True)]
+
+
+def _report(number: str, attempt: int, kind: str = "P", result: str = "succeeded") -> ReportInstruction:
+    instruction = f"{NUMBERS[number]}{attempt:02d}{kind}"
+    return ReportInstruction(
+        instruction, MERCHANT, number, attempt, result, 1_000, "CNY", "ICBC", f"{result} {instruction}"
+    )
+
+
+COMMANDS: Final[tuple[Any, ...]] = (
+    RegisterMerchant(make_merchant(), "maker"),
+    ChangeMerchant(MERCHANT, "approved", "checker", ""),
+    RegisterBuyer(make_buyer()),
+    Once("topup", "k1", TopUp(BUYER, 10_000, "CNY", "ICBC", "k1", "teller")),
+    TopUp(BUYER, 500, "CNY", "ICBC", "k2", "teller"),
+    _open("A"),
+    *_agree("A"),
+    PayFromBalance(MERCHANT, "A", BUYER, "pay A"),
+    _open("B"),
+    *_agree("B"),
+    PayFromBalance(MERCHANT, "B", BUYER, "pay B"),
+    Ship(ASKER, "B", "SF", "123"),
+    *_agree("B", "confirm"),
+    ConfirmReceipt(MERCHANT, "B", BUYER, "confirm B"),
+    _open("C"),
+    StartPayment(MERCHANT, "C", "debit", "ICBC", BUYER, "form 1"),
+    StartPayment(MERCHANT, "C", "credit", "ICBC", BUYER, "form 2"),
+    RecordInquiry(f"{NUMBERS['C']}02P", MERCHANT, "C", 2, "no_answer"),
+    _report("C", 1),
+    _report("C", 2),
+    _report("C", 2, "R"),
+    _open("D"),
+    StartPayment(MERCHANT, "D", "debit", "ICBC", BUYER, "form 3", "escrow"),
+    Close(ASKER, "D"),
+    _report("D", 1, result="failed"),
+)
+"""In this order; each may be refused when it was done before."""
+
+ENDS: Final = {"A": "finished", "B": "finished", "C": "finished", "D": "closed"}
+
+
+async def run(house: House, acknowledge: Callable[[int], None]) -> None:
+    """The whole flow. ``acknowledge`` is told the place of each command after its answer."""
+    for place, command in enumerate(COMMANDS):
+        try:
+            await house.submit(command)
+        except Refused:
+            acknowledge(place)
+        else:
+            acknowledge(place)
+    await deliver(house)
+    house.clock.advance(20 * DAY)
+    for number in ENDS:
+        await house.submit(TimerDue(MERCHANT, number))
+
+
+async def deliver(house: House) -> None:
+    """Claim what is due and finish it; a claim that was lost is taken over when its lease is out."""
+    house.clock.pass_wire(61_000)
+    while claimed := await claim(house.platform, 3):
+        await finish(house.platform, [_done(one, house.clock.now) for one in claimed])
+
+
+def _done(claimed: Claimed, at: Instant) -> Delivered:
+    return Delivered(claimed, "SUCCESS", 200, "success", 1, at)
+
+
+@dataclass(frozen=True)
+class End:
+    """What the flow must come to, with or without crashes."""
+
+    states: dict[str, str]
+    balances: dict[str, int]
+    payments: list[tuple[str, str]]
+    pending: int
+
+
+async def look(house: House) -> End:
+    """What it came to."""
+    read = house.platform.database.read
+    trades = [await house.trade(number) for number in ENDS]
+    payments = [payment for number in ENDS for payment in await house.payments(number)]
+    events = await read("event.next_due")
+    return End(
+        {trade.out_trade_no: trade.state for trade in trades},
+        await house.balances(),
+        [(payment.payment_no, payment.state) for payment in payments],
+        0 if events[0][0] is None else 1,
+    )
