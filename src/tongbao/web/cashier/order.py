@@ -41,13 +41,15 @@ class Order:
     tracking_no: str
 
     @property
+    def days_left(self) -> tuple[int, int]:
+        """Whole days, and the hours beyond them."""
+        return divmod((self.left or 0) // 3_600, 24)
+
+    @property
     def left_text(self) -> str:
-        """``mm:ss``, ``h:mm:ss``, or whole days and hours as ``3 d 04 h``."""
-        seconds = self.left or 0
-        minutes, second = divmod(seconds, 60)
+        """``mm:ss`` or ``h:mm:ss``: for the last day."""
+        minutes, second = divmod(self.left or 0, 60)
         hours, minute = divmod(minutes, 60)
-        if hours >= 24:
-            return f"{hours // 24} d {hours % 24:02d} h"
         return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"
 
 
