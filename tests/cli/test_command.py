@@ -193,6 +193,32 @@ def test_a_platform_of_your_own(tmp_path: Path) -> None:
     assert (audit.returncode, json.loads(audit.stdout)["audit"]) == (0, "clean")
 
 
+@pytest.mark.slow
+def test_F40_a_server_whose_lane_was_taken_ends(tmp_path: Path, postgresql_dsn: str) -> None:
+    """A second server on the same lane fences the first: at its next commit the first ends with exit 2."""
+    environ = settings(tmp_path, TONGBAO_DATABASE=postgresql_dsn)
+    assert run(tmp_path, "migrate", **environ).returncode == 0
+    first = subprocess.Popen(
+        [sys.executable, "-m", "tongbao.cli.main", "serve"],
+        cwd=tmp_path,
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout is not None
+    url = next(line for line in first.stdout if line.startswith("ready ")).split()[1]
+    with running(tmp_path, "serve", **environ) as other:
+        # a refused request is written down, so it is a commit
+        bad = {"service": "create_direct_pay_by_user", "partner": "2088000000000001", "sign": "x", "sign_type": "MD5"}
+        for address in (other, url):
+            httpx.get(f"{address}/alipay_mapi/gateway.do", params=bad, trust_env=False)
+        _, said = first.communicate(timeout=30)
+
+    assert first.returncode == 2
+    assert "lane" in said
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

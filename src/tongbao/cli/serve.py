@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tongbao.cli.house import open_platform, read
 from tongbao.runtime.server import Address, Listener, run, serve
+from tongbao.service.platform import Platform
 from tongbao.store.migrate import migrate_postgresql, migrate_sqlite
 from tongbao.web.app import build_web
 from tongbao.web.cashier.app import SEGMENTS, cashier_app
@@ -64,9 +65,27 @@ async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
             first: Address = addresses[0]
             print(f"ready {first.url}", flush=True)
 
+        watch = asyncio.create_task(_stop_when_fenced(platform, stop), name="fence")
         await serve([Listener(settings.host, settings.port, web.main)], announce, stop, log=platform.world.log)
         if duties is not None:
             await duties
+        return await _result(watch)
+
+
+async def _stop_when_fenced(platform: Platform, stop: asyncio.Event) -> None:
+    """A process whose lane another has taken cannot write any more: it ends, and its supervisor starts it anew."""
+    try:
+        await platform.committer.ended()
+    finally:
+        stop.set()
+
+
+async def _result(watch: asyncio.Task[None]) -> int:
+    """Raises Fenced, where that was why the process ended."""
+    if watch.done():
+        await watch
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)
     return 0
 
 
@@ -80,6 +99,7 @@ async def _work(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        watch = asyncio.create_task(_stop_when_fenced(platform, stop), name="fence")
         print("ready", flush=True)
         await Worker(platform).loop(stop)
-    return 0
+        return await _result(watch)

@@ -84,6 +84,11 @@ class Committer:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
+    async def ended(self) -> None:
+        """Wait until the committer has stopped. Raises Fenced when its lane was taken: its process must end too."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def submit(self, command: Any) -> Any:
         """The command's outcome after its commit. Raises Refused, OutcomeUnknown, BrokenInvariant or Stopped.
 
