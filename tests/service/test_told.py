@@ -1,0 +1,66 @@
+"""Which moves of a trade a merchant is told of: his protocol's list, less what is the same word to him."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.platform import make_intent
+from tongbao.kernel.time import Instant
+from tongbao.service.move import record
+from tongbao.service.term import dump_terms
+from tongbao.trade.record import Event, Trade
+from tongbao.trade.state import TradeState
+
+AT = Instant(1_700_000_000_000)
+
+
+def make_trade(protocol: str, state: str) -> Trade:
+    """An instant trade in one state, created over one protocol."""
+    return Trade(
+        merchant_id="10001234567",
+        out_trade_no="A1",
+        trade_no="2023111400000000000000000001",
+        protocol=protocol,
+        product="instant",
+        state=state,
+        flow="instant",
+        amount=1_000,
+        currency="CNY",
+        fee=0,
+        refunded=0,
+        refund_state="",
+        buyer_id="",
+        buyer_login="",
+        carrier="",
+        tracking_no="",
+        attempts=1,
+        paid_attempt=1,
+        version=1,
+        created_at=AT,
+        paid_at=AT,
+        shipped_at=None,
+        ended_at=None,
+        moved_at=AT,
+        due_at=None,
+        terms=dump_terms(make_intent("A1")),
+        terms_hash="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("protocol", "before", "to", "told"),
+    [
+        ("alipay_mapi", "unpaid", TradeState.PAID, True),
+        ("alipay_mapi", "paid", TradeState.FINISHED, True),
+        ("alipay_mapi", "unpaid", TradeState.CLOSED, False),
+        ("yeepay", "unpaid", TradeState.PAID, True),
+        ("yeepay", "unpaid", TradeState.FINISHED, True),
+        ("yeepay", "paid", TradeState.FINISHED, False),
+        ("yeepay", "unpaid", TradeState.CLOSED, False),
+    ],
+)
+def test_I20_what_is_told(protocol: str, before: str, to: TradeState, told: bool) -> None:
+    """An event goes into the outbox where the merchant is to hear of it, and stays silent where it says nothing new."""
+    _, rows = record(make_trade(protocol, before), before, to, "test", AT, None)
+    events = [row for _, row in rows if isinstance(row, Event)]
+    assert [event.notify_state for event in events] == ["pending" if told else "silent"]
