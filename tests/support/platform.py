@@ -122,7 +122,9 @@ class House:
     clock: HandClock
     bank: ToldBank
     journal: Journal
-    forms: int = field(default=0)
+    forms: int = 0
+    notes: dict[str, str] = field(default_factory=dict)
+    """What a test keeps from one act to the next."""
 
     async def submit(self, command: Any) -> Any:
         return await self.platform.submit(command)

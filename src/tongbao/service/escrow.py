@@ -89,7 +89,12 @@ class Ship:
 def release(
     sheet: Sheet, trade: Trade, merchant: Merchant, cause: str, now: Instant, lane: int
 ) -> tuple[Trade, list[tuple[Table, Row]], Entry]:
-    """The held money goes to the merchant, less the fee; the trade is finished."""
+    """The held money goes to the merchant, less the fee; the trade is finished. Raises Refused TRADE_STATE.
+
+    Only a shipped trade holds money that may go: an instant trade can be finished too, but out of its own term (I15).
+    """
+    if trade.state != TradeState.SHIPPED:
+        raise Refused("TRADE_STATE", f"a trade that is {trade.state} holds nothing to release")
     fee = merchant_fee(trade.amount, merchant.fee_rate, merchant.fee_min, merchant.fee_cap)
     done, rows = move(
         trade,
