@@ -65,11 +65,18 @@ class Worker:
 
     async def run_once(self) -> int:
         """Every duty once; returns how much was done. Rounds follow one another, so that whoever waits for one knows
-        that what was under way before it has ended too."""
+        that what was under way before it has ended too. A duty that fails keeps none of the others from its turn; the
+        first failure is raised in the end (F34)."""
         done = 0
+        failure: Exception | None = None
         async with self._turn:
             for duty in (self.run_timers, self.run_inquiries, self.run_deliveries, *self._also):
-                done += await duty()
+                try:
+                    done += await duty()
+                except Exception as error:  # noqa: BLE001 - raised below, after the others
+                    failure = failure or error
+        if failure is not None:
+            raise failure
         return done
 
     async def settle(self) -> None:
