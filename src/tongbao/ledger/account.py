@@ -60,8 +60,10 @@ def bank_clearing(bank: str, lane: int, currency: str) -> str:
 
 
 def may_go_negative(code: str) -> bool:
-    """Only the outside world's accounts may: a bank that owes us shows as a debit balance."""
-    return code.startswith("bank:")
+    """Only the outside world's accounts may, where a bank that owes us shows as a debit balance, and a lane's suspense:
+    late money that arrived in one lane goes back through whichever lane hears of it. All lanes' suspense together is
+    what the open cases say (S01)."""
+    return code.startswith("bank:") or (code.startswith("platform:") and ":suspense:" in code)
 
 
 def currency_of(code: str) -> str:

@@ -23,7 +23,7 @@ GROUP BY code HAVING SUM(amount) <> 0 ORDER BY code LIMIT 20;
 
 -- name: audit.overdrawn
 SELECT code, balance FROM account
-WHERE balance < 0 AND (NOT may_go_negative OR code NOT LIKE 'bank:%') ORDER BY code LIMIT 20;
+WHERE balance < 0 AND (NOT may_go_negative OR (code NOT LIKE 'bank:%' AND code NOT LIKE 'platform:%:suspense:%')) ORDER BY code LIMIT 20;
 
 -- name: audit.entry_parts
 -- an entry has postings, a posting has an entry, two different accounts and a sum above zero
