@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tongbao
-from tongbao.cli import audit, demo, env, order, party, protocol, sandbox, serve
+from tongbao.cli import audit, demo, env, order, party, protocol, sandbox, serve, sim
 from tongbao.kernel.error import ConfigurationError, OutcomeUnknown, ProtocolError, Refused
 from tongbao.runtime.environment import read_environ
 from tongbao.store.step import Fenced
 
-GROUPS = (sandbox, demo, serve, party, audit, order, protocol, env)
+GROUPS = (sandbox, demo, serve, party, audit, order, protocol, env, sim)
 
 
 def build_parser() -> argparse.ArgumentParser:

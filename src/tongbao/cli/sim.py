@@ -1,0 +1,47 @@
+"""``tongbao sim``: play seeded worlds; exit 0 when everything held in all of them, 1 when not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tongbao.sim.play import run_seed
+from tongbao.sim.profile import PROFILES
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``sim``."""
+    parser = commands.add_parser("sim", help="play seeded worlds with faults and attackers, and audit them")
+    parser.add_argument("--seed", type=int, required=True, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1, metavar="COUNT", help="how many seeds, one after another")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="", help="what goes wrong; drawn from the seed unless said"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    parser.set_defaults(run=play)
+
+
+def play(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Path) -> int:
+    """Play the seeds; print each that is broken, and the sum in the end."""
+    steps, broken = 0, []
+    faults: Counter[str] = Counter()
+    digests = {}
+    for seed in range(chosen.seed, chosen.seed + chosen.seeds):
+        report = run_seed(seed, chosen.profile)
+        steps += report.steps
+        faults.update(report.struck)
+        digests[seed] = report.digest
+        if report.violations:
+            broken.append(seed)
+        if (report.violations or chosen.seeds == 1) and not chosen.json:
+            print(report)
+    sum_ = {"seeds": chosen.seeds, "broken": broken, "steps": steps, "faults": sum(faults.values())}
+    if chosen.json:
+        print(json.dumps({**sum_, "faults_by_kind": dict(sorted(faults.items())), "digests": digests}))
+    else:
+        print(f"{chosen.seeds} seeds, {len(broken)} broken, {steps} steps, {sum_['faults']} faults")
+    return 1 if broken else 0

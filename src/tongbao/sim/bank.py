@@ -1,0 +1,122 @@
+"""The banks' process: the real simulated banks over a book of their own, and the pages' forms as plain ASGI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from tongbao.kernel.error import Refused, RemoteProtocolError
+from tongbao.kernel.time import MINUTE, Instant
+from tongbao.sim.loop import Life, pause, turn
+from tongbao.sim.platform import BANK_HOST, IDLE_SECONDS, REST_SECONDS, SECRETS
+from tongbao.sim.till import answer_json
+from tongbao.sim.universe import Process, Universe
+from tongbao.store.bankbook import BankBook, Card, Desk, Order
+from tongbao.web.bank import rule
+from tongbao.web.bank.bank import Bank
+from tongbao.web.bank.endpoint import ACTS, answer_call
+from tongbao.wire.asgi import Application, plain
+from tongbao.wire.http import Request, Response
+from tongbao.wire.world import World
+
+T = TypeVar("T")
+
+BANK: Final = "ICBC"
+CARD_MONEY: Final = 1_000_000
+LATE: Final = 150 * MINUTE
+SLOW: Final = 90_000
+OUTCOMES: Final = ("ok", "slow", "lost", "late", "insufficient")
+
+MakeBank = Callable[[World, BankBook, bytes], Bank]
+
+
+class SimBook(BankBook):
+    """The book without its thread: each transaction is one step between two yields."""
+
+    def __init__(self, universe: Universe, life: Life, path: str) -> None:
+        self._universe = universe
+        self._life = life
+        self._connection = self._open(path)
+        self._connection.execute("PRAGMA synchronous = OFF")
+        life.closing.append(self._connection.close)
+
+    async def transact(self, act: Callable[[Desk], T]) -> T:
+        await turn()
+        result = self._transact(act)
+        await turn()
+        return result
+
+    async def close(self) -> None:
+        await turn()
+
+
+def card_number(buyer: int, outcome: str) -> str:
+    """The card of a buyer with a fate."""
+    return f"62000000{buyer:04d}{OUTCOMES.index(outcome):04d}"
+
+
+class Branch:
+    """All banks in one process."""
+
+    def __init__(self, universe: Universe, make: MakeBank) -> None:
+        self.universe = universe
+        self._make = make
+        self.path = str(universe.folder / "bank.sqlite")
+        self.bank: Bank | None = None
+        self.process: Process = universe.add("bank", self._boot, BANK_HOST)
+
+    async def _boot(self, life: Life) -> Application:
+        world = self.universe.make_world(life)
+        bank = self._make(world, SimBook(self.universe, life, self.path), SECRETS.bank)
+        self.bank = bank
+        self.universe.spawn(life, self._duties(life, bank))
+
+        async def handle(request: Request, peer: str) -> Response:
+            if self.universe.dice.strikes("bank_slow"):
+                await pause(self.universe.random.uniform(5, 120))
+            return await _answer(bank, request)
+
+        return plain(handle)
+
+    async def _duties(self, life: Life, bank: Bank) -> None:
+        while True:
+            done = await bank.run_due()
+            due = await bank.next_due()
+            wait = 0.2
+            if not done:
+                idle = REST_SECONDS if self.universe.healed else IDLE_SECONDS
+                left = idle if due is None else (due - bank.world.clock.business()) / 1000
+                wait = min(max(left, 1.0), idle)
+            await pause(wait)
+
+    async def furnish(self, buyers: int) -> None:
+        """Cards of every fate for every buyer."""
+        bank = self.bank
+        if bank is None:
+            return
+
+        def issue(desk: Desk) -> None:
+            for buyer in range(buyers):
+                for outcome in OUTCOMES:
+                    number = card_number(buyer, outcome)
+                    delay = {"late": LATE, "slow": SLOW}.get(outcome, 0)
+                    card = Card(number, BANK, "debit", "x", "", "", outcome, delay, 0, Instant(0), Instant(0))
+                    rule.issue(desk, card, CARD_MONEY)
+
+        await bank.book.transact(issue)
+
+
+async def _answer(bank: Bank, request: Request) -> Response:
+    """``/CODE/inquiry|refund|open`` is for the platform, ``/CODE/pay`` and ``/CODE/cash`` are the buyer's forms."""
+    _, code, act = request.raw_path.decode("latin-1").split("/")
+    if act in ACTS:
+        return await answer_call(bank, code, act, request)
+    said = json.loads(request.body)
+    try:
+        order: Order = await (
+            bank.take_cash(said["code"]) if act == "cash" else bank.pay_directly(request.url, said["card"])
+        )
+    except (Refused, RemoteProtocolError) as error:
+        return answer_json(409, code=str(error))
+    return answer_json(200, state=order.state)

@@ -1,0 +1,144 @@
+"""The platform's processes: gateways that serve faces and cashier, workers that run the duties, each with its lane."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from tongbao.service.channel import Channel, SimulatedChannel
+from tongbao.service.platform import Platform, PlatformSettings, Secrets
+from tongbao.sim.database import SimDatabase
+from tongbao.sim.loop import Life, pause
+from tongbao.sim.till import Till
+from tongbao.sim.universe import Universe
+from tongbao.store.migrate import migrate_sqlite
+from tongbao.store.sqlite import connect
+from tongbao.store.step import Database, Fenced
+from tongbao.web.app import build_web
+from tongbao.web.faces.page import PlainPages
+from tongbao.wire.asgi import Application, plain
+from tongbao.wire.world import World
+from tongbao.worker.duty import Worker
+
+HOST: Final = "platform.test"
+BASE: Final = f"http://{HOST}"
+BANK_HOST: Final = "bank.test"
+PROTOCOLS: Final = ("alipay_mapi", "yeepay")
+SECRETS: Final = Secrets.derive(b"the simulated installation's root")
+COST: Final = 3
+"""log2 of scrypt's N: hardly any work."""
+
+IDLE_SECONDS: Final = 20.0
+"""How long a worker sleeps at most when nothing is due."""
+
+REST_SECONDS: Final = 900.0
+"""The same in the long quiet after the faults."""
+
+MakePlatform = Callable[[World, Database, Secrets, PlatformSettings, Mapping[str, Channel]], Platform]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the platform's processes are made of. A test that plants a fault passes parts of its own."""
+
+    platform: MakePlatform = Platform
+    database: Callable[[Universe, Life, str], Database] = SimDatabase
+    worker: Callable[[Platform], Worker] = Worker
+    till: Callable[[Platform], Till] = Till
+
+
+@cache
+def _template() -> bytes:
+    """A migrated database, to be written down again for each seed."""
+    with tempfile.TemporaryDirectory(prefix="tongbao-sim-") as folder:
+        path = Path(folder) / "books.sqlite"
+        migrate_sqlite(str(path))
+        connection = connect(str(path))
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return path.read_bytes()
+
+
+class House:
+    """All processes of the platform, over one database."""
+
+    def __init__(self, universe: Universe, parts: Parts) -> None:
+        self.universe = universe
+        self.parts = parts
+        self.path = str(universe.folder / "books.sqlite")
+        Path(self.path).write_bytes(_template())
+        self.platforms: dict[str, Platform] = {}
+        for number in range(universe.plan.gateways):
+            universe.add(f"gateway{number}", self._gateway, HOST)
+        for number in range(universe.plan.workers):
+            universe.add(f"worker{number}", self._worker)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the platform's processes."""
+        return [name for name in self.universe.processes if name.startswith(("gateway", "worker"))]
+
+    async def _platform(self, life: Life) -> Platform:
+        lane = self.names.index(life.name)
+        world = self.universe.make_world(life)
+        settings = PlatformSettings(BASE, "sandbox", COST, lane, life.name, embedded=False)
+        channels = {"*": SimulatedChannel(f"http://{BANK_HOST}", SECRETS.bank)}
+        while True:
+            database = self.parts.database(self.universe, life, self.path)
+            platform = self.parts.platform(world, database, SECRETS, settings, channels)
+            try:
+                await platform.start()
+            except Fenced:
+                raise
+            except Exception as error:  # noqa: BLE001 - a process that cannot start is started again
+                self.universe.note("not started", life, type(error).__name__)
+                await pause(1)
+                continue
+            self.platforms[life.name] = platform
+            return platform
+
+    async def _gateway(self, life: Life) -> Application:
+        platform = await self._platform(life)
+        till = self.parts.till(platform)
+        routes = {"cashier": plain(till.handle)}
+        web = build_web(platform, PlainPages(), routes=routes, protocols=PROTOCOLS)
+        self._mourn(life, platform)
+        return web.main
+
+    async def _worker(self, life: Life) -> Application | None:
+        platform = await self._platform(life)
+        worker = self.parts.worker(platform)
+        self.universe.spawn(life, self._duties(life, platform, worker))
+        self._mourn(life, platform)
+        return None
+
+    def _mourn(self, life: Life, platform: Platform) -> None:
+        """A process whose committer ended (it was fenced off) is ended by its supervisor."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            self.universe.note("fenced", life)
+            self.universe.crash_life(life)
+
+        if platform.committer._task is not None:
+            platform.committer._task.add_done_callback(over)
+
+    async def _duties(self, life: Life, platform: Platform, worker: Worker) -> None:
+        """The worker's loop, with sleeps as long as nothing is due."""
+        while True:
+            try:
+                done = await worker.run_once()
+                due = await worker.next_due()
+            except Exception as error:  # noqa: BLE001 - a duty that fails once must not end the others (F35)
+                platform.world.log("worker.failed", error=repr(error))
+                done, due = 0, None
+            wait = 0.2
+            if not done:
+                idle = REST_SECONDS if self.universe.healed else IDLE_SECONDS
+                left = idle if due is None else (due - platform.world.clock.business()) / 1000
+                wait = min(max(left, 1.0), idle)
+            await pause(wait)
