@@ -66,7 +66,8 @@ class Response:
 def split_url(url: str) -> tuple[str, str, bytes, bytes]:
     """(scheme, authority, path, query) of an absolute http(s) address without a fragment; raises ValueError.
 
-    Stricter than ``urlsplit`` (threats M5): no control characters, blanks, backslashes or user information.
+    Stricter than ``urlsplit`` (threats M5): no control characters, blanks, backslashes or user information, and
+    a port is a number.
     """
     if _NO_ADDRESS.search(url):
         raise ValueError("holds a blank, control character or backslash")
@@ -78,6 +79,9 @@ def split_url(url: str) -> tuple[str, str, bytes, bytes]:
     authority, target = rest[:cut], rest[cut:]
     if not authority or "@" in authority:
         raise ValueError("has no host or carries user information")
+    port = "" if authority.endswith("]") else authority.rpartition(":")[2] if ":" in authority else ""
+    if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65_535):
+        raise ValueError("has a port that is no number up to 65535")
     path, _, query = target.partition("?")
     return scheme.lower(), authority, (path or "/").encode("utf-8"), query.encode("utf-8")
 
