@@ -132,6 +132,7 @@ def test_sandbox_takes_a_shops_own_ids(tmp_path: Path) -> None:
     assert f'TONGBAO_GATEWAY="{said["gateway"]}"' in shown.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "named"),
     [({"alipay_mapi": {"partnr": "2088"}}, "partnr"), ({"alipay_mapi": 7}, "merchant"), ([], "merchant")],
@@ -219,6 +220,7 @@ def test_F40_a_server_whose_lane_was_taken_ends(tmp_path: Path, postgresql_dsn: 
     assert "lane" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -240,6 +242,7 @@ def test_T01_T71_a_bad_setting_stops_the_start(tmp_path: Path, name: str, value:
     assert SECRET not in done.stderr
 
 
+@pytest.mark.slow
 def test_orders_schema_prints_a_script(tmp_path: Path) -> None:
     """The script for each dialect, on standard output."""
     for dialect in ("sqlite", "postgresql", "mysql"):
@@ -248,6 +251,7 @@ def test_orders_schema_prints_a_script(tmp_path: Path) -> None:
         assert "CREATE TABLE" in done.stdout
 
 
+@pytest.mark.slow
 def test_protocol_new_writes_a_folder(tmp_path: Path) -> None:
     """A skeleton appears where asked; a second one of the same name is refused."""
     done = run(tmp_path, "protocol", "new", "fourthpay", "--root", str(tmp_path))

@@ -81,6 +81,7 @@ def test_cash_later_leaves_the_code_unpaid(box: LocalSandbox, shop: tuple[type[S
     assert (paid["state"], len(paid["code"])) == ("unpaid", 12)
 
 
+@pytest.mark.slow
 def test_numbers_are_percent_encoded(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """A merchant's number with a slash and Chinese letters is one path segment."""
     order(box, "订单/7 a", shop[1])
@@ -114,6 +115,7 @@ def test_bad_input_names_the_field(box: LocalSandbox, path: str, body: dict[str,
         box.control("POST", path, body)
 
 
+@pytest.mark.slow
 def test_clock_runs_what_falls_due(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """A day later the unreachable shop was tried on the protocol's own timetable; wire time did not move."""
     shop[0].word = b"fail"
@@ -155,6 +157,7 @@ def test_resend_answers_with_the_attempt(box: LocalSandbox, shop: tuple[type[Sho
     assert len(shop[0].got) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", sorted(FAULTS))
 def test_every_fault_bites_and_heals(box: LocalSandbox, shop: tuple[type[Shop], str], what: str) -> None:
     """A fault on the first delivery is seen in the attempt (or doubles the message); the next one is delivered."""
@@ -175,6 +178,7 @@ def test_every_fault_bites_and_heals(box: LocalSandbox, shop: tuple[type[Shop], 
         assert len(classes) == 2
 
 
+@pytest.mark.slow
 def test_lost_and_late_cards_come_right(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """A bank whose answer is lost is inquired; one that pays after the trade has ended gives the money back."""
     order(box, "L1", shop[1])
@@ -192,6 +196,7 @@ def test_lost_and_late_cards_come_right(box: LocalSandbox, shop: tuple[type[Shop
     assert box.audit() == "clean"
 
 
+@pytest.mark.slow
 def test_escrow_is_confirmed(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """An escrow trade paid from a balance, shipped by the shop and confirmed by the buyer is finished."""
     order(box, "G1", shop[1], Product.ESCROW)
@@ -214,6 +219,7 @@ def test_reset_keeps_keys_and_addresses(box: LocalSandbox, shop: tuple[type[Shop
     assert box.pay("K1")["state"] == "paid"
 
 
+@pytest.mark.slow
 def test_the_table_tells_every_route(box: LocalSandbox) -> None:
     """The documented table answers: no entry of it is a 404 or 405."""
     for line in TABLE:

@@ -37,6 +37,7 @@ def test_reasons_are_counted() -> None:
     assert summarise(count(reasons))[-1].startswith("    3 tests of this project did NOT run here")
 
 
+@pytest.mark.slow
 def test_missing_is_skipped_and_told(tmp_path: Path) -> None:
     """Without the requirement the run is green and says how many tests did not run, also across processes."""
     status, output = run_suite(tmp_path, "")
@@ -45,6 +46,7 @@ def test_missing_is_skipped_and_told(tmp_path: Path) -> None:
     assert "    2 not run: no Atlantis" in output
 
 
+@pytest.mark.slow
 def test_missing_is_a_failure_where_all_is_required(tmp_path: Path) -> None:
     """With the requirement the same run is red."""
     status, output = run_suite(tmp_path, "1")
