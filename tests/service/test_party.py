@@ -1,0 +1,207 @@
+"""T67, T84, I37: four eyes for merchants, keys that turn, buyers, top-ups; and the words and envelopes of the house."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.platform import (
+    BUYER,
+    MERCHANT,
+    PROTOCOL,
+    House,
+    Stage,
+    make_buyer,
+    make_intent,
+    make_merchant,
+    refusal,
+)
+from tests.support.world import START
+from tongbao.kernel.error import ConfigurationError
+from tongbao.kernel.time import MINUTE, SECOND, Instant
+from tongbao.runtime.entropy import SeededEntropy
+from tongbao.service.create import Asker, OpenTrade
+from tongbao.service.link import CASHIER_TIME, PHISHING_TIME, RETURN_TIME, Seal
+from tongbao.service.party import ChangeMerchant, MoveKey, PutKey, RegisterBuyer, RegisterMerchant, TopUp
+from tongbao.service.platform import Secrets
+from tongbao.service.vault import Vault
+from tongbao.trade.party import MerchantKey
+
+TRADE_NO = "2026030112345678901234567890"
+
+
+def test_T67_who_enters_a_merchant_may_not_approve_him(stage: Stage) -> None:
+    """Maker is not checker; every act leaves its line in the chained log, every refusal none."""
+
+    async def scene(house: House) -> list[Any]:
+        acts = [
+            RegisterMerchant(make_merchant(), "maker"),
+            RegisterMerchant(make_merchant(), "maker"),
+            RegisterMerchant(replace(make_merchant("2088000000000003"), login=make_merchant().login), "maker"),
+            ChangeMerchant(MERCHANT, "approved", "maker", ""),
+            ChangeMerchant(MERCHANT, "frozen", "checker", ""),
+            ChangeMerchant(MERCHANT, "approved", "checker", ""),
+            ChangeMerchant(MERCHANT, "approved", "checker", ""),
+            ChangeMerchant(MERCHANT, "frozen", "maker", "suspicion"),
+            ChangeMerchant(MERCHANT, "approved", "maker", "cleared"),
+            ChangeMerchant(MERCHANT, "closed", "maker", ""),
+            ChangeMerchant(MERCHANT, "approved", "checker", ""),
+            ChangeMerchant("2088000000000009", "approved", "checker", ""),
+        ]
+        codes = [await refusal(house.submit(act)) for act in acts]
+        return [codes, (await house.platform.merchant(MERCHANT)).version]
+
+    taken, state = "ALREADY_EXISTS", "STATE_CONFLICT"
+    codes = ["", taken, taken, "MAKER_IS_CHECKER", state, "", state, "", "", "", state, "NOT_FOUND"]
+    assert stage.play(scene, furnished=False) == [codes, 5]
+    assert stage.execute("SELECT COUNT(*) FROM audit") == [(5,)]
+
+
+def test_a_taken_number_or_login_is_refused(stage: Stage) -> None:
+    """A buyer's number, a buyer's login, a top-up's cause: each once."""
+
+    async def scene(house: House) -> list[str]:
+        acts = [
+            RegisterBuyer(make_buyer()),
+            RegisterBuyer(replace(make_buyer("2088000000000055"), login=make_buyer().login)),
+            TopUp(BUYER, 5, "CNY", "ICBC", "cause", "teller"),
+            TopUp(BUYER, 5, "CNY", "ICBC", "cause", "teller"),
+            TopUp(BUYER, 0, "CNY", "ICBC", "nothing", "teller"),
+            TopUp(BUYER, -5, "CNY", "ICBC", "less", "teller"),
+            TopUp("2088000000000066", 5, "CNY", "ICBC", "stranger", "teller"),
+        ]
+        return [await refusal(house.submit(act)) for act in acts]
+
+    taken, nothing = "ALREADY_EXISTS", "AMOUNT_NOT_POSITIVE"
+    assert stage.play(scene) == [taken, taken, "", taken, nothing, nothing, "BUYER_UNKNOWN"]
+
+
+def make_key(house: House, state: str = "active", secret: bytes = b"0123456789abcdef") -> MerchantKey:
+    envelope = house.platform.vault.close(secret, MERCHANT, PROTOCOL, "k1")
+    return MerchantKey(MERCHANT, PROTOCOL, "k1", 0, "MD5", "both", envelope, state, Instant(0), Instant(0))
+
+
+def test_T84_a_revocation_holds_at_once(stage: Stage) -> None:
+    """The face may still hold the old ring: the rule looks at the key again in its own transaction."""
+
+    async def scene(house: House) -> list[str]:
+        await house.submit(PutKey(make_key(house, "next"), "maker"))
+
+        async def create(number: str, version: int = 1) -> str:
+            asker = Asker(MERCHANT, PROTOCOL, "k1", version)
+            return await refusal(house.submit(OpenTrade(asker, make_intent(number), house.platform.new_trade_no())))
+
+        async def turn(state: str) -> str:
+            return await refusal(house.submit(MoveKey(MERCHANT, PROTOCOL, "k1", state, "maker", "")))
+
+        ring = await house.platform.rings.ring(MERCHANT, PROTOCOL)
+        assert ring.verify[0].material == b"0123456789abcdef"
+        said = [await create("A")]
+        for state in ("active", "retiring", "active", "revoked"):
+            said += [await turn(state), await create(state)]
+        await house.submit(PutKey(make_key(house), "maker"))
+        return [*said, await create("B"), await create("B", 2), await create("C", 3)]
+
+    gone, new = "KEY_REVOKED", "KEY_UNKNOWN"
+    assert stage.play(scene) == [gone, "", "", "", "", "STATE_CONFLICT", "", "", gone, new, "", new]
+
+
+def test_I38_an_envelope_opens_for_its_row_only() -> None:
+    """Another row, another key, a changed letter: the operator is told, and nothing is opened."""
+    vault = Vault(b"k" * 32, SeededEntropy(1))
+    envelope = vault.close(b"secret", "merchant", "protocol", "key")
+    assert vault.open(envelope, "merchant", "protocol", "key") == b"secret"
+    assert vault.close(b"secret", "merchant", "protocol", "key") != envelope
+    for row in (("other", "protocol", "key"), ("merchant", "protocol"), ("merchant", "protocol", "key", "")):
+        with pytest.raises(ConfigurationError):
+            vault.open(envelope, *row)
+    for changed in (
+        "",
+        "secret",
+        "v1:a:b",
+        "v2" + envelope[2:],
+        envelope[:-5] + "AAAA=",
+        envelope + ":",
+        envelope + "é",
+    ):
+        with pytest.raises(ConfigurationError):
+            vault.open(changed, "merchant", "protocol", "key")
+    with pytest.raises(ConfigurationError, match="closed under key"):
+        Vault(b"j" * 32, SeededEntropy(1)).open(envelope, "merchant", "protocol", "key")
+    with pytest.raises(ConfigurationError):
+        Vault(b"short", SeededEntropy(1))
+
+
+def test_secrets_are_derived_apart() -> None:
+    """Four different secrets from one root, which is long enough; none of them is shown."""
+    secrets = Secrets.derive(b"r" * 32)
+    parts = {secrets.seal, secrets.vault, secrets.pepper, secrets.bank}
+    assert (len(parts), {len(part) for part in parts}, repr(secrets)) == (4, {32}, "Secrets(...)")
+    with pytest.raises(ConfigurationError):
+        Secrets.derive(b"r" * 31)
+
+
+class TestWords:
+    """T56: words that only the platform can write."""
+
+    seal = Seal(b"s" * 32)
+
+    def test_event_ids(self) -> None:
+        """34 characters that give back trade and event; one changed character and they give nothing."""
+        word = self.seal.event_id(TRADE_NO, 7)
+        assert (len(word), self.seal.read_event_id(word)) == (34, (TRADE_NO, 7))
+        for place in range(34):
+            other = "1" if word[place] == "0" else "0"
+            assert self.seal.read_event_id(word[:place] + other + word[place + 1 :]) is None
+
+    def test_ids_of_returns_live_for_a_minute(self) -> None:
+        """And not before they were written."""
+        word = self.seal.return_id(TRADE_NO, START)
+        at = [Instant(START + offset) for offset in (-2 * SECOND, 0, RETURN_TIME, RETURN_TIME + 1)]
+        assert [self.seal.read_return_id(word, now) for now in at] == [None, TRADE_NO, TRADE_NO, None]
+        assert self.seal.read_event_id(word) is None
+
+    def test_cashier_links(self) -> None:
+        """Half an hour, and not for another trade or time."""
+        word = self.seal.cashier_word(TRADE_NO, START)
+        at = [Instant(START + offset) for offset in (-MINUTE, 0, CASHIER_TIME, CASHIER_TIME + 1)]
+        assert [self.seal.read_cashier_word(word, now) for now in at] == [None, TRADE_NO, TRADE_NO, None]
+        for place in range(len(word)):
+            other = "1" if word[place] == "0" else "0"
+            assert self.seal.read_cashier_word(word[:place] + other + word[place + 1 :], START) is None
+
+    def test_anti_phishing_keys(self) -> None:
+        """For one merchant and a short while; the refusal says which of the two is wrong."""
+        word = self.seal.phishing_key(MERCHANT, START)
+        late = Instant(START + PHISHING_TIME + 2 * SECOND)
+        assert self.seal.read_phishing_key(word, MERCHANT, START) == ""
+        assert self.seal.read_phishing_key(word, MERCHANT, late) == "ANTI_PHISHING_EXPIRED"
+        assert self.seal.read_phishing_key(word, "other", START) == "ANTI_PHISHING_INVALID"
+
+    def test_tokens(self) -> None:
+        """A form's token fits its label and parts only; parts do not run into one another."""
+        word = self.seal.token("form", "a", "b")
+        assert self.seal.is_token(word, "form", "a", "b")
+        for label, parts in (("other", ("a", "b")), ("form", ("ab",)), ("form", ("a", "c")), ("form", ("a",))):
+            assert not self.seal.is_token(word, label, *parts)
+
+    def test_another_installation_writes_other_words(self) -> None:
+        """Nothing passes from one secret to another; a short secret is refused."""
+        other = Seal(b"t" * 32)
+        assert other.read_event_id(self.seal.event_id(TRADE_NO, 1)) is None
+        assert other.read_cashier_word(self.seal.cashier_word(TRADE_NO, START), START) is None
+        with pytest.raises(ValueError, match="32 bytes"):
+            Seal(b"short")
+
+    @given(st.text(max_size=50))
+    def test_any_text_is_read(self, text: str) -> None:
+        """Whatever comes in an address gives an answer and never an exception."""
+        assert self.seal.read_event_id(text) is None
+        assert self.seal.read_return_id(text, START) is None
+        assert self.seal.read_cashier_word(text, START) is None
+        assert self.seal.read_phishing_key(text, MERCHANT, START) == "ANTI_PHISHING_INVALID"
+        assert not self.seal.is_token(text, "form")
