@@ -52,8 +52,8 @@ def add_commands(commands: Any) -> None:
     create.add_argument(
         "--host", action="append", default=[], help="host his return and notification addresses may have"
     )
-    create.add_argument("--fee-rate", type=int, default=60, help="basis points (default 60)")
-    create.add_argument("--refund-days", type=int, default=90)
+    create.add_argument("--fee-rate", type=_whole, default=60, help="basis points (default 60)")
+    create.add_argument("--refund-days", type=_whole, default=90)
     for name in ("approve", "freeze", "close"):
         change = _act(merchant, name, f"{name} a merchant", _change_merchant)
         change.add_argument("merchant")
@@ -69,6 +69,13 @@ def add_commands(commands: Any) -> None:
     revoke.add_argument("--key", required=True)
     revoke.add_argument("--reason", required=True)
     _act(merchant, "list", "every merchant", _list_merchants, signed=False)
+
+
+def _whole(text: str) -> int:
+    """A number as T34 spells it: digits of ASCII, no sign, no zero in front."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5) or text != str(int(text)):
+        raise argparse.ArgumentTypeError("is not a whole number of at most five digits")
+    return int(text)
 
 
 def _act(acts: Any, name: str, text: str, act: Any, *, signed: bool = True) -> argparse.ArgumentParser:

@@ -88,7 +88,7 @@ async def _body(request: Request, allowed: tuple[str, ...]) -> dict[str, Any]:
     raw = await request.body()
     try:
         said = json.loads(raw or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused("MALFORMED", "the body is not JSON") from None
     if not isinstance(said, dict):
         raise Refused("MALFORMED", "the body is not an object")
