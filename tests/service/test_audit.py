@@ -155,7 +155,7 @@ def strip(stage: Stage) -> None:
                 f"DROP TABLE {name}{end}",
                 f"ALTER TABLE stripped RENAME TO {name}",
             )
-        ]
+        ],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from tongbao.service.link import CASHIER_TIME, PHISHING_TIME, RETURN_TIME, Seal
 from tongbao.service.party import ChangeMerchant, MoveKey, PutKey, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.platform import Secrets
 from tongbao.service.vault import Vault
+from tongbao.store.step import Step, Write
 from tongbao.trade.party import MerchantKey
 
 TRADE_NO = "2026030112345678901234567890"
@@ -108,6 +110,27 @@ def test_T84_a_revocation_holds_at_once(stage: Stage) -> None:
 
     gone, new = "KEY_REVOKED", "KEY_UNKNOWN"
     assert stage.play(scene) == [gone, "", "", "", "", "STATE_CONFLICT", "", "", gone, new, "", new]
+
+
+@pytest.mark.slow
+def test_T84_a_revocation_is_not_overwritten_by_another_node(postgresql_stage: Stage) -> None:
+    """Keys are read without locks; between the look and the write another node revokes: the second look sees it."""
+    armed: list[bool] = []
+
+    def observe(moment: str, step: Step) -> None:
+        if armed and moment == "before" and isinstance(step, Write):
+            armed.clear()
+            postgresql_stage.execute("UPDATE merchant_key SET state = 'revoked'")
+
+    async def whole() -> tuple[str, str]:
+        async with postgresql_stage.open_house(observe=observe) as house:
+            await house.furnish()
+            await house.submit(PutKey(make_key(house), "maker"))
+            armed.append(True)
+            said = await refusal(house.submit(MoveKey(MERCHANT, PROTOCOL, "k1", "retiring", "maker", "")))
+            return said, postgresql_stage.execute("SELECT state FROM merchant_key")[0][0]
+
+    assert asyncio.run(whole()) == ("STATE_CONFLICT", "revoked")
 
 
 def test_I38_an_envelope_opens_for_its_row_only() -> None:

@@ -15,7 +15,7 @@ from tongbao.kernel.error import BrokenInvariant, Refused, ensure
 from tongbao.kernel.time import Instant, business_day
 from tongbao.ledger.entry import Entry, seal
 from tongbao.store.record import AuditRow, EntryRow, Lane, PostingRow
-from tongbao.store.schema import AUDIT, ENTRY, LANE, POSTING, STAGES
+from tongbao.store.schema import AUDIT, ENTRY, LANE, POSTING, STAGES, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.store.step import Commit, Fenced, Load, Script, Shortfall, Write
 from tongbao.store.table import Key, Row, Table
@@ -146,10 +146,13 @@ def commit_batch(
     fold = Fold(held[0], now)
     for stage in STAGES:
         yield from _load_stage(stage, commands, rules, fold)
+    # another node's clock may be ahead: what follows on a move of its never happens before it (F31, I40)
+    fold.now = now = Now(max([now.business, *(trade.moved_at for trade in fold.sheet.loaded(TRADE))]), now.wire)
     outcomes = [_decide(command, rules, fold, lane) for command in commands]
     for table, rows in fold.sheet.inserts():
         yield from _write(table, "insert", rows)
     for table, rows in fold.sheet.updates():
+        yield from _hold(table, fold.sheet.read_unlocked(table, rows))
         yield from _write(table, "update", rows)
     end = replace(fold.lane, batch=fold.lane.batch + 1, lease_until=Instant(now.wire + LEASE), moved_at=now.business)
     yield from _write(LANE, "update", [end])
@@ -181,6 +184,14 @@ def _decide(command: Any, rules: Rules, fold: Fold, lane: int) -> Any:
         return broken
     fold.apply(decision)
     return decision.outcome
+
+
+def _hold(table: Table, read: Sequence[Row]) -> Script[None]:
+    """Lock rows that were read without a lock and are to be changed: if another node changed them since, look again."""
+    if read:
+        now = yield Load(table, [table.key_of(row) for row in read], lock=True)
+        if list(now) != list(read):
+            raise Shortfall(f"a row of {table.name} was changed by another node")
 
 
 def _write(table: Table, kind: str, rows: Sequence[Row]) -> Script[None]:

@@ -42,9 +42,12 @@ def _ignore(moment: str, step: Step) -> None:
     """The observer nobody asked for."""
 
 
-async def _load(connection: Any, table: Table, keys: Sequence[Key]) -> list[Row]:
+async def _load(connection: Any, table: Table, keys: Sequence[Key], *, lock: bool) -> list[Row]:
     columns = [list(column) for column in zip(*keys, strict=True)]
-    return table.rows([tuple(row) for row in await connection.fetch(table.postgresql["load"], *columns)])
+    sql = table.postgresql["load"]
+    if lock and not table.locked:
+        sql += " FOR UPDATE"
+    return table.rows([tuple(row) for row in await connection.fetch(sql, *columns)])
 
 
 async def _write(connection: Any, step: Write) -> int:
@@ -124,7 +127,7 @@ class PostgresqlDatabase:
             await self._release(connection)
 
     async def _release(self, connection: Any) -> None:
-        """Back to the pool, but never dirty. A connection that broke has left the pool already and says nothing more."""
+        """Back to the pool, but never dirty. A connection that broke has left the pool and says nothing more."""
         try:
             if connection.is_in_transaction():
                 connection.terminate()
@@ -170,7 +173,7 @@ class PostgresqlDatabase:
 
     async def _execute(self, connection: Any, step: Step) -> Any:
         if isinstance(step, Load):
-            return await _load(connection, step.table, step.keys)
+            return await _load(connection, step.table, step.keys, lock=step.lock)
         if isinstance(step, Write):
             return await _write(connection, step)
         if isinstance(step, Query):

@@ -21,6 +21,7 @@ class Sheet:
         self._rows: dict[Table, dict[Key, Row | None]] = {}
         self._inserted: dict[Table, dict[Key, None]] = {}
         self._updated: dict[Table, dict[Key, None]] = {}
+        self._unlocked: dict[Table, dict[Key, Row]] = {}
 
     def knows(self, table: Table, key: Key) -> bool:
         """Whether the row was loaded, found missing, or written in this batch."""
@@ -38,6 +39,10 @@ class Sheet:
         """As ``get``, but None where the row was not loaded yet: for ``needs``, which is asked before."""
         return self._rows.get(table, {}).get(key)
 
+    def loaded(self, table: Table) -> list[Row]:
+        """Every row of a table that this batch has seen or written."""
+        return [row for row in self._rows.get(table, {}).values() if row is not None]
+
     def fill(self, table: Table, keys: Iterable[Key], rows: Iterable[Row]) -> None:
         """Enter what a load answered."""
         mine = self._rows.setdefault(table, {})
@@ -45,6 +50,8 @@ class Sheet:
             mine.setdefault(key, None)
         for row in rows:
             mine[table.key_of(row)] = row
+            if not table.locked:
+                self._unlocked.setdefault(table, {})[table.key_of(row)] = row
 
     def put(self, table: Table, row: Row) -> None:
         """Write a row: an update where it exists, an insert where it does not."""
@@ -78,6 +85,11 @@ class Sheet:
     def updates(self) -> list[tuple[Table, list[Row]]]:
         """Changed rows by table, in the order of locks; within a table by key."""
         return self._sorted(self._updated)
+
+    def read_unlocked(self, table: Table, rows: Iterable[Row]) -> list[Row]:
+        """What rows about to be changed were when they were read, where the table is read without locks."""
+        read = self._unlocked.get(table, {})
+        return [read[key] for key in map(table.key_of, rows) if key in read]
 
     def _sorted(self, marks: dict[Table, dict[Key, None]]) -> list[tuple[Table, list[Row]]]:
         tables = sorted((table for table in marks if marks[table]), key=lambda table: table.rank)

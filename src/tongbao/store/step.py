@@ -17,10 +17,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Rows of ``table`` by ``keys`` (sorted), locked where the table says so. Answer: list of records."""
+    """Rows of ``table`` by ``keys`` (sorted), locked where the table or ``lock`` says so. Answer: list of records."""
 
     table: Table
     keys: Sequence[Key]
+    lock: bool = False
 
 
 @dataclass(frozen=True, slots=True)
