@@ -40,6 +40,7 @@ WORTHLESS = (
     "密钥密钥密钥密钥",
     "short",
 )
+PROOFS = frozenset((b"sign", b"hmac", b"v_md5info", b"v_md5str", b"billno_md5", b"c_signstr"))
 RawPairs = list[tuple[bytes, bytes]]
 
 
@@ -120,7 +121,7 @@ def cases(pair: Pair) -> Iterator[tuple[Request, Callable[[Request], object], ob
     for request, read in signed_messages(pair):
         if is_form(request):
             pairs = fields_of(request)
-            proof = [place for place, (name, _) in enumerate(pairs) if name.lower() in (b"sign", b"hmac", b"v_md5str")]
+            proof = [place for place, (name, _) in enumerate(pairs) if name.lower() in PROOFS]
             yield request, read, read(request), pairs, proof
 
 
@@ -312,9 +313,9 @@ def test_T15_charset_tricks(name: str, algorithm: str, charset: str) -> None:
         for place, (key, value) in enumerate(pairs):
             if place not in proof:
                 for trick in tricks:
-                    assert refused(
-                        read, rebuilt(request, [*pairs[:place], (key, value + trick), *pairs[place + 1 :]]), told
-                    )
+                    changed = rebuilt(request, [*pairs[:place], (key, value + trick), *pairs[place + 1 :]])
+                    # two of these bytes are a Chinese character in GBK: an unsigned text may hold it and says nothing
+                    assert refused(read, changed, told) or key.decode("latin-1") in getattr(told, "unsigned", {})
 
 
 @EVERY_PAIR

@@ -101,7 +101,8 @@ def test_request_pair(name: str, algorithm: str, charset: str) -> None:
             assert claim.merchant == verified.intent.merchant == pair.credentials.merchant
             assert claim.operation in pair.manifest.operations
             assert type(verified.intent) is pair.manifest.operations[claim.operation] is type(intent)
-            assert lost(intent, verified.intent) == untold(intent, verified.intent) == ""
+            said = sayable(pair, intent, verified.intent)
+            assert lost(said, verified.intent) == untold(said, verified.intent) == ""
             assert verified.key is None or verified.key in pair.ring.verify
             again = pair.ask(verified.intent)[0][2].intent
             assert without_echo(again) == without_echo(verified.intent)
@@ -136,7 +137,7 @@ def test_response_pair(name: str, algorithm: str, charset: str) -> None:
                 asked = replace(intent, out_trade_no=view.out_trade_no)
                 found = told(asked, TradeFound(view))
                 assert isinstance(found, TradeFound)
-                check_view(heard(pair, view), found.trade)
+                check_view(heard(pair, view, "TradeFound"), found.trade)
             elif isinstance(intent, ShipTrade):
                 shipped = told(replace(intent, trade_no=view.trade_no), Done(view))
                 assert isinstance(shipped, Done)
@@ -174,10 +175,30 @@ def test_refusal_pair(name: str, algorithm: str, charset: str) -> None:
     assert unread.header("content-type") is not None
 
 
-def heard(pair: Pair, view: TradeView) -> TradeView:
-    """The view in the states for which the protocol has words."""
+def sayable(pair: Pair, intent: Intent, told: Intent) -> Intent:
+    """The intent, with the platform's own word for what the protocol has no field for."""
+    unsaid = ("CreateTrade", "subject") in pair.manifest.unsaid
+    if unsaid and isinstance(intent, CreateTrade) and isinstance(told, CreateTrade) and told.subject:
+        return replace(intent, subject=told.subject)
+    return intent
+
+
+def heard(pair: Pair, view: TradeView, message: str) -> TradeView:
+    """The view in the states and numbers for which the protocol's message has words."""
+    if (message, "trade_no") in pair.manifest.unsaid:
+        view = replace(view, trade_no=view.out_trade_no)
     said_as = pair.manifest.said_as
     return replace(view, state=TradeState(said_as.get(view.state, view.state))) if view.state else view
+
+
+def hear(pair: Pair, read: Callable[..., Notification], sent: Request) -> Notification:
+    """What the shop reads. Where signatures have no borders, it may refuse what can be read in a second way (T10)."""
+    try:
+        return read(sent, pair.credentials, NOW)
+    except RemoteProtocolError as error:
+        assert (pair.manifest.weak, error.code) == (True, "AMBIGUOUS_SPLIT")  # noqa: PT017 - refusing is right here
+        assume(False)
+        raise
 
 
 def check_view(view: TradeView, told: TradeView) -> None:
@@ -204,10 +225,10 @@ def test_notification_pair(name: str, algorithm: str, charset: str) -> None:
         except LocalProtocolError:
             return check_unsaid(pair, notification.trade)
         assert sent.url.startswith(TARGET)
-        told = pair.manifest.client.decode_notification(sent, pair.credentials, NOW)
+        told = hear(pair, pair.manifest.client.decode_notification, sent)
         assert told.id in ("", notification.id)
         assert (told.at, told.role) in ((None, Role.NOTIFICATION), (NOW, Role.NOTIFICATION))
-        check_view(heard(pair, notification.trade), told.trade)
+        check_view(heard(pair, notification.trade, "Notification"), told.trade)
         assert b"=&" not in sent.body + b"&"
         return None
 
@@ -229,10 +250,10 @@ def test_return_pair(name: str, algorithm: str, charset: str) -> None:
         except LocalProtocolError:
             return check_unsaid(pair, notification.trade)
         assert sent.url.startswith(target.partition("#")[0])
-        told = pair.manifest.client.decode_return(sent, pair.credentials, NOW)
+        told = hear(pair, pair.manifest.client.decode_return, sent)
         assert told.id in ("", notification.id)
         assert told.role is Role.RETURN
-        check_view(heard(pair, notification.trade), told.trade)
+        check_view(heard(pair, notification.trade, "Notification"), told.trade)
         return None
 
     law()
@@ -257,7 +278,7 @@ def test_acknowledgement_pair(name: str) -> None:
         b"\xef\xbb\xbf" + yes.body,
         b"\xff",
     ):
-        assert not manifest.server.acknowledged(Response(200, (), body))
+        assert manifest.server.acknowledged(Response(200, (), body)) is (body == yes.body)
 
 
 # --- tampering and garbage ---------------------------------------------------------------------------------------
@@ -278,9 +299,9 @@ def test_tampered_message_is_refused_or_means_the_same(name: str, algorithm: str
             sent = server.notify(notification, TARGET, pair.ring, NOW)
         except LocalProtocolError:
             return check_unsaid(pair, trade)
-        told = client.decode_notification(sent, pair.credentials, NOW)
+        told = hear(pair, client.decode_notification, sent)
         back = server.return_to(notification, TARGET, pair.ring, NOW)
-        home = client.decode_return(back, pair.credentials, NOW)
+        home = hear(pair, client.decode_return, back)
         for _ in range(10):
             try:
                 changed = replace(sent, raw_query=damage(data, sent.raw_query), body=damage(data, sent.body))
