@@ -116,8 +116,7 @@ def test_a_table_loads_alike(table: Table, sqlite_books: Stage, postgresql_books
 def test_a_table_is_written_alike(table: Table, stage: Stage, sqlite_books: Stage) -> None:
     """Insert takes effect once, a second time for nobody; update takes effect; what comes back is what was written."""
     rows = all_rows(sqlite_books, table)
-    if not rows:
-        pytest.skip("the history writes no such row")
+    assert rows
 
     def script(kind: str, wanted: list[Any]) -> Callable[[], Script[int]]:
         def write() -> Script[int]:

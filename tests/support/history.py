@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.platform import BUYER, MERCHANT, OTHER, PROTOCOL, House, make_buyer, make_merchant, refusal
+from tests.support.platform import BUYER, COST, MERCHANT, OTHER, PROTOCOL, House, make_buyer, make_merchant, refusal
 from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.service.command import Once
 from tongbao.service.outbox import Claimed, Delivered, claim, finish, resend
-from tongbao.service.party import ChangeMerchant, PutKey, RecordRefusal, RegisterMerchant, TopUp
+from tongbao.service.party import ChangeMerchant, PutKey, RecordRefusal, RegisterMerchant, RegisterOperator, TopUp
+from tongbao.service.password import hash_password
+from tongbao.service.visit import OpenSession, OpenVisit
 from tongbao.store.record import Refusal
-from tongbao.trade.party import MerchantKey
+from tongbao.trade.party import MerchantKey, Operator
 
 
 async def live(house: House) -> None:
@@ -32,6 +34,12 @@ async def live(house: House) -> None:
         RecordRefusal(Refusal("r1", Instant(0), "face", "pay", "SIGN_INVALID", "", MERCHANT, "", "", ""))
     )
     await refusal(house.pay("E", password="000000"))
+    word = hash_password("operator", b"s" * 16, COST)
+    for name in ("olga", "otto"):
+        await house.submit(RegisterOperator(Operator(name, "both", "active", word, "olga", Instant(0))))
+        house.clock.advance(SECOND)
+    await house.submit(OpenVisit("link", "browser", MERCHANT, "E"))
+    await house.submit(OpenSession("cookie", "buyer", BUYER))
     await _deliver(house)
 
 

@@ -330,6 +330,10 @@ UNION ALL
 SELECT 'key', merchant_id, key_id FROM merchant_key k WHERE NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.act = 'key.put' AND a.subject = k.merchant_id || '/' || k.protocol || '/' || k.key_id)
 UNION ALL
+SELECT 'operator', name, created_by FROM operator o
+WHERE (created_by = name AND EXISTS (SELECT 1 FROM operator b WHERE b.created_at < o.created_at)) OR NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'operator.register' AND a.subject = o.name AND a.actor = o.created_by)
+UNION ALL
 SELECT 'top-up', key, kind FROM entry e WHERE kind = 'topup' AND NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.act = 'buyer.topup' AND e.key = 'topup:' || a.reason AND a.at = e.at)
 LIMIT 20;
@@ -341,6 +345,8 @@ UNION ALL
 SELECT 'buyer', buyer_id, '', '' FROM buyer
 WHERE (login_hash <> '' AND login_hash NOT LIKE 'scrypt:%:%:%:%:%')
 OR (pay_hash <> '' AND pay_hash NOT LIKE 'scrypt:%:%:%:%:%')
+UNION ALL
+SELECT 'operator', name, '', '' FROM operator WHERE password_hash NOT LIKE 'scrypt:%:%:%:%:%'
 LIMIT 20;
 
 -- name: audit.refused_moves
