@@ -87,7 +87,7 @@ class Branch:
             if not done:
                 idle = REST_SECONDS if self.universe.healed else IDLE_SECONDS
                 left = idle if due is None else (due - bank.world.clock.business()) / 1000
-                wait = min(max(left, 1.0), idle)
+                wait = min(max(left, 30.0 if self.universe.healed else 1.0), idle)
             await pause(wait)
 
     async def furnish(self, buyers: int) -> None:

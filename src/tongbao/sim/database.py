@@ -13,8 +13,10 @@ from typing import Any, Final, TypeVar
 from tongbao.sim.loop import Life, pause, stand, turn
 from tongbao.sim.universe import Universe
 from tongbao.store.fragment import statements
+from tongbao.store.record import Lane
+from tongbao.store.schema import LANE
 from tongbao.store.sqlite import bind, connect, execute, load
-from tongbao.store.step import Commit, CommitUnknown, Conflict, ConnectionLost, Script, Step
+from tongbao.store.step import Commit, CommitUnknown, Conflict, ConnectionLost, Script, Step, Write
 from tongbao.store.table import Key, Row, Table
 
 T = TypeVar("T")
@@ -43,12 +45,15 @@ class SimDatabase:
         self.connection = open_connection(path, life)
         self.reader = open_connection(path, life)
         self._writing = asyncio.Lock()
+        self._lanes: list[Lane] = []
+        """Lanes written in the transaction that is open."""
 
     async def run(self, make: Callable[[], Script[T]]) -> T:
         """Run a fresh script in one write transaction, yielding before and after every step."""
         async with self._writing:
             await self._begin()
             script = make()
+            self._lanes.clear()
             try:
                 answer = None
                 while True:
@@ -62,6 +67,8 @@ class SimDatabase:
                         await self._commit()
                     else:
                         answer = self.perform(step)
+                        if isinstance(step, Write) and step.table is LANE:
+                            self._lanes += step.rows
                     await self._moment()
             finally:
                 script.close()
@@ -98,9 +105,18 @@ class SimDatabase:
             raise CommitUnknown("lost") if dice.random.random() < 0.5 else ConnectionLost("lost")
         self.perform(Commit())
         self.universe.note("commit", self.life)
+        for lane in self._lanes:
+            self._check_token(lane)
         if dice.strikes("after_commit"):
             await pause(dice.random.uniform(0, 2))
             raise CommitUnknown("lost")
+
+    def _check_token(self, lane: Lane) -> None:
+        """A lane's tokens only grow: whoever commits under an older one should have been fenced off (F40)."""
+        tokens = self.universe.tokens
+        if lane.token < tokens.get(lane.lane, 0):
+            self.universe.blame(f"F40 {self.life} committed in lane {lane.lane} under an old token")
+        tokens[lane.lane] = max(lane.token, tokens.get(lane.lane, 0))
 
     def perform(self, step: Step) -> Any:
         """One step on the connection."""

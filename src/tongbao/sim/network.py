@@ -54,6 +54,8 @@ class Network:
         answer: asyncio.Future[Response] = loop.create_future()
         universe.later(limits.total_seconds, _fail, answer, NoAnswer("TIMEOUT"))
         dice = universe.dice
+        if life.name.startswith("worker") and dice.strikes("lease"):
+            universe.processes[life.name].freeze(dice.random.uniform(91, 300))
         if (life.name, request.host) in self.cut or dice.strikes("lose_request"):
             if universe.random.random() < 0.5:
                 universe.later(0.1, _fail, answer, NotSent("CONNECT", request.host))

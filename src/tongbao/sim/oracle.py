@@ -107,6 +107,9 @@ class Oracle:
         refused = sure and not any(word in ("paid", "bank succeeded", "bank accepted") for word in told)
         if refused and captured and (intent.method == "balance" or intent.asks == 0):
             self.universe.blame(f"M8 {what} was told no and was captured")
+        if plan.profile == "calm" and intent.method == "balance" and intent.asks:
+            if not set(told) & {"paid", "INSUFFICIENT_FUNDS", "state closed"}:
+                self.universe.blame(f"{what}: nothing went wrong and he could not pay")
         if captured and self._trade(intent)[1] != intent.asked:
             self.universe.blame(f"M8 {what} paid {self._trade(intent)[1]} instead of {intent.asked}")
 
@@ -179,6 +182,9 @@ class Oracle:
                 self.universe.blame(f"I22 event {seq} of {number} counts as delivered and nobody took it")
             if state == "pending" and next_at < now - 900_000:
                 self.universe.blame(f"event {seq} of {number} is still pending")
+        for number, due_at in self.rows("SELECT out_trade_no, due_at FROM trade WHERE due_at IS NOT NULL"):
+            if due_at < now - 1_800_000:
+                self.universe.blame(f"S03 the clock has not acted on trade {number}")
         for number, state in self.rows(
             "SELECT instruction_no, state FROM instruction"
             " WHERE state NOT IN ('succeeded', 'failed') AND method <> 'outlet'"

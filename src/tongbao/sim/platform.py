@@ -140,5 +140,5 @@ class House:
             if not done:
                 idle = REST_SECONDS if self.universe.healed else IDLE_SECONDS
                 left = idle if due is None else (due - platform.world.clock.business()) / 1000
-                wait = min(max(left, 1.0), idle)
+                wait = min(max(left, 30.0 if self.universe.healed else 1.0), idle)
             await pause(wait)

@@ -213,7 +213,7 @@ class _Stage:
 
 def _jump(random: Random) -> int:
     """Milliseconds a clock is wrong by from now on."""
-    return int(random.choice((1_000, 30_000, 600_000, 4 * 3_600_000)) * random.uniform(-1, 1))
+    return int(random.choice((1_000, 5_000, 30_000, 600_000)) * random.uniform(-1, 1))
 
 
 def _set_clock(universe: Universe, name: str, offset: int) -> None:

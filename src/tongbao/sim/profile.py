@@ -11,7 +11,7 @@ PROFILES: Final = ("calm", "lossy", "crashy", "clocky", "greedy", "hostile", "mi
 
 FAULTS: Final = (
     "lose_request", "lose_answer", "twice", "slow", "before_commit", "after_commit", "busy", "crash", "shop_crash",
-    "shop_error", "bank_slow",
+    "shop_error", "bank_slow", "lease",
 )  # fmt: skip
 EVENTS: Final = ("kill", "pause", "zombie", "partition", "clock")
 
@@ -31,6 +31,7 @@ class Rates:
     shop_crash: float = 0.0
     shop_error: float = 0.0
     bank_slow: float = 0.0
+    lease: float = 0.0
     kill: float = 0.0
     pause: float = 0.0
     zombie: float = 0.0
@@ -101,6 +102,7 @@ def _crashy(random: Random) -> dict[str, Any]:
         kill=random.uniform(0, 0.3),
         pause=random.uniform(0, 0.2),
         zombie=random.uniform(0, 0.15),
+        lease=random.uniform(0, 0.2),
     )
     return {"rates": rates}
 

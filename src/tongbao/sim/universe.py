@@ -126,6 +126,8 @@ class Universe:
         self.journal = Journal()
         self.processes: dict[str, Process] = {}
         self.zombies: list[Life] = []
+        self.tokens: dict[int, int] = {}
+        """The highest token each lane was committed under."""
         self.violations: list[str] = []
         self.healed = False
         self.over = False
