@@ -1,0 +1,196 @@
+"""The load: clients who create and pay, who write down what they wanted and what they were told, and ask again."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.attack.town import create
+from tests.support.platform import MERCHANT, Stage, make_buyer
+from tests.support.process import find_port
+from tests.web.house import SECRET, put_key
+from tongbao.kernel.time import Instant
+from tongbao.wire.http import Request
+
+ROOT = Path(__file__).resolve().parents[2]
+MONEY = 10**10
+FEN = 1_000
+CLIENTS = 8
+WAIT = 60
+
+
+def now() -> Instant:
+    """The clock on the wall, as the killed process reads it."""
+    return Instant(time.time_ns() // 1_000_000)
+
+
+async def furnish(stage: Stage) -> None:
+    """A merchant with a key, and a buyer who can pay for all of it."""
+    stage.clock.now = stage.clock.wire_now = now()
+    async with stage.open_house() as house:
+        await house.furnish()
+        for name in range(CLIENTS):
+            await house.add_buyer(make_buyer(shopper(name)), MONEY)
+        await put_key(house.platform, "md5-1", "MD5", "both", SECRET.encode())
+
+
+def _open(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def shopper(name: object) -> str:
+    """Each client pays from an account of his own: whoever tries his password five times at once is locked out."""
+    return f"208800000000090{name}"
+
+
+@dataclass
+class Child:
+    """The server process, which can be killed and started again at the same address."""
+
+    where: str
+    port: int = field(default_factory=find_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [sys.executable, "-m", "tests.kill.server", self.where, str(self.port)]
+        self.process = process = await asyncio.to_thread(_open, command)
+        assert process.stdout is not None
+        line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), WAIT)
+        assert line.startswith(b"ready"), line
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+            self.process = None
+
+    async def ask(self, path: str, body: bytes) -> int:
+        """The status of one POST; 0 where no whole answer came."""
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nConnection: close\r\n"
+        head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return 0
+        try:
+            writer.write(head.encode() + body)
+            answer = await asyncio.wait_for(reader.read(), WAIT)
+        except OSError:
+            return 0
+        finally:
+            writer.close()
+        whole = answer.startswith(b"HTTP/1.1 ") and b"\r\n\r\n" in answer
+        return int(answer[9:12]) if whole else 0
+
+
+@dataclass
+class Book:
+    """What the clients wanted and what they were told. ``told`` holds acknowledged payments; nothing leaves it."""
+
+    wanted: list[str] = field(default_factory=list)
+    opened: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+    already: set[str] = field(default_factory=set)
+    """Payments that were found done when they were asked for again."""
+    repeats: int = 0
+
+    @property
+    def waiting(self) -> list[str]:
+        return [number for number in self.wanted if number not in self.told and number not in self.already]
+
+
+@dataclass
+class Load:
+    """Eight clients against one child."""
+
+    child: Child
+    notify_url: str
+    book: Book = field(default_factory=Book)
+    stopping: bool = False
+
+    def _creation(self, number: str) -> Request:
+        return create(number, notify_url=self.notify_url)
+
+    async def buy(self, number: str, *, patient: bool = True) -> None:
+        """Create and pay one trade, asking again until there is an answer."""
+        while number not in self.book.opened:
+            request = self._creation(number)
+            status = await self.child.ask("/alipay_mapi/gateway.do", request.body)
+            assert status in (0, 302, 500, 503), status
+            if status == 302:
+                self.book.opened.add(number)
+            elif not await self._again(patient):
+                return
+        while True:
+            status = await self.child.ask("/hand/pay", f"{number} {shopper(number[1])}".encode())
+            assert status in (0, 200, 409, 500, 503), status
+            if status in (200, 409):
+                (self.book.told if status == 200 else self.book.already).add(number)
+                return
+            if not await self._again(patient):
+                return
+
+    async def _again(self, patient: bool) -> bool:
+        self.book.repeats += 1
+        await asyncio.sleep(0.02)
+        return patient and not self.stopping
+
+    async def client(self, name: int) -> None:
+        """One shopper after another, until stopped."""
+        turn = 0
+        while not self.stopping:
+            turn += 1
+            number = f"K{name}-{turn}"
+            self.book.wanted.append(number)
+            await self.buy(number)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The clients at work; in the end every unanswered wish is asked for again."""
+        clients = [asyncio.create_task(self.client(name)) for name in range(CLIENTS)]
+        try:
+            yield
+        finally:
+            self.stopping = True
+            await asyncio.gather(*clients)
+        self.stopping = False
+        await asyncio.gather(*(self.buy(number) for number in self.book.waiting))
+
+
+async def strike(load: Load, seed: int, blows: int, blow: Callable[[], Awaitable[None]]) -> None:
+    """``blow`` at random moments under load."""
+    chance = Random(seed)
+    async with load.running():
+        for _ in range(blows):
+            await asyncio.sleep(chance.uniform(0.02, 0.4))
+            await blow()
+            await asyncio.sleep(0.05)
+
+
+async def judge(stage: Stage, book: Book) -> None:
+    """Every acknowledged payment stands, none is doubled, the buyer paid for exactly what was paid, the audit is
+    clean."""
+    stage.clock.now = stage.clock.wire_now = now()
+    async with stage.open_house() as house:
+        paid = 0
+        for number in book.wanted:
+            trade = await house.trade(number, MERCHANT)
+            captured = [one for one in await house.payments(number) if one.state == "captured"]
+            assert trade.state in ("paid", "finished"), (number, trade.state)
+            assert len(captured) == 1, number
+            paid += trade.amount
+        assert set(book.wanted) == book.told | book.already
+        left = [await house.platform.balance(f"buyer:{shopper(name)}:balance:CNY") for name in range(CLIENTS)]
+        assert sum(left) == CLIENTS * MONEY - paid
+        assert await house.audit() == []
