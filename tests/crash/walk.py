@@ -55,9 +55,12 @@ def die(books: Path, limit: int) -> None:
     """The flow, until the reaper comes; each answer is written down before the next command is sent."""
     notes = os.open(books.with_suffix(".notes"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
+    def acknowledge(place: int) -> None:
+        os.write(notes, b"%d\n" % place)
+
     async def whole() -> None:
         async with Stage("sqlite", str(books)).open_house(observe=Reaper(limit)) as house:
-            await run(house, lambda place: os.write(notes, b"%d\n" % place) and None)
+            await run(house, acknowledge)
 
     asyncio.run(whole())
 

@@ -213,9 +213,9 @@ def test_the_intent_test_in_small(seed: int, stage: Stage) -> None:
             words[f"T{number}"] = await checkout.authorise(house.platform, BUYER, "pay", trade, PAY_PASSWORD)
         told = await asyncio.gather(*[client(house, number, word) for number, word in words.items()])
         effects = []
-        for number, answer in told:
-            captured = [payment for payment in await house.payments(number) if payment.state == "captured"]
-            effects.append((number, answer, len(captured)))
+        for name, answer in told:
+            captured = [payment for payment in await house.payments(name) if payment.state == "captured"]
+            effects.append((name, answer, len(captured)))
         return effects
 
     async def poor(house: House) -> list[tuple[str, str, int]]:

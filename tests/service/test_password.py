@@ -139,12 +139,12 @@ def test_T61_an_agreement_is_for_exactly_one_act(wrong: str, code: str, stage: S
         await house.add_buyer(make_buyer("2088000000000098"), 5_000)
         await house.open("A")
         await house.open("B")
-        word = {
-            "another trade": lambda: grant(house, number="B"),
-            "another buyer": lambda: grant(house, buyer="2088000000000098"),
-            "another act": lambda: grant(house, act="confirm"),
-        }.get(wrong, lambda: grant(house))
-        number = await word()
+        number = await grant(
+            house,
+            "confirm" if wrong == "another act" else "pay",
+            "B" if wrong == "another trade" else "A",
+            "2088000000000098" if wrong == "another buyer" else BUYER,
+        )
         if wrong in ("only reserved", "denied"):
             number = "word"
             await house.submit(ReserveAuthorisation(number, BUYER, "pay", MERCHANT, "A"))

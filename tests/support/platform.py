@@ -307,6 +307,7 @@ class Stage:
 
     def execute(self, *statements: str) -> list[tuple[Any, ...]]:
         """Plain SQL behind the platform's back; the rows of the last statement."""
+        rows: list[tuple[Any, ...]] = []
         if self.dialect == "sqlite":
             with sqlite3.connect(self.where) as lite:
                 lite.execute("PRAGMA foreign_keys = ON")
@@ -317,7 +318,8 @@ class Stage:
         with psycopg.connect(self.where) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
+                rows = cursor.fetchall() if cursor.description else []
+        return rows
 
 
 @pytest.fixture(scope="session")
