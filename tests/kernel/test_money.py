@@ -242,7 +242,7 @@ def test_money_does_not_mix() -> None:
         with pytest.raises(BrokenInvariant):
             Money(wrong)  # type: ignore[arg-type]
     with pytest.raises(BrokenInvariant):
-        Money(1, "XXX")
+        Money(1, "ABC")
     with pytest.raises(BrokenInvariant):
         Money(1) * 1.5  # type: ignore[operator]
 
