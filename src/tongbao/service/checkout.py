@@ -88,17 +88,41 @@ async def confirm_receipt(platform: Platform, trade: Trade, buyer: Buyer, pay_pa
     return moved
 
 
+GUEST_TURNS = 8
+"""How many numbers are tried for one new guest."""
+
+
 async def guest(platform: Platform, login: str, locale: str = "zh") -> str:
     """The buyer number of somebody who has no account but an e-mail or mobile number (the same one each time)."""
     rows = await platform.database.read("buyer.by_login", {"login": login})
     if rows:
         return str(rows[0][0])
-    number = int.from_bytes(hashlib.sha256(f"guest:{login}".encode()).digest()) % 10**11
-    buyer = Buyer(
-        f"20889{number:011d}", login, "guest", "active", "", locale, "", "", 0, Instant(0), 0, Instant(0), Instant(0)
-    )
-    buyer_id: str = await platform.submit(RegisterBuyer(buyer))
-    return buyer_id
+    for turn in range(GUEST_TURNS):
+        number = int.from_bytes(hashlib.sha256(f"guest:{turn}:{login}".encode()).digest()) % 10**11
+        buyer = Buyer(
+            f"20889{number:011d}",
+            login,
+            "guest",
+            "active",
+            "",
+            locale,
+            "",
+            "",
+            0,
+            Instant(0),
+            0,
+            Instant(0),
+            Instant(0),
+        )
+        try:
+            buyer_id: str = await platform.submit(RegisterBuyer(buyer))
+        except Refused as refusal:
+            # eleven digits meet by chance among many guests: the next number is tried
+            if refusal.code != "ALREADY_EXISTS":
+                raise
+        else:
+            return buyer_id
+    raise Refused("ALREADY_EXISTS", "no free buyer number was found")
 
 
 @dataclass(frozen=True, slots=True)
