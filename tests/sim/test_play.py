@@ -11,7 +11,7 @@ from tongbao.sim.play import run_seed
 from tongbao.sim.profile import PROFILES, draw_plan
 
 QUICK = 16
-FULL = 400
+FULL = 600
 SOAK = 100_000
 CHUNK = 50
 
@@ -21,6 +21,9 @@ REGRESSIONS = (
         "calm",
         "late money that arrived in one lane goes back through another; one poisoned inquiry stopped deliveries",
     ),
+    (119, "clocky", "a buyer could not pay where another node's clock was ahead: paid before created"),
+    (126, "clocky", "a bank's success could not be entered where another node's clock was ahead"),
+    (156, "clocky", "an event before the one it follows, by another node's clock"),
 )
 """Seeds that once found something: (seed, profile, what it was)."""
 

@@ -107,9 +107,9 @@ class Oracle:
         refused = sure and not any(word in ("paid", "bank succeeded", "bank accepted") for word in told)
         if refused and captured and (intent.method == "balance" or intent.asks == 0):
             self.universe.blame(f"M8 {what} was told no and was captured")
-        if plan.profile == "calm" and intent.method == "balance" and intent.asks:
-            if not set(told) & {"paid", "INSUFFICIENT_FUNDS", "state closed"}:
-                self.universe.blame(f"{what}: nothing went wrong and he could not pay")
+        served = bool(set(told) & {"paid", "INSUFFICIENT_FUNDS", "state closed"})
+        if plan.profile == "calm" and intent.method == "balance" and intent.asks and not served:
+            self.universe.blame(f"{what}: nothing went wrong and he could not pay")
         if captured and self._trade(intent)[1] != intent.asked:
             self.universe.blame(f"M8 {what} paid {self._trade(intent)[1]} instead of {intent.asked}")
 

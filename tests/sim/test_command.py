@@ -1,0 +1,24 @@
+"""``tongbao sim`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tongbao.cli.main import main
+
+
+def test_one_seed_prints_its_digest_and_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0, the seed and profile on the first line."""
+    assert main(["sim", "--seed", "6", "--profile", "calm"]) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("seed 6 profile calm: holds; ")
+    assert last.startswith("1 seeds, 0 broken, ")
+
+
+def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """For programs."""
+    assert main(["sim", "--seed", "1", "--seeds", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["seeds"], said["broken"], sorted(said["digests"])) == (2, [], ["1", "2"])
