@@ -55,7 +55,7 @@ def hand(platform: Platform) -> Application:
     return plain(handle)
 
 
-async def main(where: str, port: int) -> None:
+async def main(where: str, port: int, lane: int) -> None:
     """Serve until killed. ``where`` is a SQLite file or a PostgreSQL address."""
     clock = RealClock()
     world = build_world(
@@ -68,7 +68,7 @@ async def main(where: str, port: int) -> None:
     database = PostgresqlDatabase(where) if where.startswith("postgresql:") else SqliteDatabase(where)
     if isinstance(database, PostgresqlDatabase):
         await database.open()
-    settings = PlatformSettings(f"http://127.0.0.1:{port}", "test", COST, 0, "killed", embedded=True)
+    settings = PlatformSettings(f"http://127.0.0.1:{port}", "test", COST, lane, f"killed {lane}", embedded=True)
     platform = Platform(world, database, Secrets.derive(ROOT), settings, {})
     await platform.start()
     stop = asyncio.Event()
@@ -88,4 +88,4 @@ async def main(where: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    run(main(sys.argv[1], int(sys.argv[2])))
+    run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
