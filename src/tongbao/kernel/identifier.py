@@ -12,7 +12,7 @@ def digits(entropy: Entropy, length: int) -> str:
 
 
 def trade_number(entropy: Entropy, now: Instant) -> str:
-    """A 28-digit number: the Chinese day and 20 random digits (sheet alipay-mapi, section 1). Opaque to merchants."""
+    """A 28-digit number: the Chinese day and 20 random digits. Opaque to merchants."""
     return china(now).strftime("%Y%m%d") + digits(entropy, 20)
 
 

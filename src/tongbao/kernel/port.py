@@ -8,7 +8,7 @@ from tongbao.kernel.time import Instant
 
 
 class Clock(Protocol):
-    """Two readings (DESIGN section 6). ``business`` may be advanced; ``wire`` never moves outside the simulation."""
+    """Two readings of the clock. ``business`` may be advanced; ``wire`` never moves outside the simulation."""
 
     def business(self) -> Instant: ...
 

@@ -1,6 +1,6 @@
 """Instants and the Chinese business day.
 
-An Instant is whole milliseconds since 1970-01-01T00:00Z. China is a fixed +08:00 (DESIGN section 6), so the
+An Instant is whole milliseconds since 1970-01-01T00:00Z. China is a fixed +08:00, so the
 calendar needs no zone database. Two readings of the clock exist, and each use names which it means:
 *business* time (expiry, retries, settlement) can be advanced; *wire* time (signatures, sessions) never moves.
 """

@@ -77,7 +77,7 @@ async def _ship(platform: Platform, asker: Asker, intent: ShipTrade) -> Outcome:
 
 
 async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification) -> Outcome:
-    """Whether an id is ours, for this merchant, and not used up; a return's id lives for a minute (sheet 6.4)."""
+    """Whether an id is ours, for this merchant, and not used up; a return's id lives for a minute."""
     word = intent.notification_id
     if not asker.merchant_id or not word:
         return Confirmed(False, understood=False)

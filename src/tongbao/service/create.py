@@ -1,4 +1,4 @@
-"""Creating a trade: who asks, with which key, for what; the same number again opens the same trade (sheet 3.7)."""
+"""Creating a trade: who asks, with which key, for what; the same number again opens the same trade."""
 
 from __future__ import annotations
 

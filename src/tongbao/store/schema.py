@@ -1,4 +1,4 @@
-"""Every table the committer writes, in the order in which processes lock them (DESIGN section 4).
+"""Every table the committer writes, in the order in which processes lock them.
 
 A command may ask for tables of a later stage only after it has seen the earlier ones; within a stage rows are loaded
 by (rank, key), so two processes meet in one order and cannot deadlock.

@@ -1,6 +1,6 @@
 """ASGI messages to and from our HTTP values, without any framework.
 
-Whatever framework or server stands before it, the same bytes give the same ``Request`` (DESIGN section 4).
+Whatever framework or server stands before it, the same bytes give the same ``Request``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one loader for protocol folders: found by listing, imported on demand (DESIGN section 2)."""
+"""The one loader for protocol folders: found by listing, imported on demand."""
 
 from __future__ import annotations
 

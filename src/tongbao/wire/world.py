@@ -1,4 +1,4 @@
-"""The World: every window to the outside, passed as an argument (DESIGN section 6).
+"""The World: every window to the outside, passed as an argument.
 
 Four places build one: the CLI, the package root, ``tongbao.testing`` and ``tongbao.sim``.
 """
