@@ -14,12 +14,12 @@ from tongbao.merchant.mail import mail_job
 from tongbao.merchant.order import Order, Payment
 from tongbao.merchant.receiver import AsyncReceiver
 from tongbao.merchant.verdict import Accepted, Verdict, VerdictKind
+from tongbao.sim.bank import Liar
 from tongbao.sim.buyer import Buyer, TopUp
 from tongbao.sim.loop import Life, pause
 from tongbao.sim.seller import Seller, apply
 from tongbao.store.bankbook import Desk
 from tongbao.store.bankbook import Order as BankOrder
-from tongbao.web.bank.bank import Bank
 from tongbao.web.bank.rule import card_account, platform_account
 from tongbao.wire.http import Request
 from tongbao.wire.vocabulary import TradeView
@@ -119,7 +119,7 @@ def no_effect(transaction: Transaction, order: Order, payment: Payment) -> None:
     """The shop's hook forgets what it is for."""
 
 
-class DoubleBank(Bank):
+class DoubleBank(Liar):
     """Takes the money off the card twice."""
 
     async def _settle(self, instruction_no: str, number: str) -> BankOrder:

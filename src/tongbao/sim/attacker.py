@@ -32,7 +32,7 @@ class Attacker:
             if not self.universe.network.seen or not self.universe.dice.strikes("attack"):
                 continue
             seen = random.choice(self.universe.network.seen)
-            act = random.choice((self._replay, self._change, self._misdirect))
+            act = random.choice((self._replay, self._change, self._misdirect, self._shift))
             await act(seen)
 
     async def _send(self, request: Request) -> Response | None:
@@ -92,6 +92,21 @@ class Attacker:
             )  # fmt: skip
         await self._send(moved)
 
+    async def _shift(self, seen: Seen) -> None:
+        """The last letter of one field becomes the first of the next: where fields are signed without anything between
+        them, the signature still fits (T10). What comes of it the oracles see."""
+        request = seen.request
+        data = request.body or request.raw_query
+        pairs = [pair.split(b"=", 1) for pair in data.split(b"&") if pair.count(b"=") == 1]
+        if not _is_signed(request) or len(pairs) < 3:
+            return
+        place = self.universe.dice.random.randrange(len(pairs) - 1)
+        (_, left), (_, right) = pairs[place], pairs[place + 1]
+        if not left[-1:].isalnum() or b"%" in left[-3:]:
+            return
+        pairs[place][1], pairs[place + 1][1] = left[:-1], left[-1:] + right
+        await self._send(_with(request, b"&".join(b"=".join(pair) for pair in pairs), bool(request.body), None))
+
     async def _judge(self, request: Request, response: Response | None) -> None:
         """The gateway may not open a cashier for a changed request, nor take a changed notice of a bank."""
         if response is None or request.host != HOST:
@@ -110,8 +125,10 @@ def _is_escape(data: bytearray, place: int) -> bool:
     return 37 in data[max(0, place - 2) : place]
 
 
-def _with(request: Request, data: bytes, in_body: bool, how: bytes) -> Request:
+def _with(request: Request, data: bytes, in_body: bool, how: bytes | None) -> Request:
+    """The request with other data; ``how`` marks what no honest party may take."""
+    headers = request.headers if how is None else (*request.headers, (FORGED, how))
     return Request(
         request.method, request.scheme, request.host, request.raw_path, request.raw_query if in_body else data,
-        (*request.headers, (FORGED, how)), data if in_body else b"",
+        headers, data if in_body else b"",
     )  # fmt: skip

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Final, TypeVar
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.time import MINUTE, Instant
+from tongbao.service.channel import BankWord
 from tongbao.sim.loop import Life, pause, turn
 from tongbao.sim.platform import BANK_HOST, IDLE_SECONDS, REST_SECONDS, SECRETS
 from tongbao.sim.till import answer_json
@@ -28,7 +30,36 @@ LATE: Final = 150 * MINUTE
 SLOW: Final = 90_000
 OUTCOMES: Final = ("ok", "slow", "lost", "late", "insufficient")
 
-MakeBank = Callable[[World, BankBook, bytes], Bank]
+
+class Liar(Bank):
+    """The real banks, which now and then say what is not so: another sum, another number, nothing known, no JSON.
+
+    A lie about the end of a payment is left out: without statements to compare, it could only be believed.
+    """
+
+    def __init__(self, universe: Universe, world: World, book: BankBook, root: bytes) -> None:
+        super().__init__(world, book, root)
+        self._universe = universe
+
+    def sign(self, bank: str, word: BankWord) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        if not self._universe.dice.strikes("bank_lies"):
+            return super().sign(bank, word)
+        random = self._universe.dice.random
+        lie = random.choice(("amount", "number", "unknown", "waiting", "broken"))
+        self._universe.note("lie", lie, word.instruction_no)
+        if lie == "broken":
+            body, headers = super().sign(bank, word)
+            return body[: len(body) // 2], headers
+        changes: dict[str, Any] = {
+            "amount": {"amount": word.amount + random.choice((-1, 1, 100))},
+            "number": {"instruction_no": word.instruction_no[:-2] + "9P"},
+            "unknown": {"result": "not_found"},
+            "waiting": {"result": "pending"},
+        }
+        return super().sign(bank, replace(word, **changes[lie]))
+
+
+MakeBank = Callable[[Universe, World, BankBook, bytes], Bank]
 
 
 class SimBook(BankBook):
@@ -68,7 +99,7 @@ class Branch:
 
     async def _boot(self, life: Life) -> Application:
         world = self.universe.make_world(life)
-        bank = self._make(world, SimBook(self.universe, life, self.path), SECRETS.bank)
+        bank = self._make(self.universe, world, SimBook(self.universe, life, self.path), SECRETS.bank)
         self.bank = bank
         self.universe.spawn(life, self._duties(life, bank))
 

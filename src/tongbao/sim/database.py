@@ -124,14 +124,19 @@ class SimDatabase:
 
     async def read(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """A named query, on a connection of its own: it sees what is committed."""
-        await turn()
+        await self._look()
         statement = statements("sqlite")[name]
         rows: list[tuple[Any, ...]] = self.reader.execute(statement.sql, bind(statement, parameters or {})).fetchall()
         return rows
 
+    async def _look(self) -> None:
+        await turn()
+        if self.universe.dice.strikes("read_fails"):
+            raise ConnectionLost("lost while reading")
+
     async def load(self, table: Table, keys: Sequence[Key]) -> list[Row]:
         """Rows by key."""
-        await turn()
+        await self._look()
         return load(self.reader, table, keys)
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, Registe
 from tongbao.service.password import hash_password
 from tongbao.service.platform import Platform
 from tongbao.sim.attacker import Attacker
-from tongbao.sim.bank import BANK, Branch, MakeBank
+from tongbao.sim.bank import BANK, Branch, Liar, MakeBank
 from tongbao.sim.buyer import FIRST_BALANCE, PASSWORD, Buyer, buyer_id, draw_wallet
 from tongbao.sim.loop import Deadlock, Life, Livelock, pause
 from tongbao.sim.oracle import Oracle
@@ -25,7 +25,6 @@ from tongbao.sim.seller import MakeReceiver, Seller, Shop, make_receiver
 from tongbao.sim.universe import Universe, kill
 from tongbao.trade.party import Buyer as BuyerRow
 from tongbao.trade.party import Merchant, MerchantKey
-from tongbao.web.bank.bank import Bank
 from tongbao.wire.loader import load_protocol
 
 LIVENESS: Final = 26 * 3600
@@ -40,7 +39,7 @@ class Cast:
 
     parts: Parts = field(default_factory=Parts)
     receiver: MakeReceiver = make_receiver
-    bank: MakeBank = Bank
+    bank: MakeBank = Liar
     buyer: Any = Buyer
 
 

@@ -11,7 +11,7 @@ PROFILES: Final = ("calm", "lossy", "crashy", "clocky", "greedy", "hostile", "mi
 
 FAULTS: Final = (
     "lose_request", "lose_answer", "twice", "slow", "before_commit", "after_commit", "busy", "crash", "shop_crash",
-    "shop_error", "bank_slow", "lease",
+    "shop_error", "bank_slow", "lease", "bank_lies", "read_fails",
 )  # fmt: skip
 EVENTS: Final = ("kill", "pause", "zombie", "partition", "clock")
 
@@ -32,6 +32,8 @@ class Rates:
     shop_error: float = 0.0
     bank_slow: float = 0.0
     lease: float = 0.0
+    bank_lies: float = 0.0
+    read_fails: float = 0.0
     kill: float = 0.0
     pause: float = 0.0
     zombie: float = 0.0
@@ -85,6 +87,7 @@ def _lossy(random: Random) -> dict[str, Any]:
         twice=random.uniform(0, 0.5),
         slow=random.uniform(0, 0.2),
         bank_slow=random.uniform(0, 0.2),
+        bank_lies=random.uniform(0, 0.3),
         partition=random.uniform(0, 0.2),
     )
     return {"rates": rates}
@@ -103,6 +106,7 @@ def _crashy(random: Random) -> dict[str, Any]:
         pause=random.uniform(0, 0.2),
         zombie=random.uniform(0, 0.15),
         lease=random.uniform(0, 0.2),
+        read_fails=random.uniform(0, 0.01),
     )
     return {"rates": rates}
 
