@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docs.page import ROOT, read_blocks
+from tongbao.cli.env import FORMS
 from tongbao.cli.main import build_parser
+from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.sandbox.fault import FAULTS
+from tongbao.testing.sandbox import LocalSandbox
+from tongbao.wire.loader import protocol_names
 
 PAGES = [
     "add-a-protocol",
@@ -59,6 +65,27 @@ def test_every_fault_that_a_page_orders_exists() -> None:
     ordered = {fault["what"] for body in bodies for fault in body.get("faults", [])}
     assert len(bodies) > 3
     assert ordered - set(FAULTS) == set()
+
+
+@pytest.mark.parametrize("protocol", protocol_names())
+def test_what_env_prints_can_be_pasted(protocol: str, running: LocalSandbox, tmp_path: Path) -> None:
+    """The Django block makes a configuration, the dotenv lines make the same."""
+    merchant = running.configuration(protocol).merchant
+    said = running.credentials["protocols"][protocol]
+    (tmp_path / "settings.py").write_text(FORMS["django"](protocol, said), encoding="utf-8")
+    assert runpy.run_path(str(tmp_path / "settings.py"))["TONGBAO"].merchant == merchant
+    environment = {}
+    for line in FORMS["dotenv"](protocol, said).splitlines():
+        name, _, value = line.partition("=")
+        environment[name] = json.loads(value) if value.startswith('"') else value
+    assert MerchantConfiguration.from_environment(environment).merchant == merchant
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LocalSandbox]:
+    """One sandbox for this module."""
+    with LocalSandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.mark.slow
