@@ -149,12 +149,12 @@ class MerchantConfiguration:
         protocol = found.get("protocol", "")
         if not protocol:
             raise ConfigurationError(f"{prefix}PROTOCOL", "is missing")
-        names = {entry.name for entry in load_protocol(protocol).credentials}
+        names = {entry.name.lower(): entry.name for entry in load_protocol(protocol).credentials}
         settings: dict[str, Any] = {name: value for name, value in found.items() if name in _OWN}
         for name in _SECONDS:
             if name in settings:
                 settings[name] = _whole(f"{prefix}{name.upper()}", settings[name])
-        wanted = {name: value for name, value in found.items() if name in names and name not in _OWN}
+        wanted = {names[name]: value for name, value in found.items() if name in names and name not in _OWN}
         return cls.from_mapping({**settings, "credentials": wanted})
 
     @classmethod
