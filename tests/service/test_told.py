@@ -14,16 +14,16 @@ from tongbao.trade.state import TradeState
 AT = Instant(1_700_000_000_000)
 
 
-def make_trade(protocol: str, state: str) -> Trade:
-    """An instant trade in one state, created over one protocol."""
+def make_trade(protocol: str, state: str, product: str = "instant") -> Trade:
+    """A trade in one state, created over one protocol."""
     return Trade(
         merchant_id="10001234567",
         out_trade_no="A1",
         trade_no="2023111400000000000000000001",
         protocol=protocol,
-        product="instant",
+        product=product,
         state=state,
-        flow="instant",
+        flow="" if state == "" else "instant",
         amount=1_000,
         currency="CNY",
         fee=0,
@@ -64,3 +64,12 @@ def test_I20_what_is_told(protocol: str, before: str, to: TradeState, told: bool
     _, rows = record(make_trade(protocol, before), before, to, "test", AT, None)
     events = [row for _, row in rows if isinstance(row, Event)]
     assert [event.notify_state for event in events] == ["pending" if told else "silent"]
+
+
+@pytest.mark.parametrize("product", ["escrow", "dual"])
+def test_the_unpaid_trade_is_told_to_escrow_shops(product: str) -> None:
+    """WAIT_BUYER_PAY is notified where the product is escrow or dual: its creation is an event from nothing."""
+    _, rows = record(make_trade("alipay_mapi", "", product), "", TradeState.UNPAID, "created", AT, None)
+    (event,) = [row for _, row in rows if isinstance(row, Event)]
+
+    assert (event.notify_state, event.target != "") == ("pending", True)

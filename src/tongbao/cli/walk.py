@@ -228,6 +228,9 @@ class Walker:
         trade, order = await self._trade(walk), await self._order_row(walk)
         wanted = "finished" if trade.flow == "escrow" else "paid"
         told = [event for event in await tell_events(self._platform, trade) if event["target"]]
+        entered = {"escrow": ["escrowed", "shipped", "finished"], "instant": ["paid"]}[trade.flow]
+        listed = self._platform.protocol(trade.protocol).notifies
+        due = [to for to in ("unpaid", *entered) if (trade.product, to) in listed]
         open_events = [event["to"] for event in told if event["notify_state"] != "delivered"]
         evidence = "QUERY" if walk.unreachable == "query" else "NOTIFY"
         problems = []
@@ -239,6 +242,8 @@ class Walker:
             problems.append(f"the evidence is {order.evidence}, not {evidence}")
         if (order.amount.minor, order.amount.currency) != (trade.amount, trade.currency):
             problems.append("the sums differ")
+        if [event["to"] for event in told] != due:
+            problems.append(f"notified {[event['to'] for event in told]}, not {due}")
         if open_events and not walk.unreachable:
             problems.append(f"notifications are open: {', '.join(open_events)}")
         mails = [kept for kept in self._hosted.sandbox.mailbox.mails() if walk.number in kept.mail.text]

@@ -130,8 +130,12 @@ def _check_address(field: str, url: str, hosts: list[str], environment: str, *, 
         scheme, authority, _, _ = split_url(url)
     except ValueError as error:
         raise Refused("URL_NOT_ALLOWED", f"{field} {error}") from error
-    if scheme != "https" and environment == "production" and listed and hosts:
-        raise Refused("URL_NOT_ALLOWED", f"{field} is not https")
+    if environment == "production" and listed:
+        if scheme != "https":
+            raise Refused("URL_NOT_ALLOWED", f"{field} is not https")
+        if not hosts:
+            # an operator's approval of the hosts stands in for a challenge to the address (T79): without any, none
+            raise Refused("URL_NOT_ALLOWED", f"{field}: the merchant has registered no host")
     host = authority.rsplit(":", 1)[0] if not authority.endswith("]") else authority
     if listed and hosts and host.lower() not in hosts:
         raise Refused("URL_NOT_ALLOWED", f"{field} names a host the merchant has not registered")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 
 from tongbao.kernel.error import Refused
@@ -66,6 +67,10 @@ class ChangeMerchant:
         moves |= {(state, "closed") for state in ("applied", "approved", "frozen")}
         if (before.status, self.status) not in moves:
             raise Refused("STATE_CONFLICT", f"a merchant cannot go from {before.status} to {self.status}")
+        if self.status == "approved" and before.environment == "production" and not json.loads(before.hosts):
+            raise Refused(
+                "STATE_CONFLICT", "hosts: a merchant is approved for the hosts he has registered, and has none"
+            )
         approved_by = before.approved_by
         if self.status == "approved" and not approved_by:
             if self.actor == before.created_by:

@@ -23,7 +23,7 @@ class Merchant:
 
     ``fee_rate`` is basis points of the sum, ``fee_min`` and ``fee_cap`` minor units (cap 0: none). ``refund_days``
     0 means the ordinary contract: paid is final. ``hosts`` are the hosts his return and notification addresses may
-    have; empty means that an operator's approval stands in for the list (old protocols name addresses per request).
+    have; without any, addresses are refused in production and free elsewhere.
     """
 
     merchant_id: str

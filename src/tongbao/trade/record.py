@@ -116,8 +116,8 @@ class Instruction:
 class Event:
     """One move of a trade and, where somebody is told, the outbox row of its notification: money and outbox are one
     row of one transaction (I20). Key: (merchant_id, out_trade_no, seq). ``snapshot`` is the trade's moving part then,
-    as JSON; ``from_state`` equals ``to_state`` where only a detail changed. ``resends`` counts how often a person made it
-    due again, outside the protocol's timetable (I23)."""
+    as JSON; ``from_state`` equals ``to_state`` where only a detail changed. ``resends`` counts how often a person made
+    it due again, outside the protocol's timetable (I23)."""
 
     merchant_id: str
     out_trade_no: str
