@@ -16,5 +16,7 @@ PIP_DISABLE_PIP_VERSION_CHECK=1
 export PIP_DISABLE_PIP_VERSION_CHECK
 empty/bin/python -m pip install --quiet --require-hashes -r "$lock"
 empty/bin/python -m pip install --quiet --no-deps --no-index "$wheel"
+# whatever the wheel says it needs is there: installed by its name alone, it runs
+empty/bin/python -m pip check
 empty/bin/tongbao demo --once >story.txt 2>&1 || { cat story.txt; exit 1; }
 tail -n 3 story.txt

@@ -18,5 +18,5 @@ lock() {
     mv "$out.new" "$out"
 }
 
-lock platform --extra platform --extra postgresql --extra mysql "$@"
+lock platform --extra postgresql --extra mysql "$@"
 lock dev --extra dev --constraints requirements/platform.txt "$@"
