@@ -158,6 +158,13 @@ def late_as_captured(command: Any, made: Decision, lane: int) -> Decision:
     return replace(made, rows=rows)
 
 
+def late_without_return(command: Any, made: Decision, lane: int) -> Decision:
+    """Money for a closed trade rests in suspense, with its case, and nobody sends it back."""
+    return replace(
+        made, rows=[(table, row) for table, row in made.rows if table is not INSTRUCTION or row.reason != "late"]
+    )
+
+
 def top_up_without_key(command: Any, made: Decision, lane: int) -> Decision:
     """Every repeat of a top-up is another one."""
     global_number = id(made)

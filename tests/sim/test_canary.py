@@ -11,7 +11,7 @@ from tongbao.service.command import RULES
 from tongbao.service.pay import PayFromBalance
 from tongbao.sim.platform import Parts
 from tongbao.sim.play import Cast, run_seed
-from tongbao.store.schema import AUTHORISATION, CASE, EVENT, INSTRUCTION
+from tongbao.store.schema import AUTHORISATION, CASE, EVENT
 
 WITHIN: Final = 200
 
@@ -33,7 +33,7 @@ CANARIES: Final[dict[str, tuple[Cast, str]]] = {
     "another bank": (plant.reposted(plant.wrong_bank), ""),
     "returned twice": (plant.reposted(plant.return_twice), ""),
     "no event": (plant.without(EVENT), ""),
-    "late money without a way back": (plant.without(INSTRUCTION, when=is_late), ""),
+    "late money without a way back": (plant.changed(plant.late_without_return), ""),
     "late money without a case": (plant.without(CASE, when=is_late), ""),
     "an agreement that is never used up": (plant.without(AUTHORISATION, when=is_paid), ""),
     "event after the commit": (Cast(parts=Parts(platform=plant.LateEvents)), "crashy"),
@@ -41,7 +41,7 @@ CANARIES: Final[dict[str, tuple[Cast, str]]] = {
     "late success captured after the close": (plant.changed(plant.late_as_captured), ""),
     "a top-up without a key": (plant.changed(plant.top_up_without_key), "lossy"),
     "suspense of its own lane only": (plant.with_rules(plant.suspense_of_own_lane), ""),
-    "balance unchecked": (plant.with_rules(plant.balance_unchecked), ""),
+    "balance unchecked": (plant.with_rules(plant.balance_unchecked), "greedy"),
     "an unknown commit taken for done": (plant.with_rules(RULES.decide, plant.Optimist), "crashy"),
     "stale read, absolute write": (Cast(parts=Parts(database=plant.StaleDatabase)), ""),
     "a lane without its token": (Cast(parts=Parts(database=plant.UnfencedDatabase)), "crashy"),

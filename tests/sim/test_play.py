@@ -13,7 +13,7 @@ from tongbao.sim.profile import PROFILES, draw_plan
 QUICK = 16
 FULL = 600
 SOAK = 100_000
-CHUNK = 50
+CHUNK = 25
 
 REGRESSIONS = (
     (

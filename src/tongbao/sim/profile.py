@@ -96,8 +96,8 @@ def _lossy(random: Random) -> dict[str, Any]:
 def _crashy(random: Random) -> dict[str, Any]:
     rates = Rates(
         lose_answer=random.uniform(0, 0.05),
-        before_commit=random.uniform(0, 0.05),
-        after_commit=random.uniform(0, 0.08),
+        before_commit=random.uniform(0, 0.1),
+        after_commit=random.uniform(0, 0.1),
         busy=random.uniform(0, 0.05),
         crash=random.uniform(0, 0.006),
         shop_crash=random.uniform(0, 0.06),

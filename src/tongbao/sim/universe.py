@@ -16,7 +16,7 @@ from tongbao.sim.trace import Trace
 from tongbao.wire.asgi import Application
 from tongbao.wire.world import Mail, World
 
-STEPS_MAX: Final = 400_000
+STEPS_MAX: Final = 150_000
 """Scheduler steps one seed may take; a run needs a few ten thousand."""
 
 EXPECTED: Final = ("ConnectionLost", "Conflict", "Stopped", "Fenced", "OutcomeUnknown", "CommitUnknown")
