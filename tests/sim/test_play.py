@@ -73,6 +73,18 @@ def test_the_same_seed_is_the_same_world_in_a_fresh_process() -> None:
     assert runs == [[here.digest, str(here.steps)]] * 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_rerun_is_the_same_run(profile: str) -> None:
+    """Digest, steps and faults, whatever was played in between."""
+    seeds = range(50)[:: len(PROFILES)]
+    first = [run_seed(seed, profile) for seed in seeds]
+    again = [run_seed(seed, profile) for seed in seeds]
+    assert [(one.digest, one.steps, one.struck) for one in first] == [
+        (one.digest, one.steps, one.struck) for one in again
+    ]
+
+
 def test_a_calm_seed_has_no_fault_and_a_single_one_has_one() -> None:
     """The two profiles that are easy to read."""
     assert run_seed(3, "calm").struck == {}
