@@ -36,7 +36,9 @@ LETTERS = "abcXYZ019"
 words = st.text(LETTERS + CHINESE + MARKS, max_size=24)
 names = st.text(LETTERS + CHINESE, min_size=1, max_size=12)
 wild = st.one_of(words, st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn", "Co")), max_size=12))
-numbers = st.text("0123456789ABCXYZabcxyz_-", min_size=1, max_size=32)
+numbers = st.one_of(
+    st.text("0123456789ABCXYZabcxyz_-", min_size=1, max_size=32), st.text("0123456789", min_size=24, max_size=24)
+)
 digits = st.text("0123456789", min_size=16, max_size=28)
 ids = st.text("0123456789abcdef", min_size=32, max_size=34)
 sums = st.integers(1, 9_999_999_999).map(Money)

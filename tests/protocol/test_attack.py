@@ -49,7 +49,7 @@ def event(pair: Pair, product: Product) -> Notification:
     shipped = product is not Product.INSTANT
     trade = TradeView(
         merchant=pair.manifest.merchant_example,
-        out_trade_no="T20150401-0001",
+        out_trade_no="201504011203050123456789",
         trade_no="2015040100001000980012345678",
         state=PAID_STATE[product],
         product=product,

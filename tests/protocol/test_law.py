@@ -52,13 +52,13 @@ TARGET = "http://shop.example.com/respond.php?code=alipay"
 
 def simple_create(product: Product) -> CreateTrade:
     return CreateTrade(
-        merchant="", out_trade_no="T20150401-0001", product=product, subject="测试商品", amount=Money(1_000)
+        merchant="", out_trade_no="201504011203050123456789", product=product, subject="测试商品", amount=Money(1_000)
     )
 
 
 SIMPLE: dict[type, Intent] = {
-    QueryTrade: QueryTrade(merchant="", out_trade_no="T20150401-0001"),
-    CloseTrade: CloseTrade(merchant="", out_trade_no="T20150401-0001"),
+    QueryTrade: QueryTrade(merchant="", out_trade_no="201504011203050123456789"),
+    CloseTrade: CloseTrade(merchant="", out_trade_no="201504011203050123456789"),
     ShipTrade: ShipTrade(merchant="", trade_no="2015040100001000980012345678", carrier="顺丰速运", kind="express"),
     ConfirmNotification: ConfirmNotification(merchant="", notification_id="637b04133cbb1b5c5f1b3f3d2c9a8e70"),
     RequestTimestamp: RequestTimestamp(merchant=""),
