@@ -211,11 +211,12 @@ def _word(word: str) -> Response:
 
 def _active(ring: KeyRing, algorithm: str) -> Key | None:
     live = [key for key in ring.sign if key.state is KeyState.ACTIVE]
-    return next((key for key in live if key.algorithm == algorithm), live[0] if live else None)
+    wanted = (algorithm, MD5)
+    return next((key for name in wanted for key in live if key.algorithm == name), live[0] if live else None)
 
 
 def _reply_key(fields: Mapping[str, str], ring: KeyRing | None) -> Key | None:
-    """The key for an answer: of the request's kind, or the merchant's first where the request was not signed."""
+    """The key for an answer: of the request's kind, or MD5's where the request was not signed."""
     return None if ring is None else _active(ring, fields.get("sign_type", ""))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tongbao.kernel.error import ConfigurationError, LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
@@ -389,3 +391,19 @@ def test_client_says_what_it_cannot_say(changes: dict[str, object]) -> None:
     bare = CreateTrade(merchant="", out_trade_no="T1", product=Product.INSTANT, subject="x", amount=Money(1))
     with pytest.raises(LocalProtocolError):
         PROTOCOL.client.encode(replace(bare, **changes), CREDENTIALS, Instant(0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("md5_first", [True, False])
+def test_an_unsigned_question_is_answered_with_md5(md5_first: bool) -> None:
+    """query_timestamp bears no sign_type: whoever has an MD5 key gets MD5, whatever else stands in the ring; without
+    one, what there is."""
+    secret = generate_private_key(65_537, 2_048)
+    rsa = Key("r", 1, "RSA", secret)
+    signing = (KEY, rsa) if md5_first else (rsa, KEY)
+    claim = PROTOCOL.server.claim(get(f"{GATEWAY}?service=query_timestamp&partner={PID}"))
+
+    answers = [
+        PROTOCOL.server.answer(claim, TimestampIssued("word"), KeyRing(PID, (KEY,), keys), NOW).body
+        for keys in (signing, (rsa,))
+    ]
+    assert [re.findall(rb"<sign_type>([A-Z0-9]+)</sign_type>", body) for body in answers] == [[b"MD5"], [b"RSA"]]
