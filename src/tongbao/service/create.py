@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import DAY, MINUTE, SECOND, Instant, next_midnight
@@ -108,7 +109,7 @@ def _complete(intent: CreateTrade, merchant: Merchant) -> CreateTrade:
 
 
 def _check_merchant(intent: CreateTrade, merchant: Merchant, protocol: str) -> None:
-    if protocol not in json.loads(merchant.protocols) or str(intent.product) not in json.loads(merchant.products):
+    if protocol not in _listed(merchant.protocols) or str(intent.product) not in _listed(merchant.products):
         raise Refused("NO_PRIVILEGE", f"{intent.product} over {protocol} is not opened for this merchant")
     if merchant.anti_phishing and not intent.anti_phishing_key:
         raise Refused("ANTI_PHISHING_INVALID", "anti_phishing_key is required for this merchant")
@@ -118,12 +119,18 @@ def _check_merchant(intent: CreateTrade, merchant: Merchant, protocol: str) -> N
         raise Refused("SELLER_UNKNOWN", "the seller is not this merchant")
     if intent.buyer.id == merchant.merchant_id or intent.buyer.login == merchant.login:
         raise Refused("BUYER_IS_SELLER", "the named buyer is the seller")
-    hosts = json.loads(merchant.hosts)
+    hosts = _listed(merchant.hosts)
     for field in ("notify_url", "return_url", "error_url", "show_url"):
         _check_address(field, getattr(intent, field), hosts, merchant.environment, listed=field != "show_url")
 
 
-def _check_address(field: str, url: str, hosts: list[str], environment: str, *, listed: bool) -> None:
+@lru_cache(1_024)
+def _listed(text: str) -> tuple[str, ...]:
+    """A merchant's list, which he has as a JSON array."""
+    return tuple(json.loads(text))
+
+
+def _check_address(field: str, url: str, hosts: tuple[str, ...], environment: str, *, listed: bool) -> None:
     if not url:
         return
     try:

@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 from tongbao.kernel.time import Instant
-from tongbao.service.term import load_terms
-from tongbao.service.view import take_snapshot
+from tongbao.service.view import take_snapshot, terms_of
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.store.table import Row, Table
 from tongbao.trade.record import Event, Payment, Trade
@@ -43,8 +42,7 @@ def record(
     moved: Trade = replace(trade, state=str(to), version=trade.version + 1, moved_at=now, **changes)
     target = ""
     if _is_told(moved, before, to):
-        terms = load_terms(moved.terms, "", "", moved.product, moved.amount, moved.currency)
-        target = terms.notify_url
+        target = terms_of(moved).notify_url
     event = Event(
         moved.merchant_id,
         moved.out_trade_no,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from tongbao.kernel.money import Money
 from tongbao.service.term import load_terms
 from tongbao.trade.record import Payment, Trade
 from tongbao.wire.vocabulary import CreateTrade, Method, Party, Product, TradeState, TradeView
+
+_load_terms = lru_cache(256)(load_terms)
+"""One command asks for one trade's terms several times."""
 
 _MOVING = (
     "state",
@@ -41,7 +45,7 @@ def take_snapshot(trade: Trade, payment: Payment | None) -> str:
 
 def terms_of(trade: Trade) -> CreateTrade:
     """The merchant's frozen request behind a trade."""
-    return load_terms(trade.terms, trade.merchant_id, trade.out_trade_no, trade.product, trade.amount, trade.currency)
+    return _load_terms(trade.terms, trade.merchant_id, trade.out_trade_no, trade.product, trade.amount, trade.currency)
 
 
 def view_now(trade: Trade, payment: Payment | None, seller_login: str) -> TradeView:

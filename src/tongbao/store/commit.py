@@ -144,8 +144,11 @@ def commit_batch(
         raise Fenced(f"lane {lane} is no longer held with token {token}")
     now = Now(max(now.business, held[0].moved_at), now.wire)
     fold = Fold(held[0], now)
+    moving = list(commands)
+    wanted: dict[int, dict[Table, set[Key]]] = {}
     for stage in STAGES:
-        yield from _load_stage(stage, commands, rules, fold)
+        moving = _ask(stage, moving, rules, fold, wanted)
+        yield from _load_stage(wanted.pop(stage, {}), fold)
     # another node's clock may be ahead: what follows on a move of its never happens before it (F31, I40)
     fold.now = now = Now(max([now.business, *(trade.moved_at for trade in fold.sheet.loaded(TRADE))]), now.wire)
     outcomes = [_decide(command, rules, fold, lane) for command in commands]
@@ -162,14 +165,28 @@ def commit_batch(
     return batch
 
 
-def _load_stage(stage: int, commands: Sequence[Any], rules: Rules, fold: Fold) -> Script[None]:
-    wanted: dict[Table, set[Key]] = {}
+def _ask(
+    stage: int, commands: list[Any], rules: Rules, fold: Fold, wanted: dict[int, dict[Table, set[Key]]]
+) -> list[Any]:
+    """Enter what these commands need. Returns those that looked at the sheet: they are asked again when more of it is
+    loaded, and only this stage's rows are taken; what the others need does not depend on it."""
+    sheet, lane, again = fold.sheet, fold.lane.lane, []
     for command in commands:
-        for table, key in rules.needs(command, fold.sheet, fold.lane.lane):
-            if table.stage == stage and not fold.sheet.knows(table, key):
-                wanted.setdefault(table, set()).add(key)
+        sheet.peeked = False
+        needed = list(rules.needs(command, sheet, lane))
+        if sheet.peeked:
+            again.append(command)
+            needed = [need for need in needed if need[0].stage == stage]
+        for table, key in needed:
+            wanted.setdefault(table.stage, {}).setdefault(table, set()).add(key)
+    return again
+
+
+def _load_stage(wanted: dict[Table, set[Key]], fold: Fold) -> Script[None]:
     for table in sorted(wanted, key=lambda table: table.rank):
-        keys = sorted(wanted[table])
+        keys = sorted(key for key in wanted[table] if not fold.sheet.knows(table, key))
+        if not keys:
+            continue
         rows = yield Load(table, keys)
         fold.sheet.fill(table, keys, rows)
 

@@ -21,6 +21,8 @@ class Sheet:
         self._rows: dict[Table, dict[Key, Row | None]] = {}
         self._inserted: dict[Table, dict[Key, None]] = {}
         self._updated: dict[Table, dict[Key, None]] = {}
+        self.peeked = False
+        """Whether somebody looked since this was last set to False."""
         self._unlocked: dict[Table, dict[Key, Row]] = {}
 
     def knows(self, table: Table, key: Key) -> bool:
@@ -37,6 +39,7 @@ class Sheet:
 
     def peek(self, table: Table, *key: object) -> Any:
         """As ``get``, but None where the row was not loaded yet: for ``needs``, which is asked before."""
+        self.peeked = True
         return self._rows.get(table, {}).get(key)
 
     def loaded(self, table: Table) -> list[Row]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Final
@@ -119,7 +120,7 @@ def too_many(response: Response, seconds: float) -> Response:
 def host_name(scope: Scope) -> str:
     """The Host header's name in lower case, without its port; '' where there is none (HTTP/1.0)."""
     for name, value in scope["headers"]:
-        if name.lower() == b"host":
+        if len(name) == 4 and name.lower() == b"host":
             return bare_host(value.decode("latin-1"))
     return ""
 
@@ -188,12 +189,17 @@ class Guard:
         return text("not ready\n", status=503)
 
 
+@cache
+def _names(table: tuple[tuple[bytes, bytes], ...]) -> frozenset[bytes]:
+    return frozenset(name.lower() for name, _ in table)
+
+
 def _complete(
     headers: Iterable[tuple[bytes, bytes]], *, secure: bool, table: tuple[tuple[bytes, bytes], ...] = SECURITY
 ) -> list[tuple[bytes, bytes]]:
     given = list(headers)
     names = {name.lower() for name, _ in given}
-    given += [pair for pair in table if pair[0].lower() not in names]
+    given += table if names.isdisjoint(_names(table)) else [pair for pair in table if pair[0].lower() not in names]
     if secure and HSTS[0].lower() not in names:
         given.append(HSTS)
     return given

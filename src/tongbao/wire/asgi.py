@@ -50,7 +50,7 @@ def make_request(scope: Scope, body: bytes) -> Request:
     """The request as a value. Path and query are the raw bytes; header names keep their case where the server
     hands it over (``extensions.raw_headers``). Without a Host header (HTTP/1.0) the listening address stands in."""
     extensions = scope.get("extensions") or {}
-    headers = tuple((bytes(name), bytes(value)) for name, value in extensions.get("raw_headers") or scope["headers"])
+    headers = tuple([(bytes(name), bytes(value)) for name, value in extensions.get("raw_headers") or scope["headers"]])
     host = next((value.decode("latin-1") for name, value in headers if name.lower() == b"host"), "")
     if not host:
         server = scope.get("server") or ("", None)

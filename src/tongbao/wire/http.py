@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -19,8 +20,9 @@ _NO_ADDRESS: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 def _header(headers: Headers, name: str) -> str | None:
     wanted = name.lower().encode("ascii")
+    length = len(wanted)
     for key, value in headers:
-        if key.lower() == wanted:
+        if len(key) == length and key.lower() == wanted:
             return value.decode("latin-1")
     return None
 
@@ -63,6 +65,7 @@ class Response:
         return _header(self.headers, name)
 
 
+@lru_cache(4_096)
 def split_url(url: str) -> tuple[str, str, bytes, bytes]:
     """(scheme, authority, path, query) of an absolute http(s) address without a fragment; raises ValueError.
 
