@@ -13,8 +13,8 @@ def _digits(zero: int) -> str:
     return f"{chr(zero + 1)}{chr(zero)}.{chr(zero)}{chr(zero)}"
 
 
-def bad_amounts() -> list[str]:
-    """More than five hundred texts that some parser somewhere reads as a sum, and ours must not."""
+def _plain() -> list[str]:
+    """Spellings of their own."""
     scripts = (0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xE50, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7EC)
     found = [_digits(zero) for zero in scripts]
     found += [
@@ -67,6 +67,12 @@ def bad_amounts() -> list[str]:
     found += ["1_0", "1_000.00", "_1", "1_", "1,000", "1,000.00", "1.000,00", "10,00", "1'000", "1 000", "1\u00a0000"]
     found += [".5", "5.", ".", "..", "-", "+", "-.5", "+.5", "10..00", "10.0.0", "10.000", "10.001", "0.001", "0.005"]
     found += ["10.00\\n", "10.00%00", "%31%30", "1&total_fee=1", "10.00#", "10.00?x", "10/1", "10:00", "1٫5", "1٬000"]
+    return found
+
+
+def bad_amounts() -> list[str]:
+    """More than five hundred texts that some parser somewhere reads as a sum, and ours must not."""
+    found = _plain()
     for base in ("10.00", "10", "0.01", "2000.00", "1"):
         for mark in (
             " ",

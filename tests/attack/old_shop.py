@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,7 +61,7 @@ def fetch(url: str, data: str | None = None) -> tuple[int, bytes, str]:
         connection.close()
 
 
-class OldShop:
+class OldShop(ABC):
     """What every plugin has: an address, an order, and what came in. ``paid`` counts trusted notifications."""
 
     base: str = ""
@@ -71,13 +72,13 @@ class OldShop:
         self.shown: list[str] = []
         self.rejected: list[str] = []
 
+    @abstractmethod
     def notified(self, get: Fields, post: Fields) -> bytes:
         """Answer a request to ``/notify`` or ``/respond.php``, by its method POST."""
-        raise NotImplementedError
 
+    @abstractmethod
     def returned(self, get: Fields) -> bytes:
         """Answer the browser that came back by GET."""
-        raise NotImplementedError
 
 
 @contextmanager
