@@ -34,6 +34,17 @@ def _address(name: str, url: str) -> str:
     return url
 
 
+def _notices(fields: Fields) -> str:
+    """The address of notices in ``remark2``, '' where it holds none. No signature covers it, so it must be at the host
+    of the signed ``v_url``: a buyer cannot send the notices of a shop elsewhere."""
+    found = _NOTICES.fullmatch(fields.get("remark2", ""))
+    url = _address("remark2", found[1]) if found else ""
+    home = fields.get("v_url", "")
+    if url and (not home or split_url(url)[1].lower() != split_url(home)[1].lower()):
+        raise invalid("remark2", "is not at the host of v_url", "URL_NOT_ALLOWED")
+    return url
+
+
 def _order(fields: Fields) -> str:
     number = required(fields, "v_oid")
     if not is_order(number):
@@ -51,15 +62,15 @@ def _read_pay(fields: Fields) -> CreateTrade:
     if _BANK.fullmatch(bank) is None:
         raise invalid("pmode_id", "is not digits", "BANK_UNKNOWN")
     number = _order(fields)
-    notices = _NOTICES.fullmatch(fields.get("remark2", ""))
+    home = _address("v_url", fields.get("v_url", ""))
     return CreateTrade(
         merchant=fields["v_mid"],
         out_trade_no=number,
         product=Product.INSTANT,
         subject=f"订单 {number}",
         amount=money,
-        notify_url=_address("remark2", notices[1]) if notices else "",
-        return_url=_address("v_url", fields.get("v_url", "")),
+        notify_url=_notices(fields),
+        return_url=home,
         bank=m.BANK_OF.get(bank, ""),
         passback=fields.get("remark1", ""),
     )

@@ -219,6 +219,20 @@ def test_the_platform_words_the_goods() -> None:
     assert caught.value.field == "notify_url"
 
 
+def test_T09_an_unsigned_address_stays_at_the_shop() -> None:
+    """A buyer may change remark2, but not send the notices to another host than that of the signed v_url."""
+    home, own = "http://shop.example.com/back", "http://shop.example.com/auto"
+    request = CLIENT.encode(pay(return_url=home, notify_url=own), CREDENTIALS, NOW).request()
+    for other in (b"evil.example", b"shop.example.com%3A81", b"shop.example.com.evil.example"):
+        head, mark, tail = request.body.rpartition(b"shop.example.com%2Fauto")
+        changed = replace(request, body=head + other + mark.removeprefix(b"shop.example.com") + tail)
+        with pytest.raises(RemoteProtocolError) as caught:
+            SERVER.decode(SERVER.claim(changed), RING, NOW)
+        assert (caught.value.code, caught.value.field) == ("URL_NOT_ALLOWED", "remark2")
+    with pytest.raises(LocalProtocolError):
+        read(pay(notify_url=own))
+
+
 def test_texts_in_the_pages_charset() -> None:
     """A shop in UTF-8 says so in the address and gets its results so; GBK lacks some letters."""
     wide = CLIENT.load(credentials_for(MERCHANT, RING, "http://127.0.0.1:8080", {"charset": "utf-8"}))
