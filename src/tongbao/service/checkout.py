@@ -17,6 +17,7 @@ from tongbao.service.channel import BankWord
 from tongbao.service.escrow import ConfirmReceipt, Moved
 from tongbao.service.party import RegisterBuyer
 from tongbao.service.password import (
+    LOGIN_DETAIL,
     ReserveAuthorisation,
     Reserved,
     ReserveLogin,
@@ -36,21 +37,19 @@ from tongbao.wire.world import CALL_LIMITS, NoAnswer, NotSent
 
 
 async def log_in(platform: Platform, login: str, password: str) -> Buyer:
-    """The buyer behind a right login and password. Raises Refused LOGIN_WRONG or PASSWORD_LOCKED.
+    """The buyer behind a right login and password. Raises Refused LOGIN_WRONG.
 
-    An unknown login costs the same time as a wrong password and gets the same answer (T60).
+    An unknown login, a wrong password and a locked login cost the same time and get the same answer (T60).
     """
     try:
         buyer = await platform.buyer_by_login(login)
         reserved: Reserved = await platform.submit(ReserveLogin(buyer.buyer_id))
         stored = reserved.stored
-    except Refused as refusal:
-        if refusal.code == "PASSWORD_LOCKED":
-            raise
+    except Refused:
         buyer, stored = None, f"scrypt:{platform.settings.password_cost}:8:1:{'00' * 16}:{'00' * 32}"
     right = await platform.world.compute(lambda: check_password(password, stored))
     if buyer is None or not right:
-        raise Refused("LOGIN_WRONG", "login or password is wrong")
+        raise Refused("LOGIN_WRONG", LOGIN_DETAIL)
     await platform.submit(SettleLogin(buyer.buyer_id))
     return buyer
 

@@ -27,6 +27,8 @@ COST_PRODUCTION: Final = 17
 COST_SANDBOX: Final = 12
 """The same in a sandbox, where passwords are printed beside the login field."""
 
+LOGIN_DETAIL: Final = "login or password is wrong, or too many tries; wait"
+
 
 def hash_password(password: str, salt: bytes, cost: int, pepper: bytes = b"") -> str:
     """The stored form. Slow on purpose (0.3 s at cost 17): call it in ``World.compute``."""
@@ -129,7 +131,7 @@ class SettleAuthorisation:
 
 @dataclass(frozen=True, slots=True)
 class ReserveLogin:
-    """Count a login attempt before the password is checked (T60)."""
+    """Count a login attempt before the password is checked; a locked login is refused as an unknown one is (T60)."""
 
     buyer_id: str
 
@@ -139,9 +141,9 @@ class ReserveLogin:
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         buyer: Buyer | None = sheet.get(BUYER, self.buyer_id)
         if buyer is None or buyer.kind != "member" or buyer.status != "active":
-            raise Refused("LOGIN_WRONG", "login or password is wrong")
+            raise Refused("LOGIN_WRONG", LOGIN_DETAIL)
         if buyer.login_locked_until > now.wire:
-            raise Refused("PASSWORD_LOCKED", "too many wrong passwords")
+            raise Refused("LOGIN_WRONG", LOGIN_DETAIL)
         tried = buyer.login_attempts + 1
         full = tried >= 2 * PASSWORD_TRIES
         counted = replace(

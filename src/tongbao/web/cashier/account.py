@@ -60,9 +60,8 @@ class AccountDesk:
         try:
             buyer = await checkout.log_in(self._platform, form["login"], form["password"])
         except Refused as refusal:
-            key = "login.locked" if refusal.code == "PASSWORD_LOCKED" else f"refusal.{refusal.code}"
             values = {"login": form["login"], "password": ""}
-            error = say(visitor.language, key)
+            error = say(visitor.language, f"refusal.{refusal.code}")
             return self._login_page(request, visitor, values, error=error, status=refusal_status(refusal.code))
         await self._shell.doorman.sign_in(visitor, buyer)
         return self._shell.go("/account")

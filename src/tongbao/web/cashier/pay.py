@@ -69,8 +69,7 @@ class PayDesk:
         try:
             buyer = await checkout.log_in(self._platform, form["login"], form["password"])
         except Refused as refusal:
-            key = "login.locked" if refusal.code == "PASSWORD_LOCKED" else f"refusal.{refusal.code}"
-            return await self._again(request, visitor, opening, "balance", form, refusal.code, key)
+            return await self._again(request, visitor, opening, "balance", form, refusal.code)
         await self._shell.doorman.sign_in(visitor, buyer)
         return self._shell.go(self._address(opening, "balance", form["flow"]))
 
@@ -167,18 +166,17 @@ class PayDesk:
         pane: str,
         form: Mapping[str, str],
         code: str,
-        key: str = "",
     ) -> Response:
         """The same page with what was typed (but no password) and what is wrong with it."""
         language = visitor.language
         values = _EMPTY | {name: form[name] for name in ("login", "contact", "kind", "bank") if name in form}
-        problem: dict[str, Any] = {"error": say(language, key or f"refusal.{code}")}
+        problem: dict[str, Any] = {"error": say(language, f"refusal.{code}")}
         if code == "CONTACT_INVALID":
             problem = {"error": "", "field_errors": {"contact": problem["error"]}}
         if code == "PASSWORD_WRONG" and visitor.buyer is not None:
             left = PASSWORD_TRIES - visitor.buyer.attempts
             problem["error"] = say(language, "pay.wrong", left=left)
-        if code == "PASSWORD_LOCKED" and not key and visitor.buyer is not None:
+        if code == "PASSWORD_LOCKED" and visitor.buyer is not None:
             minutes = minutes_until(self._platform, visitor.buyer.locked_until)
             problem["error"] = say(language, "pay.locked", minutes=minutes)
         return await self._show(
