@@ -348,6 +348,9 @@ class NumberedPlugin(OldShop):
         fields["hmac"] = self._hash("".join(fields[name] for name in BUY))
         return f"{self.settings['gateway']}?{encode({name: value.encode('gbk') for name, value in fields.items()})}"
 
+    def notified(self, get: Fields, post: Fields) -> bytes:
+        return self.returned({**get, **post})
+
     def returned(self, get: Fields) -> bytes:
         assert (get.pop("code"), get.pop("id")) == (b"yeepay", b"5")
         fields = {name: value.decode("gbk") for name, value in get.items()}
