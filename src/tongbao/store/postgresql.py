@@ -47,7 +47,7 @@ async def _load(connection: Any, table: Table, keys: Sequence[Key], *, lock: boo
     sql = table.postgresql["load"]
     if lock and not table.locked:
         sql += " FOR UPDATE"
-    return table.rows([tuple(row) for row in await connection.fetch(sql, *columns)])
+    return table.rows(await connection.fetch(sql, *columns))
 
 
 async def _write(connection: Any, step: Write) -> int:
@@ -190,7 +190,7 @@ class PostgresqlDatabase:
         columns = [list(column) for column in zip(*keys, strict=True)]
         sql = table.postgresql["load"].replace(" FOR UPDATE", "")
         async with self._read_pool.acquire() as connection:
-            return table.rows([tuple(row) for row in await connection.fetch(sql, *columns)])
+            return table.rows(await connection.fetch(sql, *columns))
 
     async def close(self) -> None:
         """Close both pools."""

@@ -178,14 +178,17 @@ SELECT e.key, e.at FROM entry e WHERE e.kind = 'release' AND 1 <> (
   SELECT COUNT(*) FROM event v WHERE v.merchant_id = e.merchant_id AND v.out_trade_no = e.out_trade_no
   AND v.from_state = 'shipped' AND v.to_state = 'finished' AND v.at = e.at)
 UNION ALL
-SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v WHERE v.cause LIKE 'pay:%' AND 1 <> (
-  SELECT COUNT(*) FROM entry e WHERE e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no
-  AND e.kind = 'pay' AND e.at = v.at)
+SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v
+LEFT JOIN (SELECT merchant_id, out_trade_no, at, COUNT(*) AS many FROM entry WHERE kind = 'pay'
+           GROUP BY merchant_id, out_trade_no, at) e
+ON e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no AND e.at = v.at
+WHERE v.cause LIKE 'pay:%' AND COALESCE(e.many, 0) <> 1
 UNION ALL
 SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v
-WHERE v.from_state = 'shipped' AND v.to_state = 'finished' AND 1 <> (
-  SELECT COUNT(*) FROM entry e WHERE e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no
-  AND e.kind = 'release' AND e.at = v.at)
+LEFT JOIN (SELECT merchant_id, out_trade_no, at, COUNT(*) AS many FROM entry WHERE kind = 'release'
+           GROUP BY merchant_id, out_trade_no, at) e
+ON e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no AND e.at = v.at
+WHERE v.from_state = 'shipped' AND v.to_state = 'finished' AND COALESCE(e.many, 0) <> 1
 LIMIT 20;
 
 -- name: audit.rotten_event
@@ -357,7 +360,8 @@ SELECT p.payment_no, p.intent FROM payment p WHERE p.method = 'balance' AND NOT 
   AND w.amount = p.amount AND w.currency = p.currency)
 UNION ALL
 SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND w.act = 'pay' AND 1 <> (
-  SELECT COUNT(*) FROM payment p WHERE p.intent = w.authorisation_id AND p.method = 'balance' AND p.state = 'captured')
+  SELECT COUNT(*) FROM payment p WHERE p.merchant_id = w.merchant_id AND p.out_trade_no = w.out_trade_no
+  AND p.intent = w.authorisation_id AND p.method = 'balance' AND p.state = 'captured')
 UNION ALL
 SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND w.act = 'confirm'
 AND 1 <> (SELECT COUNT(*) FROM event v WHERE v.merchant_id = w.merchant_id AND v.out_trade_no = w.out_trade_no
