@@ -53,6 +53,9 @@ def make_trade(protocol: str, state: str, product: str = "instant") -> Trade:
         ("alipay_mapi", "unpaid", TradeState.PAID, True),
         ("alipay_mapi", "paid", TradeState.FINISHED, True),
         ("alipay_mapi", "unpaid", TradeState.CLOSED, False),
+        ("alipay_mapi dual", "unpaid", TradeState.PAID, True),
+        ("alipay_mapi dual", "paid", TradeState.FINISHED, False),
+        ("alipay_mapi dual", "shipped", TradeState.FINISHED, True),
         ("yeepay", "unpaid", TradeState.PAID, True),
         ("yeepay", "unpaid", TradeState.FINISHED, True),
         ("yeepay", "paid", TradeState.FINISHED, False),
@@ -61,7 +64,9 @@ def make_trade(protocol: str, state: str, product: str = "instant") -> Trade:
 )
 def test_I20_what_is_told(protocol: str, before: str, to: TradeState, told: bool) -> None:
     """An event goes into the outbox where the merchant is to hear of it, and stays silent where it says nothing new."""
-    _, rows = record(make_trade(protocol, before), before, to, "test", AT, None)
+    name, _, product = protocol.partition(" ")
+    trade = make_trade(name, before, product or "instant")
+    _, rows = record(trade, before, to, "test", AT, None)
     events = [row for _, row in rows if isinstance(row, Event)]
     assert [event.notify_state for event in events] == ["pending" if told else "silent"]
 

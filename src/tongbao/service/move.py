@@ -24,7 +24,8 @@ def _manifest(protocol: str) -> Manifest:
 def _is_told(trade: Trade, before: str, to: TradeState) -> bool:
     """Whether the merchant's protocol tells him: the move is in its list, and new to who hears only its words."""
     manifest = _manifest(trade.protocol)
-    return (trade.product, str(to)) in manifest.notifies and manifest.said_as.get(to) != before
+    said = manifest.said_as.get(f"{trade.product}:{to}", manifest.said_as.get(to))
+    return (trade.product, str(to)) in manifest.notifies and said != before
 
 
 def move(

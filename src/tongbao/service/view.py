@@ -64,7 +64,7 @@ def view_then(trade: Trade, snapshot: str, seller_login: str) -> TradeView:
         out_trade_no=trade.out_trade_no,
         trade_no=trade.trade_no,
         state=TradeState(moving["state"]),
-        product=Product(moving.get("flow") or trade.product) if trade.product == "dual" else Product(trade.product),
+        product=Product(trade.product),
         subject=terms.subject,
         body=terms.body,
         amount=Money(trade.amount, currency),

@@ -266,7 +266,7 @@ class Manifest:
     """(product, state entered) of the moves a merchant is told about."""
     said_as: Mapping[str, str] = field(default_factory=dict)
     """States the protocol has no word for -> the state that its word for them means. A move from the one to the other
-    is no news: the merchant is not told twice."""
+    is no news: the merchant is not told twice. A key ``product:state`` holds for the one product only."""
     unsaid: frozenset[tuple[str, str]] = frozenset()
     """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the encoder
     leaves out and the platform words itself; ``trade_no`` of ``Notification`` or ``TradeFound``, where the merchant's

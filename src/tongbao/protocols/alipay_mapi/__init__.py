@@ -97,6 +97,8 @@ PROTOCOL = Manifest(
         "blanks around the word success; HTTP status other than 200",
         "next actions named while an escrow trade is unpaid",
     ),
+    # a dual trade that was paid at once hears TRADE_FINISHED then, and nothing new when its refund term ends
+    said_as={"dual:finished": "paid"},
     codes=m.WIRE_CODE,
     charsets=tuple(CODECS),
     merchant_example="2088000000000001",

@@ -75,14 +75,14 @@ def _basic(view: TradeView) -> dict[str, str]:
 
 def _goods(view: TradeView) -> dict[str, str]:
     """What a notification adds, and the return of an escrow or dual trade."""
-    ended = view.state in (TradeState.FINISHED, TradeState.CLOSED)
+    ended = view.state is TradeState.CLOSED or (view.state is not None and write_status(view) == "TRADE_FINISHED")
     fields = {
         "price": _sum(view.price or view.amount),
         "quantity": str(view.quantity or 1),
         "discount": _sum(view.discount or Money(0)),
         "gmt_create": _time(view.created_at),
         "gmt_payment": _time(view.paid_at),
-        "gmt_close": _time(view.ended_at) if ended else "",
+        "gmt_close": _time(view.ended_at or view.paid_at) if ended else "",
         "refund_status": _refund(view),
         "gmt_refund": _time(view.refunded_at) if _refund(view) else "",
         "is_total_fee_adjust": "N",
