@@ -141,10 +141,10 @@ async def _settle(home: House, number: str, protocol: str, algorithm: str, secre
 
 
 @asynccontextmanager
-async def town(folder: Path) -> AsyncIterator[Town]:
+async def town(folder: Path, environment: str = "test") -> AsyncIterator[Town]:
     """The first merchant is the house's own; the second may use addresses of one host only; the third speaks
     YeePay's protocol."""
-    async with house(folder) as home:
+    async with house(folder, environment) as home:
         await _settle(home, SECOND, "alipay_mapi", "MD5", SECOND_SECRET, '["shop.example"]')
         await _settle(home, NUMBERED, "yeepay", "HMAC-MD5", NUMBERED_SECRET)
         yield Town(home, build_web(home.platform, PlainPages()))

@@ -16,6 +16,7 @@ from tests.web.house import (
     MERCHANT,
     NOTIFY,
     PROTOCOL,
+    RETURN,
     STRANGER,
     House,
     ask,
@@ -25,7 +26,9 @@ from tests.web.house import (
     run,
 )
 from tongbao.kernel.money import Money
-from tongbao.service import checkout
+from tongbao.kernel.time import DAY
+from tongbao.service import checkout, outbox
+from tongbao.service.escrow import TimerDue
 from tongbao.service.party import MoveKey
 from tongbao.web.app import Web, build_web
 from tongbao.web.faces.page import PlainPages
@@ -38,21 +41,24 @@ from tongbao.wire.vocabulary import (
     CloseTrade,
     ConfirmNotification,
     CreateTrade,
+    Freight,
     Intent,
     Party,
     Product,
     QueryTrade,
     RequestTimestamp,
+    Shipping,
+    TradeFound,
 )
 
 Test = Callable[[House, Web], Awaitable[None]]
 
 
-def play(folder: Path, test: Test, **settings: Any) -> None:
+def play(folder: Path, test: Test, environment: str = "test", **settings: Any) -> None:
     """Run ``test`` in a fresh house with its web."""
 
     async def main() -> None:
-        async with house(folder) as home:
+        async with house(folder, environment) as home:
             await test(home, build_web(home.platform, PlainPages(), **settings))
 
     run(main)
@@ -191,8 +197,10 @@ def test_notify_verify_says_true_once_per_live_id(tmp_path: Path) -> None:
     play(tmp_path, test)
 
 
-def test_T57_unknown_merchant_and_bad_signature_are_alike(tmp_path: Path) -> None:
-    """Nobody learns from the answer whether a merchant's number exists: the answers are equal."""
+@pytest.mark.parametrize("environment", ["production", "sandbox"])
+def test_T57_unknown_merchant_and_bad_signature_are_alike(tmp_path: Path, environment: str) -> None:
+    """In production nobody learns from the answer whether a merchant's number exists: the answers are equal. In a
+    sandbox a wrong number is named as such."""
 
     async def test(home: House, web: Web) -> None:
         right = encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="A1"))
@@ -203,12 +211,16 @@ def test_T57_unknown_merchant_and_bad_signature_are_alike(tmp_path: Path) -> Non
             raw_query=forged.raw_query.replace(MERCHANT.encode(), STRANGER.encode()),
         )
         assert forged != unknown
-        assert await ask(web.main, forged) == await ask(web.main, unknown)
-        assert [(row[4], row[5]) for row in await refusals(home)] == [
-            ("SIGN_INVALID", "sign: signature does not verify")
-        ] * 2
+        said = [await ask(web.main, request) for request in (forged, unknown)]
+        told = [row[4] for row in await refusals(home)]
+        if environment == "production":
+            assert said[0] == said[1]
+            assert told == ["SIGN_INVALID"] * 2
+        else:
+            assert [code_of(answer) for answer in said] == ["ILLEGAL_SIGN", "ILLEGAL_PARTNER"]
+            assert sorted(told) == ["SIGN_INVALID", "UNKNOWN_MERCHANT"]
 
-    play(tmp_path, test)
+    play(tmp_path, test, environment)
 
 
 def test_T84_a_revoked_key_is_refused_at_once(tmp_path: Path) -> None:
@@ -391,3 +403,37 @@ def test_recorder_is_bounded() -> None:
         for _ in range(5):
             recorder.request("create", MERCHANT, number, get("http://a/"), None)
     assert [len(recorder.of(MERCHANT, number)) for number in ("A", "B", "C")] == [0, 3, 3]
+
+
+def test_a_dual_trade_paid_at_once_is_finished(tmp_path: Path) -> None:
+    """The buyer of a dual trade pays directly: notification, return and query say TRADE_FINISHED, and the end of the
+    refund term is no news to the merchant."""
+
+    async def test(home: House, web: Web) -> None:
+        client = load_protocol(PROTOCOL).client
+        freight = Shipping("express", Money(0), Freight.SELLER)
+        wish = replace(create("D1"), product=Product.DUAL, price=Money(1_000), quantity=1, shipping=(freight,))
+        assert (await ask(web.main, encode(home, replace(wish, return_url=RETURN)))).status == 302
+        trade = await home.platform.find_trade(MERCHANT, "D1")
+        buyer = await home.platform.buyer(BUYER)
+        await checkout.pay_from_balance(home.platform, trade, buyer, "741852", "instant")
+        trade = await home.platform.find_trade(MERCHANT, "D1")
+        assert (trade.product, trade.flow, trade.state) == ("dual", "instant", "paid")
+
+        told = {one.event.to_state: one for one in await outbox.claim(home.platform)}
+        sent = await outbox.write_notification(home.platform, told["paid"])
+        home_again = await checkout.go_home(home.platform, trade)
+        assert home_again is not None
+        query = await ask(web.main, encode(home, QueryTrade(merchant=MERCHANT, out_trade_no="D1")))
+        answer = client.decode(QueryTrade(merchant=MERCHANT, out_trade_no="D1"), query, home.credentials, home.now)
+        assert isinstance(answer, TradeFound)
+        assert b"trade_status=TRADE_FINISHED" in sent.body
+        assert b"trade_status=TRADE_FINISHED" in home_again.raw_query
+        assert answer.trade.state == "finished"
+
+        home.clock.advance(91 * DAY)
+        await home.platform.submit(TimerDue(MERCHANT, "D1"))
+        assert (await home.platform.find_trade(MERCHANT, "D1")).state == "finished"
+        assert "finished" not in {one.event.to_state for one in await outbox.claim(home.platform)}
+
+    play(tmp_path, test)
