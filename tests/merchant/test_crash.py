@@ -13,6 +13,8 @@ from tests.merchant.crash import KILLED
 from tongbao.merchant.database import Database
 from tongbao.merchant.order import OrderState
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BEFORE = ["14.locked", "14.inbox", "14.marked", "14.applied", "15.before_commit"]
 AFTER = ["15.after_commit", "16.before_answer"]

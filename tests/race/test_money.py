@@ -113,6 +113,7 @@ def test_T42_pay_close_expiry_and_bank_in_every_order(order: tuple[str, ...], sq
     assert (state, balances, states) == expected.get(order[0], closed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_T42_all_at_once(seed: int, stage: Stage) -> None:
     """The same acts thrown in together in a random order: one winner, and the books agree with whoever it is."""
@@ -159,6 +160,7 @@ def test_T46_a_burst_of_guesses_is_counted_first(guesses: int, stage: Stage) -> 
     assert right == "PASSWORD_LOCKED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_bank_test_in_small(seed: int, stage: Stage) -> None:
     """Random payments between many at once, read all the while: each full look shows the same total, and no debt."""
@@ -196,6 +198,7 @@ def test_the_bank_test_in_small(seed: int, stage: Stage) -> None:
     assert set(totals) == {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_the_intent_test_in_small(seed: int, stage: Stage) -> None:
     """Clients who repeat themselves at random: who was told yes has one effect, who was told no has none."""
