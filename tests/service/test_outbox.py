@@ -11,6 +11,7 @@ from tongbao.kernel.time import HOUR, SECOND, Instant
 from tongbao.protocols.alipay_mapi import PROTOCOL as MAPI
 from tongbao.service.outbox import LEASE, Claimed, Delivered, claim, finish, next_state, resend
 from tongbao.store.schema import EVENT
+from tongbao.wire.vocabulary import Confirmed, ConfirmNotification
 
 
 def done(house: House, claimed: Claimed, answer: str = "SUCCESS") -> Delivered:
@@ -89,6 +90,40 @@ def test_I23_the_timetable_is_kept_to_its_end(stage: Stage) -> None:
     times = [sum(MAPI.timetable[:n]) for n in range(8)]
     assert times[-1] < 25 * HOUR // SECOND
     assert stage.play(scene) == [times, "dead", 1, "delivered"]
+
+
+def test_a_given_up_id_is_confirmed_for_a_day(stage: Stage) -> None:
+    """A notification that was given up answers true for 25 hours after its last delivery, then false; asking again
+    renews it, while it waits and for 25 hours more."""
+
+    async def scene(house: House) -> list[bool]:
+        await paid(house)
+        trade_no = (await house.trade("A")).trade_no
+
+        async def is_genuine() -> bool:
+            word = house.platform.seal.event_id(trade_no, 1)
+            answer = await house.ask(ConfirmNotification(merchant=MERCHANT, notification_id=word))
+            assert isinstance(answer, Confirmed)
+            return answer.genuine
+
+        while (await event(house)).notify_state != "dead":
+            (one,) = await claim(house.platform)
+            await finish(house.platform, [done(house, one, "STATUS")])
+            house.clock.now = (await event(house)).next_at or house.clock.now
+        said = [await is_genuine()]
+        for gap in (25 * HOUR - 1, 1):
+            house.clock.advance(gap)
+            said.append(await is_genuine())
+        await resend(house.platform, MERCHANT, "A", 1)
+        said.append(await is_genuine())
+        (one,) = await claim(house.platform)
+        await finish(house.platform, [done(house, one, "STATUS")])
+        for gap in (25 * HOUR - 1, 1):
+            house.clock.advance(gap)
+            said.append(await is_genuine())
+        return said
+
+    assert stage.play(scene) == [True, True, False, True, True, False]
 
 
 def test_a_blocked_address_is_not_tried_again(stage: Stage) -> None:

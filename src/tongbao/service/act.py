@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tongbao.kernel.error import Refused
+from tongbao.kernel.time import HOUR
 from tongbao.service.create import Asker, Opened, OpenTrade
 from tongbao.service.escrow import Close, Ship
 from tongbao.service.platform import Platform
 from tongbao.service.view import view_now
+from tongbao.store.record import Attempt
 from tongbao.store.schema import EVENT
-from tongbao.trade.record import Trade
+from tongbao.trade.record import Event, Trade
 from tongbao.wire.contract import Verified
 from tongbao.wire.vocabulary import (
     CloseTrade,
@@ -29,6 +31,9 @@ from tongbao.wire.vocabulary import (
     TradeOpened,
     TradeView,
 )
+
+CONFIRM_TIME: Final = 25 * HOUR
+"""How long the id of a notification that was given up is still confirmed: as long as a whole timetable."""
 
 
 async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
@@ -77,7 +82,8 @@ async def _ship(platform: Platform, asker: Asker, intent: ShipTrade) -> Outcome:
 
 
 async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification) -> Outcome:
-    """Whether an id is ours, for this merchant, and not used up; a return's id lives for a minute."""
+    """Whether an id is ours, for this merchant, and not used up; a return's id lives for a minute, that of a
+    notification which was given up for ``CONFIRM_TIME`` after its last delivery."""
     word = intent.notification_id
     if not asker.merchant_id or not word:
         return Confirmed(False, understood=False)
@@ -90,7 +96,18 @@ async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification
     if not rows or rows[0][0] != asker.merchant_id:
         return Confirmed(False)
     events = await platform.database.load(EVENT, [(rows[0][0], rows[0][1], seq)])
-    return Confirmed(bool(events) and bool(events[0].target) and events[0].notify_state in ("pending", "dead"))
+    if not events or not events[0].target:
+        return Confirmed(False)
+    if events[0].notify_state == "dead":
+        return Confirmed(await _was_sent_lately(platform, events[0]))
+    return Confirmed(events[0].notify_state == "pending")
+
+
+async def _was_sent_lately(platform: Platform, event: Event) -> bool:
+    where = {"merchant_id": event.merchant_id, "out_trade_no": event.out_trade_no}
+    attempts = [Attempt(*row) for row in await platform.database.read("attempt.of_trade", where)]
+    last = max((attempt.at for attempt in attempts if attempt.seq == event.seq), default=event.at)
+    return platform.world.clock.business() < last + CONFIRM_TIME
 
 
 async def _is_of(platform: Platform, trade_no: str, merchant_id: str) -> bool:
