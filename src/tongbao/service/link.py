@@ -23,6 +23,9 @@ RETURN_TIME: Final = 1 * MINUTE
 PHISHING_TIME: Final = 5 * MINUTE
 """How long an anti-phishing key lives; the interface's notes give no figure."""
 
+SKEW: Final = 2 * SECOND
+"""How far another node's clock may be ahead (F31)."""
+
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -72,7 +75,7 @@ class Seal:
             return None
         trade_no, at = str(int(text[:18], 36)).zfill(28), Instant(int(text[18:27], 36))
         genuine = hmac.compare_digest(self.return_id(trade_no, at).encode(), text.encode())
-        return trade_no if genuine and 0 <= now - at + SECOND <= RETURN_TIME + SECOND else None
+        return trade_no if genuine and -SKEW <= now - at <= RETURN_TIME else None
 
     def cashier_word(self, trade_no: str, at: Instant) -> str:
         """The path segment that opens this trade's cashier: 128 bits of proof behind number and time."""
@@ -86,7 +89,7 @@ class Seal:
             return None
         at = Instant(int(parts[1], 36))
         genuine = hmac.compare_digest(self.cashier_word(parts[0], at).encode(), text.encode("utf-8", "replace"))
-        return parts[0] if genuine and -SECOND <= now - at <= CASHIER_TIME else None
+        return parts[0] if genuine and -SKEW <= now - at <= CASHIER_TIME else None
 
     def phishing_key(self, merchant: str, at: Instant) -> str:
         """32 hex characters: the second it was asked for, and 24 of proof."""
@@ -104,7 +107,7 @@ class Seal:
         at = Instant(second * SECOND)
         if not hmac.compare_digest(self.phishing_key(merchant, at).encode(), text.encode()):
             return "ANTI_PHISHING_INVALID"
-        return "" if -SECOND <= now - at <= PHISHING_TIME else "ANTI_PHISHING_EXPIRED"
+        return "" if -SKEW <= now - at <= PHISHING_TIME else "ANTI_PHISHING_EXPIRED"
 
     def token(self, label: str, *parts: str) -> str:
         """43 characters over exactly these parts: form tokens, review tokens (T51, T61), state words for banks."""
