@@ -123,6 +123,8 @@ async def fill(books: Books, trades: int) -> None:
     await platform.stop()
     await database.close()
     async with Writer(books) as writer:
+        if not trades:
+            return
         past = _Past(sample, trades, house.make_world().clock.business())
         for rows in past.chunks():
             await writer.write(rows)

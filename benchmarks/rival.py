@@ -57,7 +57,18 @@ class Pgbench:
     def rate(self, seconds: float, *, pinned: bool) -> float:
         """Transactions a second."""
         self.place(pinned=pinned)
-        command = [self.program, "-M", "prepared", "-c", "8", "-j", "2", "-n", "-T", str(max(1, round(seconds)))]
+        command: list[str | Path] = [
+            self.program,
+            "-M",
+            "prepared",
+            "-c",
+            "8",
+            "-j",
+            "2",
+            "-n",
+            "-T",
+            str(max(1, round(seconds))),
+        ]
         process = subprocess.Popen([*command, *self.where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if pinned:
             machine.pin(process.pid, machine.OURS)

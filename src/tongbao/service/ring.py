@@ -5,8 +5,10 @@ The committer checks key and version again against the row of its own transactio
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tongbao.kernel.port import Clock
 from tongbao.service.vault import Vault
@@ -33,15 +35,44 @@ class RingCache:
         self._vault = vault
         self._clock = clock
         self._kept: dict[tuple[str, str], _Kept] = {}
+        self._wanted: dict[str, dict[str, None]] = defaultdict(dict)
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._read: dict[str, dict[str, KeyRing]] = defaultdict(dict)
 
     async def ring(self, merchant_id: str, protocol: str) -> KeyRing:
         """The platform's view: ``verify`` checks what the merchant sends, ``sign`` signs what he is sent."""
-        now = self._clock.monotonic()
         kept = self._kept.get((merchant_id, protocol))
-        if kept is not None and kept.until > now:
+        if kept is not None and kept.until > self._clock.monotonic():
             return kept.ring
-        rows = await self._database.read("key.of_merchant", {"merchant_id": merchant_id, "protocol": protocol})
-        seen = tuple(tuple(row) for row in rows)
+        # as the committer does: whoever comes while one query runs shares the next one with all the others
+        self._wanted[protocol][merchant_id] = None
+        async with self._locks[protocol]:
+            if merchant_id in self._wanted[protocol] or merchant_id not in self._read[protocol]:
+                self._wanted[protocol][merchant_id] = None
+                await self._look(protocol)
+            return self._read[protocol][merchant_id]
+
+    async def _look(self, protocol: str) -> None:
+        """Read the keys of every merchant that is waited for. Whoever waits and is not wanted any more was looked for
+        after he came."""
+        now = self._clock.monotonic()
+        wanted, self._wanted[protocol] = self._wanted[protocol], {}
+        try:
+            rows = await self._database.read("key.of_merchants", {"merchants": list(wanted), "protocol": protocol})
+        except BaseException:
+            self._wanted[protocol].update(wanted)
+            raise
+        found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for merchant_id, *row in rows:
+            found[merchant_id].append(tuple(row))
+        if len(self._read[protocol]) >= RINGS_MAX:
+            self._read[protocol].clear()
+        for name in wanted:
+            self._read[protocol][name] = self._keep(name, protocol, found[name], now)
+
+    def _keep(self, merchant_id: str, protocol: str, rows: list[tuple[Any, ...]], now: float) -> KeyRing:
+        kept = self._kept.get((merchant_id, protocol))
+        seen = tuple(rows)
         if kept is not None and kept.rows == seen:
             kept.until = now + FRESH_SECONDS
             return kept.ring

@@ -33,6 +33,10 @@ SELECT merchant_id FROM merchant ORDER BY created_at, merchant_id LIMIT :most;
 SELECT key_id, version, algorithm, use, secret, state, created_at, moved_at FROM merchant_key
 WHERE merchant_id = :merchant_id AND protocol = :protocol ORDER BY created_at, key_id;
 
+-- name: key.of_merchants
+SELECT merchant_id, key_id, version, algorithm, use, secret, state, created_at, moved_at FROM merchant_key
+WHERE merchant_id {in merchants} AND protocol = :protocol ORDER BY created_at, key_id;
+
 -- name: instruction.due
 SELECT instruction_no FROM instruction WHERE inquire_at <= :now ORDER BY inquire_at LIMIT :most;
 
