@@ -184,7 +184,7 @@ class TestWords:
     def test_ids_of_returns_live_for_a_minute(self) -> None:
         """And not before they were written."""
         word = self.seal.return_id(TRADE_NO, START)
-        at = [Instant(START + offset) for offset in (-2 * SECOND, 0, RETURN_TIME, RETURN_TIME + 1)]
+        at = [Instant(START + offset) for offset in (-3 * SECOND, 0, RETURN_TIME, RETURN_TIME + 1)]
         assert [self.seal.read_return_id(word, now) for now in at] == [None, TRADE_NO, TRADE_NO, None]
         assert self.seal.read_event_id(word) is None
 
