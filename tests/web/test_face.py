@@ -51,6 +51,8 @@ from tongbao.wire.vocabulary import (
     TradeFound,
 )
 
+BROWSER_SERVICES = ("create_direct_pay_by_user", "create_partner_trade_by_buyer", "trade_create_by_buyer")
+
 Test = Callable[[House, Web], Awaitable[None]]
 
 
@@ -435,5 +437,27 @@ def test_a_dual_trade_paid_at_once_is_finished(tmp_path: Path) -> None:
         await home.platform.submit(TimerDue(MERCHANT, "D1"))
         assert (await home.platform.find_trade(MERCHANT, "D1")).state == "finished"
         assert "finished" not in {one.event.to_state for one in await outbox.claim(home.platform)}
+
+    play(tmp_path, test)
+
+
+@pytest.mark.parametrize("service", [*BROWSER_SERVICES, "single_trade_query"])
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ("_input_charset=utf-8", "ILLEGAL_PARTNER"),
+        (f"partner={MERCHANT}&_input_charset=latin1", "ILLEGAL_CHARSET"),
+        (f"partner={MERCHANT}", "ILLEGAL_CHARSET"),
+        (f"partner={MERCHANT}&partner=1&_input_charset=utf-8", "ILLEGAL_ARGUMENT"),
+    ],
+)
+def test_early_errors_of_browser_services_are_pages(tmp_path: Path, service: str, fields: str, code: str) -> None:
+    """Partner, charset and doubled fields are found before the request is understood: the service's name alone says
+    that a window waits, whatever the Accept header. Server services stay XML."""
+
+    async def test(home: House, web: Web) -> None:
+        answer = await ask(web.main, get(f"{BASE}/{PROTOCOL}/gateway.do?service={service}&{fields}"))
+        kind = "text/html" if service in BROWSER_SERVICES else "text/xml"
+        assert ((answer.header("content-type") or "").partition(";")[0], code_of(answer)) == (kind, code)
 
     play(tmp_path, test)

@@ -19,6 +19,7 @@ from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.answer import write_failure, write_success
 from tongbao.protocols.alipay_mapi.codec import (
     CODECS,
+    LIMITS,
     MD5,
     Message,
     authenticate,
@@ -32,7 +33,7 @@ from tongbao.protocols.alipay_mapi.request import read_intent
 from tongbao.protocols.alipay_mapi.view import write_base, write_notification, write_return, write_trade
 from tongbao.wire import http
 from tongbao.wire.contract import Claim, SignatureTrail, Verified
-from tongbao.wire.form import encode_form
+from tongbao.wire.form import encode_form, split_form
 from tongbao.wire.http import FORM, Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
 from tongbao.wire.vocabulary import (
@@ -58,6 +59,17 @@ class Server:
 
     def claim(self, request: Request) -> Claim:
         parts = (request.raw_query, request.body) if request.method == "POST" else (request.raw_query,)
+        try:
+            return self._claim(request, parts)
+        except RemoteProtocolError as error:
+            # a window waits for the answer to these services: decode raises what was found, and it becomes a page
+            service = _readable(parts)
+            entry = m.SERVICES.get(service)
+            if entry is None or entry.carriage is not Carriage.BROWSER:
+                raise
+            return Claim("", service, entry.carriage, error)
+
+    def _claim(self, request: Request, parts: tuple[bytes, ...]) -> Claim:
         raw = merge(parts)
         if request.raw_path.endswith(m.OLD_CONFIRM_PATH.encode("ascii")):
             service = m.CONFIRM
@@ -78,6 +90,8 @@ class Server:
         return Claim(partner, service, entry.carriage, Message(raw, fields, charset), charset)
 
     def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
+        if isinstance(claim.parsed, RemoteProtocolError):
+            raise claim.parsed
         message: Message = claim.parsed
         fields = message.fields
         key = None
@@ -159,6 +173,15 @@ class Server:
         return SignatureTrail(
             algorithm, text + (MASK if algorithm == MD5 else ""), raw[b"sign"].decode("latin-1"), charset
         )
+
+
+def _readable(parts: tuple[bytes, ...]) -> str:
+    """The service's name out of a request that is otherwise wrong; '' where there is none or more than one."""
+    try:
+        names = {value for part in parts for name, value in split_form(part, LIMITS) if name == b"service"}
+    except RemoteProtocolError:
+        return ""
+    return names.pop().decode("latin-1") if len(names) == 1 else ""
 
 
 def _question(raw: Mapping[bytes, bytes]) -> Claim:
