@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from tongbao.web.cashier.order import show_order
 from tongbao.web.cashier.pay import is_contact
 from tongbao.web.cashier.result import ResultDesk, host_of, judge, say_reason
 from tongbao.web.page.shell import Shell
+from tongbao.wire.bank import BANKS
 from tongbao.wire.contract import Verified
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import Response
@@ -79,6 +81,27 @@ def test_a_buyer_pays_by_card(tmp_path: Path) -> None:
         assert ("Payment complete" in result.text, "Debit card" in result.text) == (True, True)
         assert (await surfer.get((await surfer.get(result.refresh)).location or path)).status in (404, 303)
         assert (await here.trade("K1")).state == "paid"
+
+    play(tmp_path, test)
+
+
+def test_eight_banks_are_open_and_the_others_folded(tmp_path: Path) -> None:
+    """The bank that the merchant names, or that was chosen before an error, stands among the open ones; every bank is
+    on the page, without scripts."""
+
+    async def test(here: Branch, surfer: Surfer) -> None:
+        for number, named in (("E1", ""), ("E2", "WZCB")):
+            _, path = await open_trade(here.home, number, bank=named)
+            body = (await surfer.get(f"{path}?pay=card")).body
+            shown, _, folded = body.partition("<summary>15 more banks</summary>")
+            banks = [re.findall(r'name="bank" value="(\w+)"', part) for part in (shown, folded)]
+            assert [len(part) for part in banks] == [8, 15]
+            assert set(banks[0]) | set(banks[1]) == set(BANKS)
+            assert named in ("", banks[0][0])
+        _, path = await open_trade(here.home, "E3")
+        page = await surfer.get(f"{path}?pay=card")
+        again = await surfer.send(page.form("/bank"), contact="nobody", kind="debit", bank="FDB")
+        assert again.body.index('value="FDB" required checked') < again.body.index("<summary>15 more banks</summary>")
 
     play(tmp_path, test)
 

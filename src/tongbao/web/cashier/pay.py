@@ -234,7 +234,7 @@ class PayDesk:
             flows=FLOWS if order.product == "dual" else (),
             flow=flow,
             kinds=kinds,
-            banks=make_tiles(visitor.language, terms.bank),
+            banks=make_tiles(visitor.language, values["bank"]),
             wanted_bank=terms.bank,
             values=values,
             balance=balance,

@@ -43,6 +43,6 @@ def make_tile(code: str, language: str) -> Tile:
 
 
 def make_tiles(language: str, first: str = "") -> list[Tile]:
-    """All banks, the one the merchant asked for first."""
+    """All banks, the chosen one (by the merchant or by the buyer) first."""
     codes = sorted(BANKS, key=lambda code: code != first)
     return [make_tile(code, language) for code in codes]
