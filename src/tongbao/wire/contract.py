@@ -268,9 +268,9 @@ class Manifest:
     """States the protocol has no word for -> the state that its word for them means. A move from the one to the other
     is no news: the merchant is not told twice. A key ``product:state`` holds for the one product only."""
     unsaid: frozenset[tuple[str, str]] = frozenset()
-    """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the encoder
-    leaves out and the platform words itself; ``trade_no`` of ``Notification`` or ``TradeFound``, where the merchant's
-    number stands in its place."""
+    """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the
+    encoder leaves out and the platform words itself; ``trade_no`` of ``Notification`` or ``TradeFound``, where the
+    merchant's number stands in its place."""
     acknowledged_by_prefix: bool = False
     """Whether an answer that only begins with the word of success is a yes."""
     example_merchant: str = "2088101122136241"

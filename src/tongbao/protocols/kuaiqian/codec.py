@@ -92,9 +92,16 @@ def sign(fields: Fields, names: Sequence[str], key: Key, codec: str = UTF_8) -> 
 
 
 def authenticate(
-    fields: Fields, names: Sequence[str], ring: KeyRing, codec: str = UTF_8, *, proof: str = m.PROOF
+    fields: Fields,
+    names: Sequence[str],
+    ring: KeyRing,
+    codec: str = UTF_8,
+    *,
+    proof: str = m.PROOF,
+    any_case: bool = False,
 ) -> Key:
-    """Who signed these fields, in either case of letters. Raises InvalidSignature."""
+    """Who signed these fields. ``any_case``: old clients wrote the digest in small letters, the platform never did.
+    Raises InvalidSignature."""
     signature = fields.get(proof, "")
     if not signature:
         raise InvalidSignature(proof, "is missing", "SIGN_MISSING")
@@ -104,7 +111,7 @@ def authenticate(
         raise InvalidSignature(proof, "is not 32 hexadecimal digits")
     for key in ring.verifying(ALGORITHM):
         digest = _digest(fields, names, key, codec)
-        if digest and equal(digest, signature.upper()):
+        if digest and equal(digest, signature.upper() if any_case else signature):
             check_borders(fields, names)
             return key
     raise InvalidSignature(proof)

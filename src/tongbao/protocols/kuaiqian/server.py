@@ -57,7 +57,7 @@ class Server:
         fields: Fields = claim.parsed
         names = m.PAY_NAMES if claim.operation == m.PAY else m.QUERY_NAMES
         codec = CODECS.get(fields.get("inputCharset", ""), claim.charset)
-        key = authenticate(fields, names, ring, codec)
+        key = authenticate(fields, names, ring, codec, any_case=True)
         intent = read_intent(claim.operation, fields)
         if isinstance(intent, CreateTrade):
             kept = ("inputCharset", "language", "orderTime", "ext2")
