@@ -24,6 +24,8 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
         [sys.executable, "-m", "tongbao.cli.main", *arguments],
         cwd=folder,
         env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
         capture_output=True,
         text=True,
         timeout=120,
@@ -259,6 +261,31 @@ def test_protocol_new_writes_a_folder(tmp_path: Path) -> None:
 
     assert (done.returncode, again.returncode) == (0, 2)
     assert (tmp_path / "fourthpay" / "codec.py").exists()
+
+
+@pytest.mark.parametrize("room", ["operator", "merchant"])
+def test_help_names_the_password_variables(tmp_path: Path, room: str) -> None:
+    """Who has no terminal learns from the help where passwords come from."""
+    done = run(tmp_path, room, "--help")
+
+    assert done.returncode == 0
+    assert "TONGBAO_OPERATOR_PASSWORD" in done.stdout
+    assert "TONGBAO_NEW_PASSWORD" in done.stdout
+
+
+def test_a_password_without_a_terminal_is_a_named_setting(tmp_path: Path) -> None:
+    """Neither variable nor terminal: exit 2 and the variable's name, no traceback."""
+    given = settings(tmp_path)
+    assert run(tmp_path, "migrate", **given).returncode == 0
+    create = ("operator", "create", "alice", "--as", "alice")
+    first = run(tmp_path, *create, **given)
+    assert run(tmp_path, *create, **given, **PASSWORDS).returncode == 0
+    second = run(tmp_path, "operator", "create", "bob", "--as", "alice", **given)
+
+    assert (first.returncode, second.returncode) == (2, 2)
+    assert "TONGBAO_NEW_PASSWORD" in first.stderr
+    assert "TONGBAO_OPERATOR_PASSWORD" in second.stderr
+    assert "Traceback" not in first.stderr + second.stderr
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:

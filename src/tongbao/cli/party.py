@@ -30,18 +30,22 @@ from tongbao.wire.sign import load_rsa_public, private_pem, public_pem
 
 PARTY_LANE: Final = 8
 PASSWORD_SHORTEST: Final = 12
+PASSWORDS: Final = (
+    "Passwords are asked for on the terminal or taken from TONGBAO_OPERATOR_PASSWORD (who acts) and "
+    "TONGBAO_NEW_PASSWORD (a new operator's)."
+)
 
 
 def add_commands(commands: Any) -> None:
     """Add ``operator`` and ``merchant``."""
-    operator = commands.add_parser("operator", help="who runs the platform").add_subparsers(
+    operator = commands.add_parser("operator", help="who runs the platform", description=PASSWORDS).add_subparsers(
         dest="act", metavar="ACT", required=True
     )
     create = _act(operator, "create", "let somebody run the platform", _create_operator)
     create.add_argument("name")
     create.add_argument("--role", choices=("maker", "checker", "both"), default="both")
     _act(operator, "list", "every operator", _list_operators, signed=False)
-    merchant = commands.add_parser("merchant", help="who sells").add_subparsers(
+    merchant = commands.add_parser("merchant", help="who sells", description=PASSWORDS).add_subparsers(
         dest="act", metavar="ACT", required=True
     )
     create = _act(merchant, "create", "enter an application; prints the merchant's number", _create_merchant)
@@ -104,7 +108,15 @@ async def _run(chosen: argparse.Namespace, environ: Mapping[str, str], act: Any)
 
 
 def _password(environ: Mapping[str, str], prompt: str) -> str:
-    return environ.get("TONGBAO_OPERATOR_PASSWORD") or getpass.getpass(prompt)
+    return _ask(environ, "TONGBAO_OPERATOR_PASSWORD", prompt)
+
+
+def _ask(environ: Mapping[str, str], name: str, prompt: str) -> str:
+    """A password from the environment or the terminal. Raises ConfigurationError where there is neither."""
+    try:
+        return environ.get(name) or getpass.getpass(prompt)
+    except EOFError as error:
+        raise ConfigurationError(name, "is not set, and there is no terminal to ask on") from error
 
 
 async def _prove(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str], *roles: str) -> str:
@@ -123,7 +135,7 @@ async def _create_operator(platform: Platform, chosen: argparse.Namespace, envir
     if first and chosen.actor != chosen.name:
         raise Refused("NOT_FOUND", "the first operator lets himself in: --as his own name")
     maker = chosen.name if first else await _prove(platform, chosen, environ)
-    password = environ.get("TONGBAO_NEW_PASSWORD") or getpass.getpass(f"new password of {chosen.name}: ")
+    password = _ask(environ, "TONGBAO_NEW_PASSWORD", f"new password of {chosen.name}: ")
     if len(password) < PASSWORD_SHORTEST:
         raise ConfigurationError("password", f"has at least {PASSWORD_SHORTEST} characters")
     salt, cost = platform.entropy.token(16), platform.settings.password_cost
