@@ -82,6 +82,39 @@ def test_cash_later_leaves_the_code_unpaid(box: LocalSandbox, shop: tuple[type[S
 
 
 @pytest.mark.slow
+def test_an_open_code_is_paid_at_the_counter(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
+    """A code left open is paid by its code, without a second payment; a foreign code is refused."""
+    order(box, "C2", shop[1])
+    open_code = box.pay("C2", "outlet", cash="later")
+    assert open_code["payment_state"] == "pending"
+    with pytest.raises(SandboxError, match="FIELD_INVALID"):
+        box.pay("C2", "outlet", code="000000000000")
+
+    paid = box.pay("C2", "outlet", code=open_code["code"])
+
+    assert (paid["state"], paid["payment_state"], paid["payment"]) == ("paid", "captured", open_code["payment"])
+
+
+def test_pay_tells_where_the_payment_stands(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
+    """A poor card's payment failed; cash for a closed trade is a conflict."""
+    order(box, "P1", shop[1])
+    poor = next(
+        card["number"]
+        for buyer in box.credentials["buyers"]
+        for card in buyer["cards"]
+        if card["outcome"] == "insufficient"
+    )
+    assert box.pay("P1", "debit", card=poor)["payment_state"] == "failed"
+
+    order(box, "P2", shop[1])
+    code = box.pay("P2", "outlet", cash="later")["code"]
+    with Client(box.configuration("alipay_mapi")) as client:
+        client.close_trade("P2")
+    with pytest.raises(SandboxError, match="PAYMENT_STATE"):
+        box.pay("P2", "outlet", code=code)
+    assert box.audit() == "clean"
+
+
 def test_numbers_are_percent_encoded(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """A merchant's number with a slash and Chinese letters is one path segment."""
     order(box, "订单/7 a", shop[1])
@@ -187,11 +220,15 @@ def test_lost_and_late_cards_come_right(box: LocalSandbox, shop: tuple[type[Shop
     assert box.trade("L1")["state"] == "paid"
 
     order(box, "L2", shop[1])
-    box.pay("L2", "credit", card="6200000000000067")
-    box.advance(16 * 86_400)
+    assert box.pay("L2", "credit", card="6200000000000067")["payment_state"] == "pending"
+    with Client(box.configuration("alipay_mapi")) as client:
+        client.close_trade("L2")
+    box.advance(4 * 3_600)
     story = box.control("GET", "story/L2")
 
-    assert story["trade"]["state"] in ("closed", "paid")
+    assert story["trade"]["state"] == "closed"
+    assert [payment["state"] for payment in story["payments"]] == ["returned"]
+    assert story["cases"]
     assert all(case["state"] == "closed" for case in story["cases"])
     assert box.audit() == "clean"
 

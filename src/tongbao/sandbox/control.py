@@ -30,7 +30,10 @@ TABLE: Final[dict[str, str]] = {
     "GET trades": "the latest trades",
     "GET trades/{out_trade_no}": "one trade; ?protocol= and ?merchant= where the number is ambiguous (else 409)",
     "POST trades/{out_trade_no}/pay": 'what the buyer would do: {"method": "balance|debit|credit|outlet", '
-    '"buyer": login, "card": number, "cash": "later", "flow": "instant|escrow"}',
+    '"buyer": login, "card": number, "cash": "later", "code": cash code, "flow": "instant|escrow"}; '
+    '"code" with "outlet" pays an open cash code at the counter; '
+    'a dual trade is paid "instant" unless "flow" says otherwise; '
+    "answers with payment_state, or 409 PAYMENT_STATE where the money came too late",
     "POST trades/{out_trade_no}/confirm": "the buyer confirms receipt of an escrow trade",
     "GET notifications": "the latest notifications with their attempts",
     "POST notifications/{id}/resend": "send one again now; answers with the attempt",
@@ -65,7 +68,14 @@ def _problem(status: int, code: str, detail: str) -> JSONResponse:
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
-_STATUS: Final = {"TRADE_NOT_FOUND": 404, "NOT_FOUND": 404, "AMBIGUOUS": 409, "FIELD_INVALID": 400, "MALFORMED": 400}
+_STATUS: Final = {
+    "TRADE_NOT_FOUND": 404,
+    "NOT_FOUND": 404,
+    "AMBIGUOUS": 409,
+    "PAYMENT_STATE": 409,
+    "FIELD_INVALID": 400,
+    "MALFORMED": 400,
+}
 
 Act = Callable[["Controls", Request], Awaitable[Any]]
 
@@ -140,7 +150,7 @@ async def _trade(controls: Controls, request: Request) -> Any:
 
 
 async def _pay(controls: Controls, request: Request) -> Any:
-    said = await _body(request, ("method", "buyer", "card", "cash", "flow"))
+    said = await _body(request, ("method", "buyer", "card", "cash", "code", "flow"))
     trade = await find(controls.platform, request)
     paid = await controls.hand.pay(
         trade,
@@ -149,11 +159,16 @@ async def _pay(controls: Controls, request: Request) -> Any:
         card=_text(said, "card"),
         cash=_text(said, "cash"),
         flow=_text(said, "flow"),
+        code=_text(said, "code"),
     )
     # a bank's notice may still be on its way
     await controls.settle()
     after = await controls.platform.find_trade(trade.merchant_id, trade.out_trade_no)
-    return {"trade_no": after.trade_no, "state": after.state, **{k: v for k, v in paid.items() if v}}
+    state = await controls.hand.payment_state(after, paid["payment"])
+    if state in ("late", "returned"):
+        raise Refused("PAYMENT_STATE", f"payment {paid['payment']}: {state}; the trade is {after.state}")
+    told = {name: value for name, value in paid.items() if value}
+    return {"trade_no": after.trade_no, "state": after.state, "payment_state": state, **told}
 
 
 async def _confirm(controls: Controls, request: Request) -> Any:

@@ -21,6 +21,10 @@ class Banks(Protocol):
         """Do what the buyer does at the bank's page behind ``url``. Raises Refused."""
         ...
 
+    async def payment_of(self, code: str) -> str:
+        """The platform's number of the payment behind a cash code; empty where the code is unknown."""
+        ...
+
     async def take_cash(self, code: str) -> object:
         """Pay the sum behind a cash code at a counter. Raises Refused."""
         ...
@@ -48,16 +52,26 @@ class Hand:
         raise Refused("METHOD_NOT_ALLOWED", f"card: {buyer.login} has no such {method} card")
 
     async def pay(
-        self, trade: Trade, method: str, login: str = "", *, card: str = "", cash: str = "", flow: str = ""
+        self,
+        trade: Trade,
+        method: str,
+        login: str = "",
+        *,
+        card: str = "",
+        cash: str = "",
+        flow: str = "",
+        code: str = "",
     ) -> dict[str, Any]:
-        """Pay a trade. ``cash`` ``later`` leaves an outlet's code unpaid. Answers trade_no, state, method, payment (and
-        ``code`` for an outlet)."""
+        """Pay a trade. ``cash`` ``later`` leaves an outlet's code unpaid; ``code`` pays such a code at the counter and
+        makes no new payment. A dual trade without a ``flow`` is paid ``instant``. Answers method, payment (and ``code``
+        for an outlet). Raises Refused."""
         if method not in METHODS:
             raise Refused("METHOD_NOT_ALLOWED", f"method: one of {', '.join(METHODS)}")
+        if code:
+            return await self._pay_code(trade, method, code)
         buyer = self.buyer(login)
         if trade.product == "dual" and not flow:
             flow = "instant"
-        code = ""
         if method == "balance":
             row = await self.platform.buyer(buyer.buyer_id)
             paid = await pay_from_balance(self.platform, trade, row, buyer.pay_password, flow)
@@ -80,6 +94,19 @@ class Hand:
             elif cash != "later":
                 await self.banks.take_cash(code)
         return {"method": method, "payment": payment_no, "code": code}
+
+    async def _pay_code(self, trade: Trade, method: str, code: str) -> dict[str, Any]:
+        payments = await self.platform.payments_of(trade)
+        number = await self.banks.payment_of(code)
+        if method != "outlet" or number not in {payment.payment_no for payment in payments}:
+            raise Refused("FIELD_INVALID", "code: is no outlet code of this trade")
+        await self.banks.take_cash(code)
+        return {"method": method, "payment": number, "code": code}
+
+    async def payment_state(self, trade: Trade, payment_no: str) -> str:
+        """Where a payment of a trade stands: ``pending``, ``captured``, ``failed``, ``late``, ``returned``, ..."""
+        payments = await self.platform.payments_of(trade)
+        return next(payment.state for payment in payments if payment.payment_no == payment_no)
 
     async def confirm(self, trade: Trade) -> None:
         """Confirm receipt of an escrow trade as the buyer who paid it. Raises Refused."""

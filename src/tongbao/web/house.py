@@ -78,6 +78,10 @@ class _Counter:
         except BankRefused as refused:
             raise Refused("PAYMENT_STATE", f"the bank says {refused.code}") from refused
 
+    async def payment_of(self, code: str) -> str:
+        order = await self._bank.order_by_code(code)
+        return order.instruction_no.removesuffix("P") if order else ""
+
     async def take_cash(self, code: str) -> object:
         try:
             return await self._bank.take_cash(code)

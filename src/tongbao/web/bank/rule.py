@@ -17,8 +17,8 @@ TEST_BIN: Final = "620000"
 
 OUTCOMES: Final = ("ok", "insufficient", "slow", "lost", "late")
 
-DELAYS: Final = {"slow": 60 * SECOND, "late": 16 * DAY}
-"""How long after the buyer's yes a bank executes; ``late`` is longer than any unpaid trade lives."""
+DELAYS: Final = {"slow": 60 * SECOND, "late": 3 * HOUR}
+"""How long after the buyer's yes a bank executes; ``late`` is longer than the two hours an inquiry waits."""
 
 PAGE_TIME: Final = 1 * HOUR
 """How long a buyer may stay on the bank's page before the order is over, in business time."""
