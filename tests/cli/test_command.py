@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tongbao.merchant.configuration import MerchantConfiguration
+
 SECRET = "00112233445566778899aabbccddeeff0123456789abcdef0f1e2d3c4b5a6978"
 PASSWORDS = {"TONGBAO_OPERATOR_PASSWORD": "correct-horse-1", "TONGBAO_NEW_PASSWORD": "correct-horse-1"}
 
@@ -191,7 +193,9 @@ def test_a_platform_of_your_own(tmp_path: Path) -> None:
     with running(tmp_path, "serve", **environ) as url:
         assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
         assert httpx.get(f"{url}/_sandbox/trades", trust_env=False).status_code == 404
-        assert run(tmp_path, "audit", **environ).returncode == 2
+        beside = run(tmp_path, "audit", "--json", **environ)
+        assert (beside.returncode, json.loads(beside.stdout)["audit"]) == (0, "clean")
+        assert (tmp_path / "books.sqlite").stat().st_mode & 0o777 == 0o600
     audit = run(tmp_path, "audit", "--json", **environ)
     assert (audit.returncode, json.loads(audit.stdout)["audit"]) == (0, "clean")
 
@@ -261,6 +265,31 @@ def test_protocol_new_writes_a_folder(tmp_path: Path) -> None:
 
     assert (done.returncode, again.returncode) == (0, 2)
     assert (tmp_path / "fourthpay" / "codec.py").exists()
+
+
+@pytest.mark.slow
+def test_env_is_read_back_and_tells_the_https_address(tmp_path: Path) -> None:
+    """Every protocol's dotenv and django text makes a configuration again; HTTPS, books and folder are as promised."""
+    with running(tmp_path, "sandbox", "--tls-port", "0", "--state", "s.json"):
+        said = json.loads((tmp_path / "tongbao-sandbox.json").read_text())
+        folder = tmp_path / "s.json.books"
+        modes = [path.stat().st_mode & 0o777 for path in folder.glob("*.sqlite")]
+        assert (folder.stat().st_mode & 0o777, set(modes)) == (0o700, {0o600})
+        for protocol, part in said["protocols"].items():
+            assert part["tls_base_url"] == f"{said['tls_base_url']}/{protocol}"
+            shown = {
+                form: run(tmp_path, "env", "--for", form, "--protocol", protocol).stdout
+                for form in ("dotenv", "json", "django")
+            }
+            assert all(part["tls_base_url"] in text for text in shown.values())
+            pairs = [line.split("=", 1) for line in shown["dotenv"].splitlines()]
+            environ = {name: json.loads(value) if value.startswith('"') else value for name, value in pairs}
+            made: dict[str, MerchantConfiguration] = {}
+            exec(shown["django"], made)
+            expected = MerchantConfiguration.from_environment(environ).merchant
+            assert made["TONGBAO"].merchant == expected
+            assert json.loads(shown["json"]) == part
+    assert said["tls_base_url"].startswith("https://")
 
 
 @pytest.mark.parametrize("room", ["operator", "merchant"])

@@ -1,18 +1,18 @@
-"""``tongbao audit``: every invariant over the books; exit 0 when clean, 1 when not."""
+"""``tongbao audit``: every invariant over the books; exit 0 when clean, 1 when not. Reads only, beside a server too."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tongbao.cli.house import open_platform
+from tongbao.cli.house import open_database, read
+from tongbao.runtime.clock import RealClock
 from tongbao.runtime.server import run
 from tongbao.service.audit import INVARIANTS, audit
-
-AUDIT_LANE = 9
 
 
 def add_commands(commands: Any) -> None:
@@ -29,8 +29,10 @@ def check(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Pat
 
 
 async def _check(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    async with open_platform(chosen.config, environ, lane_offset=AUDIT_LANE) as (platform, _):
-        found = await audit(platform)
+    settings = read(chosen.config, environ)
+    async with AsyncExitStack() as stack:
+        database = await open_database(settings, stack, writing=False)
+        found = await audit(database, RealClock().business(), environment=settings.environment)
     if chosen.json:
         said = "clean" if not found else [{"id": one.id, "rows": one.rows} for one in found]
         print(json.dumps({"audit": said, "invariants_checked": len(INVARIANTS)}, default=str))

@@ -39,8 +39,12 @@ def _dotenv(protocol: str, said: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
+ADDRESSES: Final = ("base_url", "tls_base_url")
+
+
 def _django(protocol: str, said: Mapping[str, str]) -> str:
-    body = "\n".join(f"        {name!r}: {value!r}," for name, value in said.items() if name != "base_url")
+    body = "\n".join(f"        {name!r}: {value!r}," for name, value in said.items() if name not in ADDRESSES)
+    secure = f"\n# HTTPS: {said['tls_base_url']}" if "tls_base_url" in said else ""
     return (
         "from tongbao.merchant.configuration import MerchantConfiguration\n\n"
         "TONGBAO = MerchantConfiguration.from_mapping(\n"
@@ -50,7 +54,7 @@ def _django(protocol: str, said: Mapping[str, str]) -> str:
         f'        "gateway": {said.get("gateway", said["base_url"])!r},\n'
         f'        "credentials": {{\n{_indent(body)}\n        }},\n'
         "    }\n"
-        ")"
+        f"){secure}"
     )
 
 

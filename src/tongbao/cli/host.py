@@ -58,11 +58,12 @@ class Hosted:
     extra: list[str]
     stop: asyncio.Event
     authority: Authority | None = None
+    tls_url: str = ""
 
     async def credentials(self) -> dict[str, Any]:
         """The credentials file's content."""
         authority = self.authority.certificate if self.authority else ""
-        return await build_credentials(self.sandbox.house.platform, self.state, self.faces, authority)
+        return await build_credentials(self.sandbox.house.platform, self.state, self.faces, authority, self.tls_url)
 
 
 def _url(address: Address) -> str:
@@ -165,6 +166,7 @@ async def _listen(
         urls[1 + len(faces) : 1 + len(faces) + len(beside)],
         stop,
         authority,
+        urls[-1] if authority is not None else "",
     )
     await sandbox.open(HouseSettings(urls[0], faces, directory, settings.environment))
     return hosted

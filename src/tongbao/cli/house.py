@@ -98,14 +98,24 @@ def _mailer(environ: Mapping[str, str], path: Path | None) -> SmtpMailer:
     return SmtpMailer(SmtpSettings(host=said.get("smtp.host", said.get("smtp_host", "localhost"))))
 
 
-async def open_database(settings: OpenSettings, stack: AsyncExitStack) -> Database:
-    """The database, up to date and ours to write. Raises ConfigurationError."""
+def _expect_file(database: Path) -> None:
+    """Reading creates no file. Raises ConfigurationError."""
+    if not database.is_file():
+        raise ConfigurationError("database", "has no tables yet: run tongbao migrate")
+
+
+async def open_database(settings: OpenSettings, stack: AsyncExitStack, *, writing: bool = True) -> Database:
+    """The database, up to date and ours to write, or only to read beside the one who writes (no lock). Raises
+    ConfigurationError."""
     database: SqliteDatabase | PostgresqlDatabase
     if settings.is_postgresql:
         database = PostgresqlDatabase(settings.database)
         await database.open()
     else:
-        stack.enter_context(hold_lock(Path(settings.database)))
+        if writing:
+            stack.enter_context(hold_lock(Path(settings.database)))
+        else:
+            _expect_file(Path(settings.database))
         database = SqliteDatabase(settings.database)
     stack.push_async_callback(database.close)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _speak_any_language()
+    os.umask(0o077)  # books, keys and credentials are their owner's alone
     chosen = build_parser().parse_args(arguments)
     try:
         code: int = chosen.run(chosen, read_environ(), Path.cwd())

@@ -76,6 +76,8 @@ def start(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Pat
 async def _start(chosen: argparse.Namespace, path: Path) -> int:
     async with host_sandbox(host_settings(chosen)) as hosted:
         write_private(path, json.dumps(await hosted.credentials(), ensure_ascii=False, indent=2))
+        if hosted.tls_url:
+            print(f"tls {hosted.tls_url}", flush=True)
         print(f"ready {hosted.base_url}", flush=True)
         await hosted.stop.wait()
     return 0

@@ -33,20 +33,23 @@ def merchant_ring(manifest: Manifest, party: Party) -> KeyRing:
     return KeyRing(party.merchant_id, tuple(verify), tuple(sign))
 
 
-def protocol_credentials(name: str, platform: Platform, party: Party, base_url: str) -> dict[str, Any]:
-    """One protocol's part; ``base_url`` is the address of the face's own listener."""
+def protocol_credentials(
+    name: str, platform: Platform, party: Party, base_url: str, tls_url: str = ""
+) -> dict[str, Any]:
+    """One protocol's part; ``base_url`` is the address of the face's own listener, ``tls_url`` the HTTPS listener's."""
     manifest = platform.protocol(name)
     said: dict[str, Any] = manifest.credentials_for(
         party.merchant_id, merchant_ring(manifest, party), base_url, {"seller_email": party.login}
     )
-    return {"base_url": base_url, **said}
+    secure = {"tls_base_url": f"{tls_url}/{name}"} if tls_url else {}
+    return {"base_url": base_url, **secure, **said}
 
 
 async def build_credentials(
-    platform: Platform, state: SandboxState, faces: Mapping[str, str], authority: str = ""
+    platform: Platform, state: SandboxState, faces: Mapping[str, str], authority: str = "", tls_url: str = ""
 ) -> dict[str, Any]:
     """The whole file as JSON values. ``faces``: protocol name to the address of its own listener; ``authority``: PEM of
-    the sandbox's own certificate authority where it serves TLS."""
+    the sandbox's own certificate authority where it serves TLS; ``tls_url``: its HTTPS address."""
     first = next(iter(state.parties.values()))
     said: dict[str, Any] = {
         "schema": SCHEMA,
@@ -78,11 +81,14 @@ async def build_credentials(
             for buyer in BUYERS
         ],
         "protocols": {
-            name: protocol_credentials(name, platform, state.parties[name], base) for name, base in faces.items()
+            name: protocol_credentials(name, platform, state.parties[name], base, tls_url)
+            for name, base in faces.items()
         },
     }
     if authority:
         said["ca"] = authority
+    if tls_url:
+        said["tls_base_url"] = tls_url
     return said
 
 
