@@ -220,7 +220,7 @@ def test_private_key_is_found() -> None:
     assert list(find_private_key("tests/throwaway_key.pem", block)) == []
 
 
-@pytest.mark.parametrize("text", ["https://pypi|.org/simple", "cd /ro|ot/x", "/work/|shared/a", "/home/|me/a"])
+@pytest.mark.parametrize("text", ["https://pypi|.org/simple", "cd /ro|ot/x", "/wo|rk/shared/a", "/home/|me/a"])
 def test_origin_is_found(text: str) -> None:
     """Index hosts and machine paths."""
     assert len(list(find_origin("docs/a.md", text.replace("|", "")))) == 1
