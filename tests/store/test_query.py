@@ -41,7 +41,8 @@ WORDS: Final = {
 }
 NUMBERS: Final = {"attempts": 3, "token": 2, "status": 200, "milliseconds": 5}
 TIMES: Final = dict.fromkeys(("now", "now_wire", "until", "at", "unknown_before", "rot_before", "future"), LATER)
-PARAMETERS: Final[dict[str, Any]] = {**LIMITS, **KEY, **WORDS, **NUMBERS, **TIMES, "next_at": None}
+LISTS: Final = {"merchants": [MERCHANT]}
+PARAMETERS: Final[dict[str, Any]] = {**LIMITS, **KEY, **WORDS, **NUMBERS, **TIMES, **LISTS, "next_at": None}
 """What the queries are asked with. A query with a parameter of a new name needs a line here."""
 
 MAY_BE_EMPTY: Final = ("audit.", "setting.", "outbox.", "operator.", "migration.", "merchant.by_login")

@@ -35,7 +35,7 @@ WHERE merchant_id = :merchant_id AND protocol = :protocol ORDER BY created_at, k
 
 -- name: key.of_merchants
 SELECT merchant_id, key_id, version, algorithm, use, secret, state, created_at, moved_at FROM merchant_key
-WHERE merchant_id {in merchants} AND protocol = :protocol ORDER BY created_at, key_id;
+WHERE merchant_id {in merchants} AND protocol = :protocol ORDER BY merchant_id, created_at, key_id;
 
 -- name: instruction.due
 SELECT instruction_no FROM instruction WHERE inquire_at <= :now ORDER BY inquire_at LIMIT :most;
