@@ -91,6 +91,7 @@ async def _expire(house: House) -> Any:
     return await house.tick("A")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", list(itertools.permutations(ACTS)), ids="-".join)
 def test_T42_pay_close_expiry_and_bank_in_every_order(order: tuple[str, ...], sqlite_stage: Stage) -> None:
     """Whoever comes first ends the trade; the bank's money pays it or goes to suspense, and never both."""

@@ -72,6 +72,7 @@ def test_pay_by_every_method(box: LocalSandbox, shop: tuple[type[Shop], str], me
     assert box.audit() == "clean"
 
 
+@pytest.mark.slow
 def test_cash_later_leaves_the_code_unpaid(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """An outlet payment with cash later waits at the counter."""
     order(box, "C1", shop[1])
@@ -95,6 +96,7 @@ def test_an_open_code_is_paid_at_the_counter(box: LocalSandbox, shop: tuple[type
     assert (paid["state"], paid["payment_state"], paid["payment"]) == ("paid", "captured", open_code["payment"])
 
 
+@pytest.mark.slow
 def test_pay_tells_where_the_payment_stands(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """A poor card's payment failed; cash for a closed trade is a conflict."""
     order(box, "P1", shop[1])
@@ -115,6 +117,7 @@ def test_pay_tells_where_the_payment_stands(box: LocalSandbox, shop: tuple[type[
     assert box.audit() == "clean"
 
 
+@pytest.mark.slow
 def test_numbers_are_percent_encoded(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """A merchant's number with a slash and Chinese letters is one path segment."""
     order(box, "订单/7 a", shop[1])
@@ -132,6 +135,7 @@ def test_unknown_trade_is_a_problem_document(box: LocalSandbox) -> None:
     assert answer.json()["title"] == "TRADE_NOT_FOUND"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -166,6 +170,7 @@ def test_clock_runs_what_falls_due(box: LocalSandbox, shop: tuple[type[Shop], st
     assert len(shop[0].got) == 8
 
 
+@pytest.mark.slow
 def test_expiry_closes_an_unpaid_trade(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """Time travel past the term closes the trade; it cannot be paid any more."""
     order(box, "E1", shop[1])
@@ -177,6 +182,7 @@ def test_expiry_closes_an_unpaid_trade(box: LocalSandbox, shop: tuple[type[Shop]
         box.pay("E1")
 
 
+@pytest.mark.slow
 def test_resend_answers_with_the_attempt(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """A delivered notification is sent again with its old id."""
     order(box, "R1", shop[1])
@@ -244,6 +250,7 @@ def test_escrow_is_confirmed(box: LocalSandbox, shop: tuple[type[Shop], str]) ->
     assert box.control("POST", "trades/G1/confirm")["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_reset_keeps_keys_and_addresses(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """After a reset the books are empty and the same credentials work."""
     order(box, "K1", shop[1])

@@ -19,7 +19,7 @@ GROUP: Final = {"mariadb": "mariadb", "mariadb_server": "mariadb", "browser": "b
 """Tests with one of these fixtures run in one process of an xdist run, so that the costly thing is started once."""
 
 
-SLOW: Final = frozenset({"mariadb", "browser", "page_desk", "page_phone"})
+SLOW: Final = frozenset({"mariadb", "postgresql_server", "postgresql_dsn", "browser", "page_desk", "page_phone"})
 """Tests with one of these fixtures wait for a big program to start: make test-fast leaves them out."""
 
 
@@ -28,8 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the users of one costly fixture together, unless the test names a group of its own."""
     for item in items:
         call = getattr(item, "callspec", None)
-        on_mysql = call is not None and "mysql" in call.params.values()
-        if on_mysql or SLOW.intersection(getattr(item, "fixturenames", ())):
+        on_server = call is not None and {"mysql", "postgresql"} & {str(value) for value in call.params.values()}
+        if on_server or SLOW.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("xdist_group"):
             continue
