@@ -153,7 +153,7 @@ async def _list_operators(platform: Platform, chosen: argparse.Namespace, enviro
 async def _create_merchant(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await _prove(platform, chosen, environ, "maker")
     manifest = load_protocol(chosen.protocol)
-    example = manifest.example_merchant
+    example = manifest.merchant_example
     number = example[:4] + digits(platform.entropy, len(example) - 4)
     row = Merchant(
         merchant_id=number,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from tongbao.sandbox.population import BUYERS, SHOP_NAME, balance_of
@@ -90,8 +89,3 @@ async def build_credentials(
     if tls_url:
         said["tls_base_url"] = tls_url
     return said
-
-
-def default_path(directory: Path) -> Path:
-    """Where the file is written unless told otherwise."""
-    return directory / "tongbao-sandbox.json"

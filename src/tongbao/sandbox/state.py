@@ -58,7 +58,7 @@ def _secret(entropy: Entropy, length: int) -> str:
 
 def merchant_number(manifest: Manifest, entropy: Entropy) -> str:
     """A fresh merchant number of the protocol's shape: its example's length and first four digits."""
-    example = manifest.example_merchant
+    example = manifest.merchant_example
     return example[:4] + digits(entropy, len(example) - 4)
 
 

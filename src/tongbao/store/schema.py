@@ -98,5 +98,3 @@ TABLES: Final[tuple[Table, ...]] = (
 
 STAGES: Final = (1, 2, 3, 4)
 """The rounds of loading: everything else is written only."""
-
-BY_NAME: Final = {table.name: table for table in TABLES}

@@ -273,7 +273,5 @@ class Manifest:
     merchant's number stands in its place."""
     acknowledged_by_prefix: bool = False
     """Whether an answer that only begins with the word of success is a yes."""
-    example_merchant: str = "2088101122136241"
-    """A merchant number of the protocol's shape; a sandbox makes its own from its first four characters and length."""
     credentials_for: Any = None
     """Callable (merchant id, key ring of the merchant's side, base address, extra) -> dict for the credentials file."""

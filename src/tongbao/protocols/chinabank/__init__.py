@@ -82,7 +82,6 @@ PROTOCOL = Manifest(
         "bank codes (one list of about 2014)",
     ),
     merchant_example="22951234",
-    example_merchant="22951234",
     charsets=CHARSETS,
     private=m.PRIVATE,
     codes=m.WIRE_CODE,

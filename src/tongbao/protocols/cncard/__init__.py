@@ -79,7 +79,6 @@ PROTOCOL = Manifest(
         "lengths; bank codes (one list)",
     ),
     merchant_example="1020440",
-    example_merchant="1020440",
     private=m.PRIVATE,
     codes=m.WIRE_CODE,
     notifies=frozenset({("instant", "paid"), ("instant", "finished")}),

@@ -76,7 +76,6 @@ PROTOCOL = Manifest(
         "errors of a query (one table)",
     ),
     merchant_example="1001213884201",
-    example_merchant="1001213884201",
     private=m.PRIVATE,
     codes=m.WIRE_CODE,
     notifies=frozenset({("instant", "paid"), ("instant", "finished")}),

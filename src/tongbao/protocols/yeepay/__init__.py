@@ -80,7 +80,6 @@ PROTOCOL = Manifest(
         "numbers of errors that only show a page; form of signed refusals",
     ),
     merchant_example="10001234567",
-    example_merchant="10001234567",
     private=m.PRIVATE,
     codes=m.WIRE_CODE,
     notifies=frozenset({("instant", "paid"), ("instant", "finished")}),
