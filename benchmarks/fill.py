@@ -31,7 +31,8 @@ from tongbao.store.schema import ACCOUNT, AUTHORISATION, ENTRY, EVENT, LANE, PAY
 from tongbao.store.sqlite import connect
 from tongbao.store.table import Row, Table
 from tongbao.trade.party import Authorisation
-from tongbao.wire.vocabulary import CreateTrade, Party, Product
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import CreateTrade, Product
 
 CHUNK: Final = 20_000
 PAST: Final = "past"

@@ -30,12 +30,12 @@ from tongbao.wire.contract import Manifest
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loader import load_protocol
+from tongbao.wire.party import Party
 from tongbao.wire.sign import private_pem, public_pem
 from tongbao.wire.vocabulary import (
     Confirmed,
     ConfirmNotification,
     Notification,
-    Party,
     Product,
     QueryTrade,
     Rejection,

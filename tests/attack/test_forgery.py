@@ -22,8 +22,9 @@ from tongbao.kernel.time import DAY, HOUR
 from tongbao.merchant.verdict import Accepted, VerdictKind
 from tongbao.wire.http import Request
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.sign import md5_suffix, public_pem
-from tongbao.wire.vocabulary import Notification, Party, TradeState
+from tongbao.wire.vocabulary import Notification, TradeState
 
 CORPUS_MAX = 400
 NO = frozenset({b"fail", b"FAIL", b"not found"})

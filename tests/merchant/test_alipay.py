@@ -20,12 +20,12 @@ from tongbao.merchant.verdict import Shown, VerdictKind
 from tongbao.wire.http import Request, Response, post
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loader import load_protocol
+from tongbao.wire.party import Party
 from tongbao.wire.sign import private_pem, public_pem
 from tongbao.wire.vocabulary import (
     Confirmed,
     ConfirmNotification,
     Notification,
-    Party,
     Product,
     QueryTrade,
     Rejection,

@@ -18,7 +18,7 @@ from tongbao.merchant.order import Evidence, Order, OrderState
 from tongbao.merchant.receiver import Receiver
 from tongbao.merchant.schema import schema, statements
 from tongbao.merchant.verdict import VerdictKind
-from tongbao.wire.vocabulary import Party
+from tongbao.wire.party import Party
 
 FULL = Order(
     order_no="A-1",

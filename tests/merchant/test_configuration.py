@@ -12,7 +12,7 @@ from tests.merchant.conftest import KEY, configure
 from tongbao.kernel.error import ConfigurationError
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
-from tongbao.wire.vocabulary import Party
+from tongbao.wire.party import Party
 
 PARTNER = "2088000000000001"
 

@@ -24,7 +24,8 @@ from tongbao.merchant.verdict import Stop, VerdictKind
 from tongbao.wire.contract import Credentials
 from tongbao.wire.http import Request, Response, post
 from tongbao.wire.key import Key, KeyRing, KeyState
-from tongbao.wire.vocabulary import Notification, Party, Role, TradeState, TradeView
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import Notification, Role, TradeState, TradeView
 
 FORM = "application/x-www-form-urlencoded"
 TRADE = TradeView(

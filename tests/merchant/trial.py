@@ -15,6 +15,7 @@ from tongbao.wire.contract import Call, CredentialField, Credentials, Manifest, 
 from tongbao.wire.form import Pairs, encode_form, parse_form
 from tongbao.wire.http import FORM, Request, Response, post, text
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
     CloseTrade,
@@ -25,7 +26,6 @@ from tongbao.wire.vocabulary import (
     Intent,
     Notification,
     Outcome,
-    Party,
     QueryTrade,
     Rejection,
     RequestTimestamp,

@@ -9,6 +9,7 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.wire.bank import BANKS
 from tongbao.wire.contract import Manifest
+from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     CloseTrade,
     ConfirmNotification,
@@ -19,7 +20,6 @@ from tongbao.wire.vocabulary import (
     Intent,
     Method,
     Notification,
-    Party,
     Product,
     QueryTrade,
     RequestTimestamp,

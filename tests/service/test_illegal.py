@@ -17,7 +17,8 @@ from tongbao.service.escrow import ConfirmReceipt
 from tongbao.service.party import ChangeMerchant
 from tongbao.service.pay import PayFromBalance
 from tongbao.store.schema import TABLES
-from tongbao.wire.vocabulary import Expiry, Method, Party, Product
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import Expiry, Method, Product
 
 STATES: Final = ("unpaid", "overdue", "paid", "escrowed", "shipped", "finished", "closed")
 

@@ -13,6 +13,7 @@ from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.wire import http
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     CloseTrade,
     Confirmed,
@@ -23,7 +24,6 @@ from tongbao.wire.vocabulary import (
     Method,
     Notification,
     Outcome,
-    Party,
     QueryTrade,
     ShipTrade,
     TradeFound,

@@ -16,7 +16,8 @@ from tongbao.wire.asgi import Application
 from tongbao.wire.contract import Verified
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Headers, Response, get, post
-from tongbao.wire.vocabulary import CreateTrade, Expiry, Method, Party, Product, TradeOpened
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import CreateTrade, Expiry, Method, Product, TradeOpened
 
 
 @dataclass

@@ -37,13 +37,13 @@ from tongbao.web.guard import SANDBOX, Limits, Rate
 from tongbao.wire.contract import Credentials
 from tongbao.wire.http import Request, Response, get
 from tongbao.wire.loader import load_protocol
+from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     CloseTrade,
     ConfirmNotification,
     CreateTrade,
     Freight,
     Intent,
-    Party,
     Product,
     QueryTrade,
     RequestTimestamp,

@@ -25,7 +25,8 @@ from tongbao.service import checkout
 from tongbao.web.app import build_web
 from tongbao.web.faces.page import PlainPages
 from tongbao.wire.loader import load_protocol
-from tongbao.wire.vocabulary import CreateTrade, Party, Product
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import CreateTrade, Product
 
 Test = Callable[[House, Address, Address], Awaitable[None]]
 

@@ -12,7 +12,8 @@ from tongbao.wire.describe import describe
 from tongbao.wire.form import FormLimits, encode_form, parse_form, split_form, unquote
 from tongbao.wire.http import Request, Response, get, post, split_url
 from tongbao.wire.loss import find_loss
-from tongbao.wire.vocabulary import CreateTrade, Party, Product, QueryTrade
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import CreateTrade, Product, QueryTrade
 
 VALUE = st.text(st.characters(codec="gbk", exclude_categories=("Cc", "Cs")), max_size=20)
 

@@ -15,7 +15,7 @@ from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import Instant
 from tongbao.merchant.database import Transaction
 from tongbao.merchant.order import Evidence, Order, OrderState, Payment
-from tongbao.wire.vocabulary import Party
+from tongbao.wire.party import Party
 
 _PART = r"(?:[A-Za-z_][A-Za-z0-9_]{0,62}|\"[A-Za-z_][A-Za-z0-9_]{0,62}\"|`[A-Za-z_][A-Za-z0-9_]{0,62}`)"
 _NAME = re.compile(rf"{_PART}(?:\.{_PART})?", re.ASCII)

@@ -18,6 +18,7 @@ from tongbao.merchant.system import SystemClock
 from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
 from tongbao.wire.contract import Call
 from tongbao.wire.http import Response
+from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
     CloseTrade,
@@ -30,7 +31,6 @@ from tongbao.wire.vocabulary import (
     Intent,
     Method,
     Outcome,
-    Party,
     Product,
     QueryTrade,
     Rejection,

@@ -18,7 +18,7 @@ from tongbao.kernel.error import ConfigurationError
 from tongbao.wire.contract import Credentials, Manifest
 from tongbao.wire.http import split_url
 from tongbao.wire.loader import load_protocol
-from tongbao.wire.vocabulary import Party
+from tongbao.wire.party import Party
 from tongbao.wire.world import Limits
 
 ENVIRONMENTS: Final = ("production", "sandbox")

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
-from tongbao.wire.vocabulary import Party, TradeState
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import TradeState
 
 
 class OrderState(StrEnum):

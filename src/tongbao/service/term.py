@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from tongbao.kernel.money import Money
-from tongbao.wire.vocabulary import Consignee, CreateTrade, Expiry, Freight, Method, Party, Product, Shipping
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import Consignee, CreateTrade, Expiry, Freight, Method, Product, Shipping
 
 _PLAIN = (
     "subject",

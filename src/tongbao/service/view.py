@@ -9,7 +9,8 @@ from typing import Any
 from tongbao.kernel.money import Money
 from tongbao.service.term import load_terms
 from tongbao.trade.record import Payment, Trade
-from tongbao.wire.vocabulary import CreateTrade, Method, Party, Product, TradeState, TradeView
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import CreateTrade, Method, Product, TradeState, TradeView
 
 _load_terms = lru_cache(256)(load_terms)
 """One command asks for one trade's terms several times."""

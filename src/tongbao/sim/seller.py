@@ -31,7 +31,8 @@ from tongbao.sim.till import answer_json
 from tongbao.sim.universe import Crash, Universe
 from tongbao.wire.asgi import Application, plain
 from tongbao.wire.http import Request, Response, split_url
-from tongbao.wire.vocabulary import Expiry, Freight, Party, Product, Shipping
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import Expiry, Freight, Product, Shipping
 from tongbao.wire.world import NotSent, World
 
 KEY: Final = "thirtytwolettersofashopssecret{number:02d}"

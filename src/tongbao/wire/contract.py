@@ -28,7 +28,8 @@ from tongbao.kernel.time import Instant
 from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import FORM, Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
-from tongbao.wire.vocabulary import BillLine, Carriage, Intent, Notification, Outcome
+from tongbao.wire.movement import BillHead, BillLine
+from tongbao.wire.vocabulary import Carriage, Intent, Notification, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +201,19 @@ class ClientEnd(Protocol):
 
 
 class BillEnd(Protocol):
-    """The daily file."""
+    """The daily file. Lines and bytes are streamed both ways: a bill has millions of lines."""
 
-    def write(self, lines: Iterable[BillLine]) -> Iterator[bytes]: ...
+    def write(self, head: BillHead, lines: Iterable[BillLine]) -> Iterator[bytes]:
+        """The file, with its own headings and totals. Text cannot become a formula in a spreadsheet."""
+        ...
 
-    def read(self, chunks: Iterable[bytes]) -> Iterator[BillLine]: ...
+    def read(self, chunks: Iterable[bytes]) -> Iterator[BillLine]:
+        """The lines, in order; totals are compared at the end. Raises RemoteProtocolError naming line and field."""
+        ...
+
+    def file_name(self, head: BillHead) -> str:
+        """What the file is called; its ending says its form (``.csv``, ``.zip``, ``.txt``, ``.gz``)."""
+        ...
 
 
 NOTIFIED: frozenset[tuple[str, str]] = frozenset(
@@ -232,7 +241,7 @@ class Manifest:
     operations: Mapping[str, type]
     """Wire name of each operation a face serves -> the intent it carries (the coverage page)."""
     paths: tuple[str, ...]
-    """Paths of the face's endpoints, each beginning with /."""
+    """Paths of the face's endpoints, each beginning with /; ``{name}`` stands for one segment of any text."""
     hosts: tuple[str, ...]
     """Original host names it also answers by."""
     gateway: str

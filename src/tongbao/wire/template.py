@@ -115,8 +115,9 @@ from tongbao.kernel.time import Instant, china_text, parse_china
 from tongbao.protocols.@NAME@ import messages as m
 from tongbao.wire.form import Pairs, parse_form
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.sign import equal, hmac_hex
-from tongbao.wire.vocabulary import Notification, Party, Role, TradeView
+from tongbao.wire.vocabulary import Notification, Role, TradeView
 
 ALGORITHM: Final = "HMAC-SHA256"
 
@@ -238,13 +239,13 @@ from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Request, Response
 from tongbao.wire.key import KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
     CreateTrade,
     Intent,
     Notification,
     Outcome,
-    Party,
     Product,
     QueryTrade,
     Rejection,
@@ -352,6 +353,7 @@ from tongbao.wire.form import encode_form
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
+from tongbao.wire.party import Party
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -359,7 +361,6 @@ from tongbao.wire.vocabulary import (
     Intent,
     Notification,
     Outcome,
-    Party,
     QueryTrade,
     Rejection,
     Role,

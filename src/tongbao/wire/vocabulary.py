@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
+from tongbao.wire.movement import AfterIntent, AfterOutcome, BatchView, PayOutView, RefundView, Split
+from tongbao.wire.party import Party
 
 
 class Carriage(StrEnum):
@@ -39,6 +41,23 @@ class Method(StrEnum):
     OUTLET = "outlet"
 
 
+class Presentation(StrEnum):
+    """Where the buyer meets the trade."""
+
+    PAGE = "page"
+    """A browser on a desk."""
+    H5 = "h5"
+    """A browser on a phone."""
+    APP = "app"
+    """The merchant's app hands over to the wallet's."""
+    QR = "qr"
+    """The buyer scans the merchant's code with his wallet."""
+    BARCODE = "barcode"
+    """The merchant scans the code that the buyer's wallet shows."""
+    WALLET = "wallet"
+    """A page inside the wallet, which knows its buyer (JSAPI, mini programs)."""
+
+
 class TradeState(StrEnum):
     """A trade's state in neutral words; each protocol maps them to its own."""
 
@@ -52,17 +71,6 @@ class TradeState(StrEnum):
 
 PAID_STATES = frozenset({TradeState.PAID, TradeState.ESCROWED, TradeState.SHIPPED, TradeState.FINISHED})
 """States that prove that the buyer's money was taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """A buyer or seller by number or login (e-mail or mobile); at least one of them is given."""
-
-    id: str = ""
-    login: str = field(default="", repr=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.id or self.login)
 
 
 class Freight(StrEnum):
@@ -138,6 +146,13 @@ class CreateTrade:
     """The only ways of paying the merchant allows, in the order of ``Method``; empty where he allows all."""
     bank: str = ""
     """Code of the bank the merchant chose, in the platform's directory; '' for none."""
+    presentation: Presentation = Presentation.PAGE
+    code: str = field(default="", repr=False)
+    """The payment code that the buyer's wallet showed; only with BARCODE."""
+    splits: tuple[Split, ...] = ()
+    """Shares to be given at once when the trade is paid."""
+    split_later: bool = False
+    """The money waits for splits of its own before it is settled."""
     passback: str = ""
     client_ip: str = ""
     anti_phishing_key: str = field(default="", repr=False)
@@ -192,7 +207,7 @@ class RequestTimestamp:
     merchant: str
 
 
-Intent = CreateTrade | QueryTrade | CloseTrade | ShipTrade | ConfirmNotification | RequestTimestamp
+Intent = CreateTrade | QueryTrade | CloseTrade | ShipTrade | ConfirmNotification | RequestTimestamp | AfterIntent
 
 
 # --- the view of a trade -----------------------------------------------------------------------------------------
@@ -250,10 +265,15 @@ class TradeView:
 
 @dataclass(frozen=True, slots=True)
 class TradeOpened:
-    """The trade stands (or stood already, equal in every frozen field). ``cashier_url`` is where the buyer pays."""
+    """The trade stands (or stood already, equal in every frozen field). ``cashier_url`` is where the buyer pays.
+
+    ``code`` names the trade towards a buyer who has no link: at most 32 letters and digits that nobody can guess. A
+    protocol wraps it in the address of its QR code, or takes it for the number of a prepared payment.
+    """
 
     trade_no: str
     cashier_url: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +318,7 @@ class FollowUp:
     expected_digest: str = ""
 
 
-Outcome = TradeOpened | TradeFound | Done | Confirmed | TimestampIssued | Rejection | FollowUp
+Outcome = TradeOpened | TradeFound | Done | Confirmed | TimestampIssued | Rejection | FollowUp | AfterOutcome
 
 
 # --- messages that the platform starts ---------------------------------------------------------------------------
@@ -313,7 +333,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """What the platform says happened to a trade.
+    """What the platform says happened to a trade, one of its refunds, a payout or a batch.
 
     ``id`` is fixed when the event is committed and equal over all its deliveries, '' where a protocol carries none;
     ``at`` is the time of this sending (or the platform's word for it), None where no signature covers it;
@@ -322,21 +342,10 @@ class Notification:
 
     id: str
     at: Instant | None
-    trade: TradeView
+    trade: TradeView = field(default_factory=TradeView)
     role: Role = Role.NOTIFICATION
+    refund: RefundView | None = None
+    """The refund this is about, where it is about one of the trade's refunds."""
+    payout: PayOutView | None = None
+    batch: BatchView | None = None
     unsigned: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BillLine:
-    """One movement in a daily bill. ``kind``: ``payment``, ``refund``, ``fee``, ``payout``, ``adjustment``."""
-
-    kind: str
-    at: Instant
-    out_trade_no: str
-    trade_no: str
-    income: Money
-    outcome: Money
-    fee: Money
-    serial: str = ""
-    memo: str = ""

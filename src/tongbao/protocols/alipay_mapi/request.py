@@ -12,6 +12,7 @@ from tongbao.kernel.money import MINOR_MAX, InvalidAmount, Money, parse_major
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.wire.bank import BANKS
 from tongbao.wire.http import split_url
+from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     CloseTrade,
     ConfirmNotification,
@@ -21,7 +22,6 @@ from tongbao.wire.vocabulary import (
     Freight,
     Intent,
     Method,
-    Party,
     Product,
     QueryTrade,
     RequestTimestamp,
@@ -443,4 +443,6 @@ def write_intent(intent: Intent) -> dict[str, str]:
         }
     if isinstance(intent, RequestTimestamp):
         return {"service": m.TIMESTAMP}
-    return {"service": m.CONFIRM, "notify_id": intent.notification_id}
+    if isinstance(intent, ConfirmNotification):
+        return {"service": m.CONFIRM, "notify_id": intent.notification_id}
+    raise LocalProtocolError("intent", f"{type(intent).__name__} cannot be said here", "UNKNOWN_SERVICE")

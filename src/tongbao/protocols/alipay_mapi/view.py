@@ -10,7 +10,8 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_text, parse_china
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.request import invalid, read_money, read_quantity, required
-from tongbao.wire.vocabulary import Consignee, Notification, Party, Product, Role, Shipping, TradeState, TradeView
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import Consignee, Notification, Product, Role, Shipping, TradeState, TradeView
 
 SYNC: Final = "trade_status_sync"
 

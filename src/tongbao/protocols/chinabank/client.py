@@ -33,6 +33,7 @@ from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
+from tongbao.wire.party import Party
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -40,7 +41,6 @@ from tongbao.wire.vocabulary import (
     Intent,
     Notification,
     Outcome,
-    Party,
     QueryTrade,
     Rejection,
     Role,

@@ -39,6 +39,7 @@ from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -48,7 +49,6 @@ from tongbao.wire.vocabulary import (
     Intent,
     Notification,
     Outcome,
-    Party,
     QueryTrade,
     Rejection,
     Role,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ class Face:
         self._refusals = refusals
         self._gates = gates
         self._recorder = recorder
-        self._paths = frozenset(path.encode("ascii") for path in manifest.paths)
+        self._paths = frozenset(path.encode("ascii") for path in manifest.paths if "{" not in path)
+        self._patterns = read_patterns(manifest.paths)
         self._stranger = stranger_ring(manifest.algorithms, hmac.digest(platform.secrets.seal, b"stranger", "sha256"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +93,7 @@ class Face:
 
     async def handle(self, request: Request, peer: str) -> Response:
         """The answer to one request; never raises (but passes on cancellation)."""
-        if request.raw_path not in self._paths:
+        if request.raw_path not in self._paths and not any(p.fullmatch(request.raw_path) for p in self._patterns):
             return text("404 Not Found\n", status=404)
         if request.method not in _METHODS:
             refused = text("405 Method Not Allowed\n", status=405)
@@ -183,6 +185,15 @@ class Face:
 def _pass(seconds: float) -> None:
     if seconds:
         raise _Busy(seconds)
+
+
+def read_patterns(paths: tuple[str, ...]) -> tuple[re.Pattern[bytes], ...]:
+    """What the paths with ``{name}`` in them match: any text of one segment in its place."""
+    return tuple(
+        re.compile(b"[^/]+".join(re.escape(part.encode("ascii")) for part in re.split(r"{[a-z_]+}", path)))
+        for path in paths
+        if "{" in path
+    )
 
 
 def looks_at(request: Request) -> bool:

@@ -19,6 +19,7 @@ from tongbao.wire.bank import BANKS
 from tongbao.wire.form import encode_form, parse_form
 from tongbao.wire.http import FORM, Response, get, post
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import (
     Confirmed,
@@ -28,7 +29,6 @@ from tongbao.wire.vocabulary import (
     Expiry,
     Method,
     Notification,
-    Party,
     Product,
     QueryTrade,
     TimestampIssued,

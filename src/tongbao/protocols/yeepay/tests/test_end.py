@@ -21,6 +21,7 @@ from tongbao.wire.bank import BANKS
 from tongbao.wire.form import parse_form
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.party import Party
 from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import (
     CloseTrade,
@@ -29,7 +30,6 @@ from tongbao.wire.vocabulary import (
     Expiry,
     Method,
     Notification,
-    Party,
     Product,
     QueryTrade,
     Rejection,

@@ -1,0 +1,466 @@
+"""The words for money after the payment: refunds, splits, payouts, balances, bills.
+
+As in ``vocabulary``: no wire names, sums are Money, times are Instants, what a message did not say is None or ''.
+``*_no`` is the merchant's own number of a thing, ``*_id`` the platform's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import Instant
+from tongbao.wire.party import Party, Payee
+
+
+class MovementState(StrEnum):
+    """How far a refund, a split or a payout has come."""
+
+    ACCEPTED = "accepted"
+    """Taken on: the merchant's money is set aside, the end is not known yet."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """Ended without effect; the merchant has his money back. A protocol may call a refund's failure abnormal."""
+    CLOSED = "closed"
+    """Withdrawn before it had an effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """One receiver's share of a trade's money: a sum, or ``rate`` in parts of 10,000 of the trade's amount.
+
+    ``giver`` is empty where the merchant himself gives; ``kind`` is the protocol's own relation word, kept as said.
+    """
+
+    receiver: Party
+    amount: Money | None = None
+    rate: int | None = None
+    memo: str = ""
+    giver: Party = field(default_factory=Party)
+    name: str = field(default="", repr=False)
+    kind: str = ""
+
+
+# --- intents -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundTrade:
+    """Give ``amount`` back (None: all that is left), under the merchant's refund number. The same number again is the
+    same refund. ``total`` is the trade's sum where the protocol repeats it for comparison."""
+
+    merchant: str
+    refund_no: str
+    trade_no: str = ""
+    out_trade_no: str = ""
+    amount: Money | None = None
+    total: Money | None = None
+    reason: str = ""
+    notify_url: str = ""
+    splits: tuple[Split, ...] = ()
+    """Shares that their receivers give back; the sum of the refund includes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundItem:
+    """One line of a batch of refunds."""
+
+    trade_no: str
+    amount: Money
+    reason: str = ""
+    splits: tuple[Split, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundBatch:
+    """Many refunds under one batch number, answered at once and told of later. ``asks_password``: the merchant's
+    browser carries the request, and he must agree on a page of the platform."""
+
+    merchant: str
+    batch_no: str
+    items: tuple[RefundItem, ...]
+    asked_at: Instant | None = None
+    notify_url: str = ""
+    asks_password: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryRefund:
+    """Ask for refunds: one by its number (either), or all of a trade."""
+
+    merchant: str
+    refund_no: str = ""
+    refund_id: str = ""
+    trade_no: str = ""
+    out_trade_no: str = ""
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTrade:
+    """Undo a trade whatever became of it: close it while unpaid, give all back when paid."""
+
+    merchant: str
+    trade_no: str = ""
+    out_trade_no: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitTrade:
+    """Share a paid trade's money. ``finish``: what is left is the merchant's, no more splits follow."""
+
+    merchant: str
+    split_no: str
+    splits: tuple[Split, ...]
+    trade_no: str = ""
+    out_trade_no: str = ""
+    finish: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuerySplit:
+    """Ask what became of a split."""
+
+    merchant: str
+    split_no: str
+    trade_no: str = ""
+    out_trade_no: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayOut:
+    """Pay ``amount`` from the merchant's available money to one payee."""
+
+    merchant: str
+    payout_no: str
+    payee: Payee
+    amount: Money
+    memo: str = ""
+    title: str = ""
+    notify_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayOutItem:
+    """One line of a batch of payouts; ``payout_no`` is its serial within the batch."""
+
+    payout_no: str
+    payee: Payee
+    amount: Money
+    memo: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayOutBatch:
+    """Many payouts under one batch number. ``total`` and ``count`` must equal the lines'."""
+
+    merchant: str
+    batch_no: str
+    items: tuple[PayOutItem, ...]
+    total: Money
+    count: int
+    name: str = ""
+    payer: Party = field(default_factory=Party)
+    payer_name: str = field(default="", repr=False)
+    day: date | None = None
+    notify_url: str = ""
+    asks_password: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryPayOut:
+    """Ask what became of a payout, by either number, within a batch where there is one."""
+
+    merchant: str
+    payout_no: str = ""
+    payout_id: str = ""
+    batch_no: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryBalance:
+    """Ask for the merchant's own money."""
+
+    merchant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryMovements:
+    """Ask for lines of the merchant's account between two times, a page at a time (the first is 1)."""
+
+    merchant: str
+    since: Instant | None = None
+    until: Instant | None = None
+    page: int = 1
+    page_size: int = 0
+    """Lines a page; 0 where the message does not say."""
+    trade_no: str = ""
+    out_trade_no: str = ""
+    serial: str = ""
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBill:
+    """Ask where the bill of a business date (or of a month, by its first day) is to be had. ``kind``: ``trade`` (trades
+    and refunds) or ``account`` (every movement of the merchant's money)."""
+
+    merchant: str
+    day: date
+    kind: str = "trade"
+    monthly: bool = False
+    compressed: bool = False
+    scope: str = ""
+    """The protocol's own word for which part is wanted, kept as said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchCertificates:
+    """Ask for the platform's own certificates, or for one by its serial number."""
+
+    merchant: str
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeCode:
+    """Trade the word that a buyer's consent gave (or an older refresh word) for the buyer's number."""
+
+    merchant: str
+    code: str = field(default="", repr=False)
+    refresh: str = field(default="", repr=False)
+
+
+AfterIntent = (
+    RefundTrade
+    | RefundBatch
+    | QueryRefund
+    | CancelTrade
+    | SplitTrade
+    | QuerySplit
+    | PayOut
+    | PayOutBatch
+    | QueryPayOut
+    | QueryBalance
+    | QueryMovements
+    | RequestBill
+    | FetchCertificates
+    | ExchangeCode
+)
+
+
+# --- views -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundView:
+    """All that may be told about a refund. ``refunded`` is the trade's whole sum given back, this refund included;
+    ``total`` the trade's sum. ``method`` and ``bank`` say where the money went; ``splits`` what receivers gave back."""
+
+    merchant: str = ""
+    refund_no: str = ""
+    refund_id: str = ""
+    batch_no: str = ""
+    trade_no: str = ""
+    out_trade_no: str = ""
+    state: MovementState | None = None
+    amount: Money | None = None
+    total: Money | None = None
+    refunded: Money | None = None
+    fee: Money | None = None
+    """Fee that the merchant got back."""
+    reason: str = ""
+    created_at: Instant | None = None
+    ended_at: Instant | None = None
+    method: str = ""
+    bank: str = ""
+    code: str = ""
+    """Why it failed: a refusal code."""
+    splits: tuple[Split, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitView:
+    """One split of a trade, all its receivers."""
+
+    merchant: str = ""
+    split_no: str = ""
+    split_id: str = ""
+    trade_no: str = ""
+    out_trade_no: str = ""
+    state: MovementState | None = None
+    splits: tuple[Split, ...] = ()
+    finished: bool = False
+    created_at: Instant | None = None
+    ended_at: Instant | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayOutView:
+    """One payout. ``fee`` is what the merchant pays on top."""
+
+    merchant: str = ""
+    payout_no: str = ""
+    payout_id: str = ""
+    batch_no: str = ""
+    payee: Payee = field(default_factory=Payee)
+    amount: Money | None = None
+    fee: Money | None = None
+    state: MovementState | None = None
+    memo: str = ""
+    code: str = ""
+    created_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchView:
+    """What became of a batch: refunds or payouts, line by line, in the order in which they were asked."""
+
+    batch_no: str
+    refunds: tuple[RefundView, ...] = ()
+    payouts: tuple[PayOutView, ...] = ()
+    merchant: str = ""
+    payer: Party = field(default_factory=Party)
+    payer_name: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillHead:
+    """Whose bill, of which business date (UTC+8; a month by its first day), of which kind (see ``RequestBill``)."""
+
+    merchant: str
+    day: date
+    kind: str = "trade"
+    monthly: bool = False
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillLine:
+    """One movement in a bill. ``kind``: ``payment``, ``refund``, ``fee``, ``fee_return``, ``split``, ``payout``,
+    ``payout_return``, ``settlement``, ``adjustment``, ``chargeback``.
+
+    ``income`` and ``outcome`` are the merchant's, one of them zero; ``fee`` is what the platform kept of it;
+    ``balance`` the account's after the line, where the kind of bill has one; ``at`` is business time;
+    ``serial`` the line's own number, unique in the bill.
+    """
+
+    kind: str
+    at: Instant
+    income: Money
+    outcome: Money
+    fee: Money
+    out_trade_no: str = ""
+    trade_no: str = ""
+    refund_no: str = ""
+    refund_id: str = ""
+    amount: Money | None = None
+    """The trade's whole sum, where the line belongs to one."""
+    balance: Money | None = None
+    serial: str = ""
+    subject: str = ""
+    buyer: Party = field(default_factory=Party)
+    method: str = ""
+    bank: str = ""
+    state: str = ""
+    created_at: Instant | None = None
+    rate: int | None = None
+    """Fee rate in parts of 10,000."""
+    memo: str = ""
+
+
+# --- outcomes ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFound:
+    """A refund that was made, or refunds that were asked for, oldest first. ``trade``: how the trade stands,
+    where it is told. ``changed``: whether this very request moved money.
+    ``total``: how many there are, where a page is told."""
+
+    refunds: tuple[RefundView, ...]
+    trade: object | None = None
+    changed: bool = False
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTaken:
+    """A batch was taken on (or had been). ``confirm_url``: where the merchant's browser agrees, '' when it need not."""
+
+    batch_no: str
+    confirm_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The trade is undone. ``action``: ``close``, ``refund``, or '' where there was nothing to undo."""
+
+    trade_no: str
+    out_trade_no: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFound:
+    split: SplitView
+
+
+@dataclass(frozen=True, slots=True)
+class PayOutFound:
+    """One payout, or every line of a batch."""
+
+    payouts: tuple[PayOutView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceFound:
+    """The merchant's money: what he may pay out now, and what is held or not settled yet."""
+
+    available: Money
+    held: Money
+
+
+@dataclass(frozen=True, slots=True)
+class MovementsFound:
+    """One page of lines, oldest first."""
+
+    lines: tuple[BillLine, ...]
+    page: int
+    page_size: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesFound:
+    """The platform's certificates are told from the ring the answer is signed with; ``serial`` narrows them to one."""
+
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityFound:
+    """Who consented. Times to live are seconds."""
+
+    buyer: Party
+    token: str = field(repr=False)
+    refresh: str = field(default="", repr=False)
+    seconds: int = 0
+    refresh_seconds: int = 0
+
+
+AfterOutcome = (
+    RefundFound
+    | BatchTaken
+    | Cancelled
+    | SplitFound
+    | PayOutFound
+    | BalanceFound
+    | MovementsFound
+    | CertificatesFound
+    | IdentityFound
+)
