@@ -1,4 +1,7 @@
-"""From a verified intent to an outcome: the joint between faces and rules. One function per intent."""
+"""From a verified intent to an outcome: the joint between faces and rules. One function per intent.
+
+What happens to money after the payment has modules of its own; each brings a table ``ACTS`` that is gathered here.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from tongbao.kernel.time import HOUR
 from tongbao.service.create import Asker, Opened, OpenTrade
 from tongbao.service.escrow import Close, Ship
 from tongbao.service.platform import Platform
+from tongbao.service.refund_act import ACTS as REFUND_ACTS
 from tongbao.service.view import view_now
 from tongbao.store.record import Attempt
 from tongbao.store.schema import EVENT
@@ -40,7 +44,10 @@ async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
     """Carry out what a merchant asked over ``protocol``. Raises Refused, OutcomeUnknown."""
     intent, key = verified.intent, verified.key
     asker = Asker(intent.merchant, protocol, key.id if key else "", key.version if key else 0)
-    return await _ACTS[type(intent)](platform, asker, intent)
+    carry_out = _ACTS.get(type(intent))
+    if carry_out is None:
+        raise Refused("UNKNOWN_SERVICE", type(intent).__name__)
+    return await carry_out(platform, asker, intent)
 
 
 async def see_trade(platform: Platform, trade: Trade) -> TradeView:
@@ -124,11 +131,14 @@ async def _timestamp(platform: Platform, asker: Asker, intent: RequestTimestamp)
     return TimestampIssued(platform.seal.phishing_key(asker.merchant_id, platform.world.clock.wire()))
 
 
-_ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {
+Act = Callable[[Platform, Asker, Any], Awaitable[Outcome]]
+
+_ACTS: Final[dict[type, Act]] = {
     CreateTrade: _create,
     QueryTrade: _query,
     CloseTrade: _close,
     ShipTrade: _ship,
     ConfirmNotification: _confirm,
     RequestTimestamp: _timestamp,
+    **REFUND_ACTS,
 }
