@@ -46,7 +46,7 @@ class CredentialField:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """A request parsed but not believed. ``merchant`` is whom it claims to be from ('' for nobody); ``parsed`` is the
     folder's own reading of it, for its own ``decode`` and ``answer`` only."""
@@ -58,7 +58,7 @@ class Claim:
     charset: str = "utf-8"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verified:
     """An intent and the key that proved it; ``key`` is None for the few operations the protocol leaves unsigned."""
 
@@ -280,6 +280,16 @@ class Manifest:
     """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the
     encoder leaves out and the platform words itself; ``trade_no`` of ``Notification`` or ``TradeFound``, where the
     merchant's number stands in its place."""
+    code_prefix: str = ""
+    """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
+    own_buyers: bool = False
+    """Whether a merchant is told buyers under numbers of his own (openid), and names them by these."""
+    notifies_refund: str = ""
+    """Whether and where a merchant is told of a refund's end: '' not at all; ``trade``: the trade's own notification
+    says it, to the trade's address; ``own``: a message of its own to the refund's address, or the trade's. Batches
+    are told of whatever this says."""
+    notifies_payout: bool = False
+    """Whether a merchant is told of a single payout's end (a batch's end is told of where there are batches)."""
     acknowledged_by_prefix: bool = False
     """Whether an answer that only begins with the word of success is a yes."""
     credentials_for: Any = None

@@ -18,7 +18,15 @@ def find_loss(asked: Any, read: Any, ignored: Collection[str] = ("echo",)) -> st
         mine, theirs = getattr(asked, member.name), getattr(read, member.name)
         if mine == theirs or mine is None or mine in ("", ()):
             continue
-        if is_dataclass(mine) and type(mine) is type(theirs) and not find_loss(mine, theirs, ignored):
+        if _covers(mine, theirs, ignored):
             continue
         return member.name
     return ""
+
+
+def _covers(mine: Any, theirs: Any, ignored: Collection[str]) -> bool:
+    """Whether ``theirs`` says all that ``mine`` says: a value, or a list of values in the same order."""
+    if isinstance(mine, tuple) and isinstance(theirs, tuple):
+        pairs = zip(mine, theirs, strict=False)
+        return len(mine) == len(theirs) and all(one == two or _covers(one, two, ignored) for one, two in pairs)
+    return is_dataclass(mine) and type(mine) is type(theirs) and not find_loss(mine, theirs, ignored)

@@ -6,6 +6,7 @@ As in ``vocabulary``: no wire names, sums are Money, times are Instants, what a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -76,7 +77,8 @@ class RefundItem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundBatch:
     """Many refunds under one batch number, answered at once and told of later. ``asks_password``: the merchant's
-    browser carries the request, and he must agree on a page of the platform."""
+    browser carries the request, and he must agree on a page of the platform. ``echo`` is what the protocol wants back
+    when it writes the batch's notification, as in ``CreateTrade``: it is stored and goes into ``BatchView.echo``."""
 
     merchant: str
     batch_no: str
@@ -84,6 +86,7 @@ class RefundBatch:
     asked_at: Instant | None = None
     notify_url: str = ""
     asks_password: bool = False
+    echo: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +157,8 @@ class PayOutItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayOutBatch:
-    """Many payouts under one batch number. ``total`` and ``count`` must equal the lines'."""
+    """Many payouts under one batch number. ``total`` and ``count`` must equal the lines'. ``echo`` as in
+    ``RefundBatch``."""
 
     merchant: str
     batch_no: str
@@ -167,6 +171,7 @@ class PayOutBatch:
     day: date | None = None
     notify_url: str = ""
     asks_password: bool = False
+    echo: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +331,7 @@ class BatchView:
     merchant: str = ""
     payer: Party = field(default_factory=Party)
     payer_name: str = field(default="", repr=False)
+    echo: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
