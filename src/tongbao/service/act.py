@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from tongbao.kernel.error import Refused
@@ -16,6 +17,8 @@ from tongbao.service.escrow import Close, Ship
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import ACTS as REFUND_ACTS
 from tongbao.service.view import view_now
+from tongbao.service.wallet import ACTS as WALLET_ACTS
+from tongbao.service.wallet import meant_buyer, pay_by_code, told_view
 from tongbao.store.record import Attempt
 from tongbao.store.schema import EVENT
 from tongbao.trade.record import Event, Trade
@@ -27,6 +30,7 @@ from tongbao.wire.vocabulary import (
     CreateTrade,
     Done,
     Outcome,
+    Presentation,
     QueryTrade,
     RequestTimestamp,
     ShipTrade,
@@ -53,7 +57,7 @@ async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
 async def see_trade(platform: Platform, trade: Trade) -> TradeView:
     """The trade as it stands, with the merchant's login where the request named none."""
     merchant = await platform.merchant(trade.merchant_id)
-    return view_now(trade, await platform.payment_of(trade), merchant.login)
+    return told_view(platform, trade, view_now(trade, await platform.payment_of(trade), merchant.login))
 
 
 def cashier_url(platform: Platform, trade_no: str) -> str:
@@ -67,8 +71,13 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
         code = platform.seal.read_phishing_key(intent.anti_phishing_key, intent.merchant, platform.world.clock.wire())
         if code:
             raise Refused(code, "anti_phishing_key")
+    intent = replace(intent, buyer=meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer))
     opened: Opened = await platform.submit(OpenTrade(asker, intent, platform.new_trade_no()))
-    return TradeOpened(opened.trade_no, cashier_url(platform, opened.trade_no))
+    if intent.presentation is Presentation.BARCODE:
+        await pay_by_code(platform, intent.merchant, intent.out_trade_no, intent.code)
+        return TradeFound(await see_trade(platform, await platform.find_trade(intent.merchant, intent.out_trade_no)))
+    code = platform.seal.trade_code(opened.trade_no)
+    return TradeOpened(opened.trade_no, cashier_url(platform, opened.trade_no), code)
 
 
 async def _query(platform: Platform, asker: Asker, intent: QueryTrade) -> Outcome:
@@ -141,4 +150,5 @@ _ACTS: Final[dict[type, Act]] = {
     ConfirmNotification: _confirm,
     RequestTimestamp: _timestamp,
     **REFUND_ACTS,
+    **WALLET_ACTS,
 }

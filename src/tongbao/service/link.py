@@ -91,6 +91,48 @@ class Seal:
         genuine = hmac.compare_digest(self.cashier_word(parts[0], at).encode(), text.encode("utf-8", "replace"))
         return parts[0] if genuine and -SKEW <= now - at <= CASHIER_TIME else None
 
+    def trade_code(self, trade_no: str) -> str:
+        """32 characters that name a trade to a buyer without a link: in QR codes, and as a prepared payment's number.
+        The same for a trade each time."""
+        return f"{base36(int(trade_no), 18)}{self._short('trade', 14, trade_no)}"
+
+    def read_trade_code(self, text: str) -> str | None:
+        """The trade_no of a code of ours, or None."""
+        if len(text) != 32 or not _is_base36(text):
+            return None
+        trade_no = str(int(text[:18], 36)).zfill(28)
+        return trade_no if hmac.compare_digest(self.trade_code(trade_no).encode(), text.encode()) else None
+
+    def open_id(self, merchant: str, buyer_id: str) -> str:
+        """28 characters: the number under which one merchant knows a buyer; no other merchant's is like it.
+
+        Whom it means can be read back by us alone: the proof masks the number, so two merchants cannot compare."""
+        proof = self._short("openid", 16, merchant, buyer_id)
+        return f"o{base36((int(buyer_id) + self._mask(merchant, proof)) % 36**11, 11)}{proof}"
+
+    def read_open_id(self, merchant: str, text: str) -> str | None:
+        """The buyer_id of such a number told to this merchant, or None."""
+        if len(text) != 28 or text[0] != "o" or not _is_base36(text):
+            return None
+        number = (int(text[1:12], 36) - self._mask(merchant, text[12:])) % 36**11
+        buyer_id = str(number).zfill(16)
+        return buyer_id if hmac.compare_digest(self.open_id(merchant, buyer_id).encode(), text.encode()) else None
+
+    def _mask(self, merchant: str, proof: str) -> int:
+        return int.from_bytes(self._mac("openid-mask", merchant, proof)) % 36**11
+
+    def refresh(self, label: str, merchant: str, buyer_id: str, at: Instant) -> str:
+        """A word under which a merchant may go on asking about a buyer (``access``) or renew that (``refresh``)."""
+        return f"{buyer_id}{base36(at, 9)}{self._short(label, 30, merchant, buyer_id, str(at))}"
+
+    def read_refresh(self, text: str, merchant: str, now: Instant, seconds: int) -> str | None:
+        """The buyer_id of a refresh word of ours that is at most ``seconds`` old, or None."""
+        if len(text) != 55 or not _is_base36(text) or not text[:16].isdigit():
+            return None
+        buyer_id, at = text[:16], Instant(int(text[16:25], 36))
+        genuine = hmac.compare_digest(self.refresh("refresh", merchant, buyer_id, at).encode(), text.encode())
+        return buyer_id if genuine and -SKEW <= now - at <= seconds * SECOND else None
+
     def phishing_key(self, merchant: str, at: Instant) -> str:
         """32 hex characters: the second it was asked for, and 24 of proof."""
         second = at // SECOND

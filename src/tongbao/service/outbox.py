@@ -10,6 +10,7 @@ from tongbao.kernel.error import Refused
 from tongbao.kernel.time import SECOND, Instant
 from tongbao.service.platform import Platform
 from tongbao.service.view import view_then
+from tongbao.service.wallet import told_view
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.store.step import Commit, Query, Script
 from tongbao.trade.record import Event, Trade
@@ -76,7 +77,7 @@ async def write_notification(platform: Platform, claimed: Claimed) -> Request:
     note = Notification(
         id=platform.seal.event_id(trade.trade_no, event.seq),
         at=at,
-        trade=view_then(trade, event.snapshot, merchant.login),
+        trade=told_view(platform, trade, view_then(trade, event.snapshot, merchant.login)),
     )
     ring = await platform.rings.ring(trade.merchant_id, trade.protocol)
     return manifest.server.notify(note, event.target, ring, at)

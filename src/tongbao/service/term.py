@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from tongbao.kernel.money import Money
+from tongbao.wire.movement import Split
 from tongbao.wire.party import Party
-from tongbao.wire.vocabulary import Consignee, CreateTrade, Expiry, Freight, Method, Product, Shipping
+from tongbao.wire.vocabulary import Consignee, CreateTrade, Expiry, Freight, Method, Presentation, Product, Shipping
 
 _PLAIN = (
     "subject",
@@ -43,13 +44,40 @@ def dump_terms(intent: CreateTrade) -> str:
         terms["buyer"] = [intent.buyer.id, intent.buyer.login]
     if intent.expiry is not None:
         terms["expiry"] = intent.expiry.seconds
+        if intent.expiry.at is not None:
+            terms["expires_at"] = intent.expiry.at
     if intent.method is not None:
         terms["method"] = str(intent.method)
     if intent.methods:
         terms["methods"] = [str(method) for method in intent.methods]
+    if intent.presentation is not Presentation.PAGE:
+        terms["presentation"] = str(intent.presentation)
+    if intent.splits:
+        terms["splits"] = [_dump_split(split) for split in intent.splits]
+    if intent.split_later:
+        terms["split_later"] = True
     if intent.echo:
         terms["echo"] = dict(intent.echo)
     return json.dumps(terms, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _dump_split(split: Split) -> list[Any]:
+    amount = None if split.amount is None else split.amount.minor
+    ends = [split.receiver.id, split.receiver.login, split.giver.id, split.giver.login]
+    return [*ends, amount, split.rate, split.memo, split.name, split.kind]
+
+
+def _load_split(said: list[Any], currency: str) -> Split:
+    to_id, to_login, by_id, by_login, amount, rate, memo, name, kind = said
+    return Split(
+        receiver=Party(to_id, to_login),
+        giver=Party(by_id, by_login),
+        amount=None if amount is None else Money(amount, currency),
+        rate=rate,
+        memo=memo,
+        name=name,
+        kind=kind,
+    )
 
 
 def load_terms(text: str, merchant: str, out_trade_no: str, product: str, amount: int, currency: str) -> CreateTrade:
@@ -73,9 +101,12 @@ def load_terms(text: str, merchant: str, out_trade_no: str, product: str, amount
         consignee=Consignee(*terms["consignee"]) if "consignee" in terms else None,
         seller=Party(*terms.get("seller", ())),
         buyer=Party(*terms.get("buyer", ())),
-        expiry=Expiry(terms["expiry"]) if "expiry" in terms else None,
+        expiry=Expiry(terms["expiry"], terms.get("expires_at")) if "expiry" in terms else None,
         method=Method(terms["method"]) if "method" in terms else None,
         methods=tuple(Method(method) for method in terms.get("methods", ())),
+        presentation=Presentation(terms.get("presentation", "page")),
+        splits=tuple(_load_split(split, currency) for split in terms.get("splits", ())),
+        split_later=terms.get("split_later", False),
         echo=terms.get("echo", {}),
         **{name: terms.get(name, "") for name in _PLAIN},
     )

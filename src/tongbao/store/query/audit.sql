@@ -291,7 +291,7 @@ UNION ALL
 SELECT 'attempt', a.merchant_id, a.out_trade_no FROM attempt a WHERE NOT EXISTS (
   SELECT 1 FROM event v WHERE v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq)
 UNION ALL
-SELECT 'authorisation', w.merchant_id, w.out_trade_no FROM authorisation w WHERE NOT EXISTS (
+SELECT 'authorisation', w.merchant_id, w.out_trade_no FROM authorisation w WHERE w.out_trade_no <> '' AND NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = w.merchant_id AND t.out_trade_no = w.out_trade_no)
 UNION ALL
 SELECT 'case', c.merchant_id, c.out_trade_no FROM case_file c WHERE c.out_trade_no <> '' AND NOT EXISTS (

@@ -86,3 +86,8 @@ SELECT name FROM operator ORDER BY name;
 
 -- name: migration.last
 SELECT MAX(version) FROM migration;
+
+-- name: authorisation.asked
+SELECT t.trade_no FROM authorisation w JOIN trade t ON t.merchant_id = w.merchant_id AND t.out_trade_no = w.out_trade_no
+WHERE w.buyer_id = :buyer_id AND w.act = 'ask' AND w.state = 'reserved' AND t.state = 'unpaid'
+ORDER BY w.wire_at DESC LIMIT 20;
