@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from tongbao.kernel.error import ensure
+from tongbao.kernel.record import record
 
 MINOR_MAX: Final = 10**13
 """The largest amount a single field may carry, in minor units (T35)."""
@@ -26,7 +26,7 @@ class InvalidAmount(ValueError):
     """The text is not an amount in the strict grammar of T34."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Money:
     """``minor`` units of ``currency`` (fen for CNY). May be negative as a difference; posted amounts never are."""
 

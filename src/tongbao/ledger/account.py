@@ -7,12 +7,11 @@ Platform accounts are per lane, so that two nodes never meet on one row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """One account with its cached balance in minor units (I03 compares it with its postings)."""
 

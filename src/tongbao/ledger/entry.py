@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 from tongbao.kernel.error import ensure
 from tongbao.kernel.money import MINOR_MAX
+from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import currency_of
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Posting:
     """``amount`` minor units move from ``debit`` to ``credit``; both accounts are kept in one currency (I01, I05,
     I06)."""
@@ -26,7 +26,7 @@ class Posting:
         ensure(currency_of(self.debit) == currency_of(self.credit), "a posting stays in one currency")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """A keyed set of postings with one cause. ``key`` is unique for ever and derived from the cause (``pay:<trade>``);
     a mistake is corrected by a new entry."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tongbao.kernel.error import Refused, ensure
+from tongbao.kernel.record import replace
 from tongbao.kernel.time import DAY, Instant
 from tongbao.ledger.account import merchant_escrow, merchant_pending, platform_fee
 from tongbao.ledger.entry import Entry, Posting

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 
 from tongbao.kernel.error import Refused
+from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import DAY, MINUTE, SECOND, Instant, next_midnight
 from tongbao.service.command import Needs
-from tongbao.service.move import record
+from tongbao.service.move import record as record_move
 from tongbao.service.term import dump_terms, hash_terms
 from tongbao.service.view import terms_of
 from tongbao.store.commit import Decision, Now
@@ -26,7 +26,7 @@ EXPIRY_RANGE = (1 * MINUTE, 15 * DAY)
 """The unpaid time-out a merchant may ask for."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asker:
     """Who asks and how he proved it: the key is checked again here, so that a revocation holds at once.
 
@@ -60,7 +60,7 @@ class Asker:
         return merchant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """The trade's number, and whether this command created it."""
 
@@ -68,7 +68,7 @@ class Opened:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenTrade:
     """Create the trade of ``intent``, or find the equal one under the same number. ``trade_no`` is used if it is
     new."""
@@ -94,7 +94,7 @@ class OpenTrade:
         if trade.product == "instant":
             return Decision(Opened(trade.trade_no, True), [(TRADE, trade)])
         # the escrow interfaces tell the merchant of the unpaid trade, so its creation is an event
-        trade, rows = record(trade, "", TradeState.UNPAID, "created", now.business, None)
+        trade, rows = record_move(trade, "", TradeState.UNPAID, "created", now.business, None)
         return Decision(Opened(trade.trade_no, True), rows)
 
 
@@ -102,10 +102,11 @@ def _complete(intent: CreateTrade, merchant: Merchant) -> CreateTrade:
     """A missing notification or return address means the registered one."""
     if intent.notify_url and intent.return_url:
         return intent
-    values = {name: getattr(intent, name) for name in intent.__slots__}
-    values["notify_url"] = intent.notify_url or merchant.notify_url
-    values["return_url"] = intent.return_url or merchant.return_url
-    return CreateTrade(**values)
+    return replace(
+        intent,
+        notify_url=intent.notify_url or merchant.notify_url,
+        return_url=intent.return_url or merchant.return_url,
+    )
 
 
 def _check_merchant(intent: CreateTrade, merchant: Merchant, protocol: str) -> None:
@@ -182,6 +183,8 @@ def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
 def _open(trade_no: str, protocol: str, intent: CreateTrade, now: Instant) -> Trade:
     if intent.expiry is None:
         due = Instant(now + EXPIRY_DEFAULT)
+    elif intent.expiry.at is not None:
+        due = intent.expiry.at
     elif intent.expiry.at_midnight:
         due = next_midnight(now)
     else:

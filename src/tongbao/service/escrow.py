@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from tongbao.kernel.error import Refused
+from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import merchant_escrow, merchant_pending
 from tongbao.ledger.entry import Entry, Posting
@@ -23,7 +22,7 @@ from tongbao.trade.record import RELEASE_AFTER, Payment, Trade
 from tongbao.trade.state import TradeState
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moved:
     """The trade's number and the state it is in now."""
 
@@ -52,7 +51,7 @@ def counting_payment(sheet: Sheet, trade: Trade) -> Payment | None:
     return payment
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ship:
     """The merchant sent the goods; repeated while the buyer has not confirmed, it corrects carrier and number."""
 
@@ -118,7 +117,7 @@ def release(
     return done, rows, entry
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConfirmReceipt:
     """The buyer has the goods and lets the money go, with a single-use authorisation for exactly this."""
 
@@ -148,7 +147,7 @@ class ConfirmReceipt:
         return Decision(Moved(done.trade_no, done.state), [*rows, (AUTHORISATION, word)], [entry])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimerDue:
     """The clock acts on a trade: an unpaid one closes, a shipped one is released, a paid one passes its refund term.
 
@@ -182,7 +181,7 @@ class TimerDue:
         return Decision(Moved(done.trade_no, done.state), rows, [entry])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Close:
     """End an unpaid trade. ``cause``: ``merchant`` or ``operator``. Money that arrives afterwards goes back (T42)."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
 from tongbao.service.view import take_snapshot, terms_of
 from tongbao.store.schema import EVENT, TRADE

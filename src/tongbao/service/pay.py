@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from tongbao.kernel.error import Refused
+from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.ledger.account import Account, buyer_balance
 from tongbao.service.capture import capture, capture_accounts, choose_flow
@@ -24,7 +23,7 @@ OUTLET_INQUIRE = 30 * MINUTE
 """Outlets take cash hours later; they are asked rarely."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Paid:
     """A payment was captured. ``trade_no`` and the state the trade is in now."""
 
@@ -33,7 +32,7 @@ class Paid:
     payment_no: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """A payment is on its way to a bank. ``code`` is the outlet's cash code where there is one."""
 
@@ -81,7 +80,7 @@ def open_merchant(sheet: Sheet, merchant_id: str) -> Merchant:
     return merchant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PayFromBalance:
     """Pay a trade out of the buyer's balance. Consumes the authorisation, which names exactly this act (T61)."""
 
@@ -167,7 +166,7 @@ def consume(sheet: Sheet, authorisation_id: str, act: str, buyer: Buyer, trade: 
     return replace(word, state="used")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StartPayment:
     """Hand a trade to a bank (``debit`` or ``credit``) or to an outlet, for a buyer known by number and login.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from tongbao.kernel.error import BrokenInvariant, Refused, ensure
+from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant, business_day
 from tongbao.ledger.entry import Entry, seal
 from tongbao.store.record import AuditRow, EntryRow, Lane, PostingRow
@@ -24,7 +25,7 @@ LEASE: int = 30_000
 """How long a lane stays its holder's after a commit, in milliseconds of wire time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Now:
     """The two readings of the clock at which a batch is decided."""
 
@@ -44,7 +45,7 @@ class AuditDraft:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What a command came to. ``outcome`` may be a ``Refused``: then ``rows`` are only what a refusal keeps."""
 

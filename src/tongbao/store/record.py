@@ -3,12 +3,11 @@ attempts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lane:
     """A committer's own strip of the books. ``token`` fences: a committer whose token is old may not commit.
 
@@ -29,7 +28,7 @@ class Lane:
     moved_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EntryRow:
     """A sealed entry. Key: (lane, seq); ``key`` is unique over all lanes."""
 
@@ -44,7 +43,7 @@ class EntryRow:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PostingRow:
     """One posting of a sealed entry. Key: (lane, seq, n)."""
 
@@ -56,7 +55,7 @@ class PostingRow:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """The first answer to an idempotency key. Key: (scope, key); ``request_hash`` is over the command (T44, I30)."""
 
@@ -67,7 +66,7 @@ class Answer:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """A request that was refused: who, what, why, and a digest of it, never its body (threats B, refusal contract)."""
 
@@ -83,7 +82,7 @@ class Refusal:
     body_digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Case:
     """Something a person must look at, or that the books must explain. ``state``: ``open`` or ``closed``."""
 
@@ -100,7 +99,7 @@ class Case:
     closed_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AuditRow:
     """A privileged act, in the same transaction as its effect, chained per lane (I37). Key: (lane, seq)."""
 
@@ -116,7 +115,7 @@ class AuditRow:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """One delivery of one event's notification. Key: (merchant_id, out_trade_no, seq, n).
 
@@ -136,7 +135,7 @@ class Attempt:
     milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Visit:
     """A cashier link opened in one browser (T56). Key: token digest."""
 
@@ -147,7 +146,7 @@ class Visit:
     wire_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Session:
     """A signed-in buyer or operator. Key: digest of the cookie. Times are wire time."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from tongbao.kernel.error import BrokenInvariant, ensure
+from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import Account, open_account
 from tongbao.ledger.entry import Entry

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from tongbao.kernel.record import record
 from tongbao.kernel.time import HOUR, MINUTE, Instant
 
 PASSWORD_TRIES: Final = 5
@@ -17,7 +17,7 @@ AUTHORISATION_TIME: Final = 5 * MINUTE
 """How long a granted authorisation may be used, in milliseconds of wire time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merchant:
     """Who sells. ``status``: ``applied``, ``approved``, ``frozen``, ``closed``. Lists are JSON arrays of text.
 
@@ -48,7 +48,7 @@ class Merchant:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MerchantKey:
     """One key of a merchant's ring for one protocol. Key: (merchant_id, protocol, key_id).
 
@@ -68,7 +68,7 @@ class MerchantKey:
     moved_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Buyer:
     """Who pays. ``kind``: ``member`` has an account with passwords; ``guest`` is known by e-mail or mobile only.
 
@@ -90,7 +90,7 @@ class Buyer:
     created_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Authorisation:
     """A buyer's agreement to one exact act, usable once. ``state``: ``reserved``, ``granted``, ``denied``, ``used``.
 
@@ -108,7 +108,7 @@ class Authorisation:
     wire_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operator:
     """Who runs the platform. ``role``: ``maker`` enters, ``checker`` approves, ``both`` may do either (never both of
     one thing). ``status``: ``active`` or ``closed``."""

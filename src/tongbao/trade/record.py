@@ -6,9 +6,9 @@ is None; text that was not given is ''.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from tongbao.kernel.record import record
 from tongbao.kernel.time import DAY, Instant
 
 EXPIRY_DEFAULT: Final = 15 * DAY
@@ -18,7 +18,7 @@ RELEASE_AFTER: Final = 10 * DAY
 """Escrow is released this long after shipping unless the buyer confirms first."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trade:
     """The merchant's claim to one sum. Key: (merchant_id, out_trade_no); trade_no is ours, unique.
 
@@ -58,7 +58,7 @@ class Trade:
     terms_hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Payment:
     """One attempt to pay a trade. Key: (merchant_id, out_trade_no, attempt); payment_no is trade_no and attempt.
 
@@ -85,7 +85,7 @@ class Payment:
     ended_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instruction:
     """What we asked of a bank, under our own number, which is also the bank's idempotency key.
 
@@ -112,7 +112,7 @@ class Instruction:
     inquire_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """One move of a trade and, where somebody is told, the outbox row of its notification: money and outbox are one
     row of one transaction (I20). Key: (merchant_id, out_trade_no, seq). ``snapshot`` is the trade's moving part then,

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tongbao.kernel.error import TongbaoError
+from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import FORM, Request, Response, split_url

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Final
+
+from tongbao.kernel.record import record
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -27,7 +29,7 @@ def _header(headers: Headers, name: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """One HTTP request. ``host`` is the authority as sent (with a port where it was given); ``raw_path`` starts with /;
     ``raw_query`` is without the question mark; ``peer_cert`` is the client's certificate in DER, or None."""
@@ -52,7 +54,7 @@ class Request:
         return f"{self.scheme}://{self.host}{self.raw_path.decode('latin-1')}{query}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Response:
     """One HTTP answer. Header names are written to the wire exactly as given here."""
 

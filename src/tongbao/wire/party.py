@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tongbao.kernel.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Party:
     """A buyer or seller by number or login (e-mail or mobile); at least one of them is given."""
 
@@ -16,7 +18,7 @@ class Party:
         return bool(self.id or self.login)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Payee:
     """Who is paid out: a balance account (``party``) or a bank card (``bank`` of the directory and ``card``).
 

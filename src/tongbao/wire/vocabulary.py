@@ -7,10 +7,11 @@ say is None (or empty), never a guess. Values are plain and comparable, so that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from tongbao.kernel.money import Money
+from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 from tongbao.wire.movement import AfterIntent, AfterOutcome, BatchView, PayOutView, RefundView, Split
 from tongbao.wire.party import Party
@@ -81,7 +82,7 @@ class Freight(StrEnum):
     ON_DELIVERY = "on_delivery"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shipping:
     """One way of shipping that the merchant offers: kind (``post``, ``express``, ``ems``, ``none``), fee, who pays."""
 
@@ -90,7 +91,7 @@ class Shipping:
     payer: Freight
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Consignee:
     """Where the goods go."""
 
@@ -101,7 +102,7 @@ class Consignee:
     mobile: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expiry:
     """When an unpaid trade closes: ``seconds`` after its creation, or at the next Chinese midnight where it is 0."""
 
@@ -115,7 +116,7 @@ class Expiry:
 # --- intents: what one party asks of the other -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CreateTrade:
     """The merchant asks for ``amount``. ``amount`` is what the buyer pays, freight and discount included.
 
@@ -159,7 +160,7 @@ class CreateTrade:
     echo: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class QueryTrade:
     """Ask for a trade by the platform's number, the merchant's, or both."""
 
@@ -168,7 +169,7 @@ class QueryTrade:
     out_trade_no: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CloseTrade:
     """End an unpaid trade."""
 
@@ -179,7 +180,7 @@ class CloseTrade:
     """Who closes: ``seller``, ``buyer`` or '' where the message does not say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ShipTrade:
     """The merchant has sent the goods of an escrow trade."""
 
@@ -192,7 +193,7 @@ class ShipTrade:
     """Kind of shipping as in ``Shipping.kind``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ConfirmNotification:
     """The merchant asks whether a notification id is really the platform's, for him, and still live."""
 
@@ -200,7 +201,7 @@ class ConfirmNotification:
     notification_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RequestTimestamp:
     """The merchant asks for an anti-phishing key: a short-lived word that proves he asked just now."""
 
@@ -213,7 +214,7 @@ Intent = CreateTrade | QueryTrade | CloseTrade | ShipTrade | ConfirmNotification
 # --- the view of a trade -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class TradeView:
     """All that may be told about a trade. A decoder fills what its message said and leaves the rest None or ''.
 
@@ -263,7 +264,7 @@ class TradeView:
 # --- outcomes: what the other party answers ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TradeOpened:
     """The trade stands (or stood already, equal in every frozen field). ``cashier_url`` is where the buyer pays.
 
@@ -276,19 +277,19 @@ class TradeOpened:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TradeFound:
     trade: TradeView
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """The act was carried out, or had been. ``trade`` is the trade afterwards, where there is one."""
 
     trade: TradeView | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Confirmed:
     """``genuine``: the id is ours, for this merchant, and live. ``understood`` False: the question itself was wrong."""
 
@@ -296,12 +297,12 @@ class Confirmed:
     understood: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimestampIssued:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rejection:
     """The peer refused. ``code`` is one of ``tongbao.wire.refusal``; ``wire_code`` the protocol's own word for it."""
 
@@ -310,7 +311,7 @@ class Rejection:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FollowUp:
     """The answer is another request to be sent as it stands (a bill's address, a next page)."""
 
@@ -331,7 +332,7 @@ class Role(StrEnum):
     RETURN = "return"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Notification:
     """What the platform says happened to a trade, one of its refunds, a payout or a batch.
 

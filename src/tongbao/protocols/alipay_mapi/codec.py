@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.record import record
 from tongbao.protocols.alipay_mapi.messages import UNSIGNED
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
@@ -39,7 +39,7 @@ _NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufff
 _SHIFT: Final = re.compile(r"&([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """A message's fields: raw bytes for the signature, text for the reading; both in the order of arrival."""
 
