@@ -8,6 +8,7 @@ from typing import Any, Final
 from tongbao.sandbox.population import BUYERS, SHOP_NAME, balance_of
 from tongbao.sandbox.state import Party, SandboxState
 from tongbao.service.platform import Platform
+from tongbao.wire.certificate import load_chain
 from tongbao.wire.contract import Manifest
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import load_rsa_private
@@ -19,12 +20,14 @@ def merchant_ring(manifest: Manifest, party: Party) -> KeyRing:
     """The ring as the merchant holds it: his own keys sign, the platform's verify."""
     sign: list[Key] = []
     verify: list[Key] = []
-    for algorithm in manifest.algorithms:
-        if "rsa" in algorithm.lower():
+    for algorithm in (*manifest.algorithms, *manifest.content_keys):
+        if algorithm in manifest.algorithms and "rsa" in algorithm.lower():
             own = load_rsa_private(party.merchant_key, "private_key")
             theirs = load_rsa_private(party.platform_key, "public_key").public_key()
-            sign.append(Key(f"{algorithm}-client", 1, algorithm, own))
-            verify.append(Key(f"{algorithm}-platform", 1, algorithm, theirs))
+            mine = load_chain(party.merchant_chain, "certificate") if party.merchant_chain else ()
+            issued = load_chain(party.platform_chain, "certificate") if party.platform_chain else ()
+            sign.append(Key(f"{algorithm}-client", 1, algorithm, own, chain=mine))
+            verify.append(Key(f"{algorithm}-platform", 1, algorithm, theirs, chain=issued))
         else:
             shared = Key(f"{algorithm}-both", 1, algorithm, party.secret.encode())
             sign.append(shared)

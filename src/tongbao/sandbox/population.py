@@ -146,10 +146,10 @@ async def _keys(platform: Platform, manifest: Manifest, state: SandboxState) -> 
         "key.of_merchant", {"merchant_id": party.merchant_id, "protocol": manifest.name}
     )
     known = {row[0] for row in rows}
-    for algorithm in manifest.algorithms:
-        if "rsa" in algorithm.lower():
+    for algorithm in (*manifest.algorithms, *manifest.content_keys):
+        if algorithm in manifest.algorithms and "rsa" in algorithm.lower():
             public = public_pem(load_rsa_private(party.merchant_key, "private_key").public_key())
-            wanted = [("verify", public), ("sign", party.platform_key)]
+            wanted = [("verify", public + party.merchant_chain), ("sign", party.platform_key + party.platform_chain)]
         else:
             wanted = [("both", party.secret)]
         for use, secret in wanted:

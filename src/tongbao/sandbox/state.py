@@ -5,10 +5,11 @@ All keys are made here for testing and protect no money; the file is still writt
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.identifier import digits
 from tongbao.kernel.port import Entropy
+from tongbao.sandbox.chain import issue, make_root
 from tongbao.wire.contract import Manifest
 from tongbao.wire.loader import load_protocol, protocol_names
-from tongbao.wire.sign import private_pem
+from tongbao.wire.sign import load_rsa_private, private_pem
 
 SCHEMA: Final = 1
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -27,13 +29,16 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A merchant's identity for one protocol. ``secret`` is shared; ``merchant_key`` and ``platform_key`` are PEM."""
+    """A merchant's identity for one protocol. ``secret`` is shared; ``merchant_key`` and ``platform_key`` are PEM, and
+    so are the certificates behind each of them, the authority's last."""
 
     merchant_id: str
     login: str
     secret: str
     merchant_key: str = ""
     platform_key: str = ""
+    merchant_chain: str = ""
+    platform_chain: str = ""
 
 
 @dataclass(slots=True)
@@ -77,13 +82,34 @@ def make_party(manifest: Manifest, entropy: Entropy, given: Mapping[str, str]) -
     if any(kind == "private_key" for kind in fields.values()):
         own = next((given[name] for name, kind in fields.items() if kind == "private_key" and name in given), "")
         keys = (own or private_pem(generate_private_key(65537, 2048)), private_pem(generate_private_key(65537, 2048)))
+    if not secret and "base64" in manifest.content_keys.values():
+        secret = base64.b64encode(entropy.token(32)[:16]).decode("ascii")
     return Party(number or merchant_number(manifest, entropy), login, secret or _secret(entropy, 32), *keys)
+
+
+def certify(state: SandboxState, entropy: Entropy) -> None:
+    """Have certificates issued for the keys of protocols that want them and have none, by the sandbox's authority."""
+    for name, party in state.parties.items():
+        if not load_protocol(name).certificates or party.platform_chain:
+            continue
+        if "authority" not in state.extra:
+            state.extra["authority"] = make_root(entropy)
+        root = str(state.extra["authority"])
+        own = load_rsa_private(party.merchant_key, "private_key").public_key()
+        theirs = load_rsa_private(party.platform_key, "platform_key").public_key()
+        state.parties[name] = replace(
+            party,
+            merchant_chain=issue(root, own, party.merchant_id, "Merchant", entropy),
+            platform_chain=issue(root, theirs, f"Tongbao {name} {party.merchant_id}", "Platform", entropy),
+        )
 
 
 def make_state(entropy: Entropy, secrets: Entropy, given: Mapping[str, Mapping[str, str]]) -> SandboxState:
     """A new sandbox: ``entropy`` (maybe seeded) gives numbers, ``secrets`` (never seeded) the root secret."""
     parties = {name: make_party(load_protocol(name), entropy, given.get(name, {})) for name in protocol_names()}
-    return SandboxState(secrets.token(32).hex(), parties)
+    state = SandboxState(secrets.token(32).hex(), parties)
+    certify(state, entropy)
+    return state
 
 
 def load_state(path: Path) -> SandboxState | None:
@@ -105,6 +131,7 @@ def complete_state(state: SandboxState, entropy: Entropy) -> None:
     for name in protocol_names():
         if name not in state.parties:
             state.parties[name] = make_party(load_protocol(name), entropy, {})
+    certify(state, entropy)
 
 
 def save_state(path: Path, state: SandboxState) -> None:

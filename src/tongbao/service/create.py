@@ -85,12 +85,12 @@ class OpenTrade:
         merchant = self.asker.check(sheet)
         intent = _complete(self.intent, merchant)
         _check_merchant(intent, merchant, self.asker.protocol)
-        _check_terms(intent)
+        _check_terms(intent, now)
         known: Trade | None = sheet.get(TRADE, merchant.merchant_id, intent.out_trade_no)
         if known is not None:
             _check_same(known, intent, now.business)
             return Decision(Opened(known.trade_no, False))
-        trade = _open(self.trade_no, self.asker.protocol, intent, now.business)
+        trade = _open(self.trade_no, self.asker.protocol, intent, now)
         if trade.product == "instant":
             return Decision(Opened(trade.trade_no, True), [(TRADE, trade)])
         # the escrow interfaces tell the merchant of the unpaid trade, so its creation is an event
@@ -149,7 +149,7 @@ def _check_address(field: str, url: str, hosts: tuple[str, ...], environment: st
         raise Refused("URL_NOT_ALLOWED", f"{field} names a host the merchant has not registered")
 
 
-def _check_terms(intent: CreateTrade) -> None:
+def _check_terms(intent: CreateTrade, now: Now) -> None:
     if intent.amount.minor <= 0:
         raise Refused("AMOUNT_NOT_POSITIVE", "the sum to pay is not above zero")
     if intent.amount.currency != "CNY":
@@ -158,8 +158,10 @@ def _check_terms(intent: CreateTrade) -> None:
         raise Refused("BANK_UNKNOWN", intent.bank)
     if intent.expiry is not None and not intent.expiry.at_midnight:
         low, high = EXPIRY_RANGE
-        if not low <= intent.expiry.seconds * SECOND <= high:
+        if intent.expiry.at is None and not low <= intent.expiry.seconds * SECOND <= high:
             raise Refused("EXPIRY_INVALID", "the unpaid time-out is between one minute and 15 days")
+        if intent.expiry.at is not None and not now.wire < intent.expiry.at <= now.wire + high:
+            raise Refused("EXPIRY_INVALID", "the trade would close in the past, or more than 15 days ahead")
 
 
 def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
@@ -180,11 +182,14 @@ def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
             raise Refused(code, f"first {old!r}, now {new!r}")
 
 
-def _open(trade_no: str, protocol: str, intent: CreateTrade, now: Instant) -> Trade:
+def _open(trade_no: str, protocol: str, intent: CreateTrade, clock: Now) -> Trade:
+    now = clock.business
     if intent.expiry is None:
         due = Instant(now + EXPIRY_DEFAULT)
     elif intent.expiry.at is not None:
         due = intent.expiry.at
+    elif intent.expiry.at is not None:
+        due = Instant(now + intent.expiry.at - clock.wire)
     elif intent.expiry.at_midnight:
         due = next_midnight(now)
     else:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from tongbao.kernel.port import Clock
 from tongbao.service.vault import Vault
 from tongbao.store.step import Database
+from tongbao.wire.certificate import Chain, load_chain, split_pem
 from tongbao.wire.key import Key, KeyRing, KeyState, Material
 from tongbao.wire.sign import load_rsa_private, load_rsa_public
 
@@ -94,9 +95,9 @@ class RingCache:
             if use == "client":
                 continue
             raw = self._vault.open(str(secret), merchant_id, protocol, str(key_id))
-            key = Key(
-                str(key_id), int(str(version)), str(algorithm), parse_material(raw, str(use)), KeyState(str(state))
-            )
+            material = parse_material(raw)
+            own, live = KeyState(str(state)), int(str(version))
+            key = Key(str(key_id), live, str(algorithm), material, own, parse_chain(raw))
             if use in ("verify", "both"):
                 verify.append(key)
             if use in ("sign", "both"):
@@ -104,9 +105,16 @@ class RingCache:
         return KeyRing(merchant_id, tuple(verify), tuple(sign))
 
 
-def parse_material(raw: bytes, use: str) -> Material:
+def parse_material(raw: bytes) -> Material:
     """A stored secret as codecs want it: PEM becomes a parsed key, anything else stays a shared secret."""
     if raw.startswith(b"-----BEGIN"):
-        text = raw.decode("ascii")
+        text, _ = split_pem(raw.decode("ascii"))
         return load_rsa_private(text, "key") if "PRIVATE" in text else load_rsa_public(text, "key")
     return raw
+
+
+def parse_chain(raw: bytes) -> Chain:
+    """The certificates that are stored behind a key; () where there are none."""
+    if b"-----BEGIN CERTIFICATE" not in raw:
+        return ()
+    return load_chain(split_pem(raw.decode("ascii"))[1], "key")

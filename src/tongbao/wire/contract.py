@@ -30,7 +30,7 @@ from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import FORM, Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.movement import BillHead, BillLine
-from tongbao.wire.vocabulary import Carriage, Intent, Notification, Outcome
+from tongbao.wire.vocabulary import Carriage, Intent, Notification, Outcome, Presentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +283,15 @@ class Manifest:
     merchant's number stands in its place."""
     code_prefix: str = ""
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
+    certificates: bool = False
+    """Whether keys come with certificates (``Key.chain``): the merchant's and the platform's, of one authority."""
+    content_keys: Mapping[str, str] = field(default_factory=dict)
+    """Algorithm of a shared key that hides contents -> the key's form: ``base64`` (16 bytes) or ``text`` (32 letters
+    and digits). Such a key stands in both halves of a ring and signs nothing."""
+    presentations: tuple[Presentation, ...] = (Presentation.PAGE,)
+    """Where buyers can meet trades of this protocol; the first is what it does when nothing else is asked."""
+    costly: bool = False
+    """Whether signing and checking cost so much (RSA) that a face leaves them to a thread."""
     own_buyers: bool = False
     """Whether a merchant is told buyers under numbers of his own (openid), and names them by these."""
     notifies_refund: str = ""

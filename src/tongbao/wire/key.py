@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
@@ -28,6 +29,7 @@ class Key:
     """One key of a ring. ``algorithm`` is pinned to it; a message that names another is refused (T05).
 
     ``material`` is a shared secret as bytes, or a parsed public or private key; it is never shown by ``repr``.
+    ``chain`` is the key's certificate and those above it, up to the roots that are trusted; () for a bare key.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Key:
     algorithm: str
     material: Material
     state: KeyState = KeyState.ACTIVE
+    chain: tuple[x509.Certificate, ...] = ()
 
     def __repr__(self) -> str:
         return f"Key({self.id!r}, version={self.version}, {self.algorithm}, {self.state})"

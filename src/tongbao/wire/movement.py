@@ -238,6 +238,16 @@ class ExchangeCode:
     refresh: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallByName:
+    """Any method of the platform by its wire name, with content as the protocol says it. Only a merchant's half carries
+    it: a platform reads the intent behind the name."""
+
+    merchant: str
+    method: str
+    content: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
 AfterIntent = (
     RefundTrade
     | RefundBatch
@@ -253,6 +263,7 @@ AfterIntent = (
     | RequestBill
     | FetchCertificates
     | ExchangeCode
+    | CallByName
 )
 
 
@@ -459,6 +470,13 @@ class IdentityFound:
     refresh_seconds: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The verified content of the answer to ``CallByName``, as the protocol says it."""
+
+    content: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
 AfterOutcome = (
     RefundFound
     | BatchTaken
@@ -469,4 +487,5 @@ AfterOutcome = (
     | MovementsFound
     | CertificatesFound
     | IdentityFound
+    | Answered
 )

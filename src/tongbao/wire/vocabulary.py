@@ -104,13 +104,15 @@ class Consignee:
 
 @record
 class Expiry:
-    """When an unpaid trade closes: ``seconds`` after its creation, or at the next Chinese midnight where it is 0."""
+    """When an unpaid trade closes: ``seconds`` after its creation, or at the next Chinese midnight where it is 0; or
+    ``at`` that very time, whatever ``seconds`` says."""
 
     seconds: int
+    at: Instant | None = None
 
     @property
     def at_midnight(self) -> bool:
-        return self.seconds == 0
+        return self.seconds == 0 and self.at is None
 
 
 # --- intents: what one party asks of the other -------------------------------------------------------------------
