@@ -43,6 +43,21 @@ def merchant_escrow(merchant_id: str, currency: str) -> str:
     return f"merchant:{merchant_id}:escrow:{currency}"
 
 
+def merchant_settling(merchant_id: str, currency: str) -> str:
+    """On its way from pending to available: what the chunks of a settlement gathered before the last one."""
+    return f"merchant:{merchant_id}:settling:{currency}"
+
+
+def merchant_reserve(merchant_id: str, currency: str) -> str:
+    """Settled, and held back for refunds until its days are over."""
+    return f"merchant:{merchant_id}:reserve:{currency}"
+
+
+def merchant_payout(merchant_id: str, currency: str) -> str:
+    """Set aside for payouts under way, their fees included (I16)."""
+    return f"merchant:{merchant_id}:payout:{currency}"
+
+
 def platform_fee(lane: int, currency: str) -> str:
     """Fees earned."""
     return f"platform:{lane}:fee:{currency}"
