@@ -96,7 +96,9 @@ class Call:
 
     def link(self) -> str:
         """The whole request as one address (GET)."""
-        text = encode_form(self.fields or self.query, self.charset).decode("ascii")
+        own = {name for name, _ in self.fields}
+        pairs = (*[pair for pair in self.query if pair[0] not in own], *self.fields)
+        text = encode_form(pairs, self.charset).decode("ascii")
         return f"{self.url}{'&' if '?' in self.url else '?'}{text}"
 
     def action(self) -> str:
@@ -266,6 +268,8 @@ class Manifest:
     """Facts taken from a single or no source; the folder's README repeats them."""
     codes: Mapping[str, str] = field(default_factory=dict)
     """Every code of ``tongbao.wire.refusal`` -> the protocol's own word for it."""
+    codes_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Operation -> words of its own that it uses instead of those in ``codes``."""
     charsets: tuple[str, ...] = ()
     """What the setting ``charset`` may say, where the protocol has one."""
     merchant_example: str = "2088000000000001"

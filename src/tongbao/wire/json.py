@@ -66,8 +66,8 @@ def _check_depth(text: str, depth: int) -> None:
 
 
 def read_json(text: str | bytes, field: str = "", *, depth: int = DEPTH) -> Any:
-    """The value of a JSON text. Integers are int, other numbers ``Decimals``. Raises RemoteProtocolError MALFORMED naming
-    ``field``, BAD_CHARSET for bytes that are not UTF-8."""
+    """The value of a JSON text. Integers are int, other numbers ``Decimals``. Raises RemoteProtocolError MALFORMED
+    naming ``field``, BAD_CHARSET for bytes that are not UTF-8."""
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
