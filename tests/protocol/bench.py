@@ -16,6 +16,7 @@ from tongbao.wire.contract import Call, Claim, Credentials, Manifest, Verified
 from tongbao.wire.http import Request, get
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loader import load_protocol, protocol_names
+from tongbao.wire.movement import PayOutBatch, RefundBatch
 from tongbao.wire.vocabulary import Carriage, CloseTrade, CreateTrade, Intent, Product, QueryTrade
 
 NOW = parse_china("2015-04-01 12:03:05")
@@ -117,6 +118,8 @@ EVERY_PAIR = pytest.mark.parametrize(("name", "algorithm", "charset"), pair_para
 
 def lost(asked: Any, told: Any, path: str = "") -> str:
     """Where both values speak and disagree: the path of the first such member, '' for none. ``echo`` is not speech."""
+    if not is_dataclass(asked) or not is_dataclass(told):
+        return path if asked != told else ""
     for member in fields(asked):
         if member.name in ("echo", "unsigned"):
             continue
@@ -124,6 +127,11 @@ def lost(asked: Any, told: Any, path: str = "") -> str:
         here = f"{path}{member.name}"
         if mine is None or theirs is None or mine in ("", ()) or theirs in ("", ()) or mine == theirs:
             continue
+        if isinstance(mine, tuple) and isinstance(theirs, tuple) and len(mine) == len(theirs):
+            inner = "".join([lost(one, two, f"{here}.") for one, two in zip(mine, theirs, strict=True) if one != two])
+            if not inner:
+                continue
+            return inner
         if is_dataclass(mine) and is_dataclass(theirs) and type(mine) is type(theirs) and not hasattr(mine, "minor"):
             inner = lost(mine, theirs, f"{here}.")
             if not inner:
@@ -154,7 +162,7 @@ def untold(asked: Any, told: Any) -> str:
 
 def without_echo(intent: Intent) -> Intent:
     """The intent without what only the protocol needs."""
-    return replace(intent, echo={}) if isinstance(intent, CreateTrade) else intent
+    return replace(intent, echo={}) if isinstance(intent, CreateTrade | RefundBatch | PayOutBatch) else intent
 
 
 def second(instant: Instant | None) -> int | None:

@@ -1,4 +1,21 @@
-"""What the laws ask of every protocol: random intents and views of trades, plausible and a little nasty."""
+"""What the laws ask of every protocol: random intents and views of trades, plausible and a little nasty.
+
+A folder is asked what its manifest offers, and nothing else has to be told to the laws:
+
+- ``operations`` decides which intents are met. ``sample.py`` finds, with the folder's own client end, the richest plain
+  intent of each kind that the folder can say, and ``movement.py`` redraws its values; a folder whose operation needs
+  members that no candidate there speaks of gets a richer candidate in ``sample.py``.
+- An intent that is not offered must be refused by ``encode`` with LocalProtocolError, and so must every member that the
+  protocol has no field for (``wire.loss.find_loss``): presentation, code and splits of a trade, splits of a refund, ...
+- ``notifies_refund``, ``notifies_payout`` and the batches among the operations decide which notifications are met. What
+  has no message must be refused by ``notify`` with LocalProtocolError.
+- ``bill`` is written and read for the kinds that it can write (``trade``, ``account``).
+- What an answer or a notification has no field for is declared in ``unsaid``, by the name of the intent that it
+  answers: ``("QueryRefund", "amount")``, ``("RefundTrade", "state")``, ``("QueryBalance", "held")``,
+  ``("Notification", "amount")``, ``("BillLine", "fee")``. A state that is said by another state's word stands in
+  ``said_as``, as ``refund:closed`` or ``payout:closed`` -> the state that is read.
+- The quick pair of a folder is its last algorithm in its first charset; all others are ``slow``.
+"""
 
 from __future__ import annotations
 

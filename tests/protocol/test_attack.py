@@ -14,8 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.protocol.bench import EVERY_PAIR, NOW, Pair, all_pairs, is_asymmetric, make_pair, products, without_echo
+from tests.protocol.sample import simple_create, simple_intents
 from tests.protocol.strategy import HOME, PAID_STATE, PERSON
-from tests.protocol.test_law import simple_create, simple_intents, voiced
+from tests.protocol.test_law import voiced
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.wire.form import encode_form, parse_form, split_form

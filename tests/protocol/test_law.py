@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.protocol.bench import EVERY_PAIR, NOW, SECRETS, Pair, lost, make_pair, products, untold, without_echo
+from tests.protocol.sample import server_intents, simple_create, simple_intents
 from tests.protocol.strategy import HOME, PAID_STATE, PERSON, intents, notifications, views
 from tongbao.kernel.error import LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
@@ -48,30 +49,6 @@ LAW = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TARGET = "http://shop.example.com/respond.php?code=alipay"
-
-
-def simple_create(product: Product) -> CreateTrade:
-    return CreateTrade(
-        merchant="", out_trade_no="201504011203050123456789", product=product, subject="测试商品", amount=Money(1_000)
-    )
-
-
-SIMPLE: dict[type, Intent] = {
-    QueryTrade: QueryTrade(merchant="", out_trade_no="201504011203050123456789"),
-    CloseTrade: CloseTrade(merchant="", out_trade_no="201504011203050123456789"),
-    ShipTrade: ShipTrade(merchant="", trade_no="2015040100001000980012345678", carrier="顺丰速运", kind="express"),
-    ConfirmNotification: ConfirmNotification(merchant="", notification_id="637b04133cbb1b5c5f1b3f3d2c9a8e70"),
-    RequestTimestamp: RequestTimestamp(merchant=""),
-}
-
-
-def simple_intents(name: str) -> list[Intent]:
-    """One plain intent for each operation that the folder has."""
-    manifest = load_protocol(name)
-    kinds = set(manifest.operations.values())
-    return [simple_create(product) for product in products(manifest)] + [
-        intent for kind, intent in SIMPLE.items() if kind in kinds
-    ]
 
 
 def voiced(pair: Pair, notification: Notification) -> Notification:
@@ -396,8 +373,7 @@ def test_any_bytes_give_a_value_or_one_error(name: str, algorithm: str, charset:
             lambda: client.decode_return(request, pair.credentials, NOW),
             *[
                 partial(client.decode, intent, Response(status, (), answer), pair.credentials, NOW)
-                for intent in simple_intents(name)
-                if not isinstance(intent, CreateTrade)
+                for intent in server_intents(name)
                 for status in (200, 500)
             ],
         )
