@@ -28,6 +28,7 @@ from tongbao.web.cashier.hint import Hint
 from tongbao.web.console import console_app
 from tongbao.web.faces.recorder import MemoryRecorder
 from tongbao.web.page.error import Pages
+from tongbao.web.wallet.app import wallet_app
 from tongbao.wire.asgi import Application, Receive, Scope, Send, send_response
 from tongbao.wire.http import text
 from tongbao.wire.loader import load_protocol
@@ -118,8 +119,10 @@ async def _live(folder: Path, ready: Any, stop: asyncio.Event) -> None:
                 mails=lambda: mails,
                 tamper=partial(send_tampered, home.platform),
             )
-            cashier = cashier_app(home.platform, [Hint("buyer@example.com", "login123", "741852")])
-            routes = {**dict.fromkeys(SEGMENTS, cashier), "console": console, "shop": shop}
+            hints = [Hint("buyer@example.com", "login123", "741852")]
+            cashier = cashier_app(home.platform, hints)
+            wallet = wallet_app(home.platform, hints)
+            routes = {**dict.fromkeys(SEGMENTS, cashier), "wallet": wallet, "console": console, "shop": shop}
             web = build_web(home.platform, Pages(), routes=routes, bank=bank_app(bank), recorder=recorder)
             door.app = web.main
             home.net.apps = {base.partition("://")[2]: web.main}

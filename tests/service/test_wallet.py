@@ -8,7 +8,7 @@ from tests.support.platform import BUYER, MERCHANT, House, Stage, make_intent, r
 from tongbao.kernel.time import MINUTE
 from tongbao.service.code import CODE_CAP, CODE_TIME
 from tongbao.service.wallet import consent, issue_code, open_scanned, pay_by_code, trades_asked
-from tongbao.wire.movement import ExchangeCode
+from tongbao.wire.movement import ExchangeCode, IdentityFound
 from tongbao.wire.vocabulary import Presentation, TradeFound, TradeOpened, TradeState
 
 
@@ -87,6 +87,7 @@ def test_a_consent_is_exchanged_once_by_its_own_merchant(stage: Stage) -> None:
     async def scene(house: House) -> tuple[str, str, str]:
         word = await consent(house.platform, BUYER, MERCHANT)
         found = await house.ask(ExchangeCode(merchant=MERCHANT, code=word))
+        assert isinstance(found, IdentityFound)
         again = await refusal(house.ask(ExchangeCode(merchant=MERCHANT, code=word)))
         old = await consent(house.platform, BUYER, MERCHANT)
         house.clock.pass_wire(5 * MINUTE + 1)

@@ -16,6 +16,8 @@ from tongbao.store.migrate import migrate_postgresql, migrate_sqlite
 from tongbao.web.app import build_web
 from tongbao.web.cashier.app import SEGMENTS, cashier_app
 from tongbao.web.page.error import Pages
+from tongbao.web.wallet.app import SEGMENT as WALLET
+from tongbao.web.wallet.app import wallet_app
 from tongbao.worker.duty import Worker
 
 WORKER_LANE: Final = 1
@@ -55,7 +57,12 @@ def start(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Pat
 async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     async with open_platform(chosen.config, environ) as (platform, settings):
         cashier = cashier_app(platform)
-        web = build_web(platform, Pages(), routes=dict.fromkeys(SEGMENTS, cashier), fallback=cashier)
+        web = build_web(
+            platform,
+            Pages(),
+            routes={**dict.fromkeys(SEGMENTS, cashier), WALLET: wallet_app(platform)},
+            fallback=cashier,
+        )
         stop = asyncio.Event()
         duties = None
         if chosen.worker or not settings.is_postgresql:

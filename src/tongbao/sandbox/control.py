@@ -21,8 +21,10 @@ from tongbao.sandbox.story import event_word, tell_events, tell_story, tell_trad
 from tongbao.service.audit import audit
 from tongbao.service.outbox import resend
 from tongbao.service.platform import Platform
+from tongbao.service.wallet import consent, issue_code, told_buyer
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.trade.record import Event, Trade
+from tongbao.wire.loader import protocol_names
 
 LISTED: Final = 200
 
@@ -34,6 +36,9 @@ TABLE: Final[dict[str, str]] = {
     '"code" with "outlet" pays an open cash code at the counter; '
     'a dual trade is paid "instant" unless "flow" says otherwise; '
     "answers with payment_state, or 409 PAYMENT_STATE where the money came too late",
+    "POST buyers/{login}/code": 'a payment code of the buyer\'s wallet: {"protocol": name}; answers {"code"}',
+    "POST buyers/{login}/consent": 'the buyer lets a merchant know him: {"protocol": name, "merchant": number}; '
+    'answers {"code", "buyer"}, to be exchanged by the merchant',
     "POST trades/{out_trade_no}/confirm": "the buyer confirms receipt of an escrow trade",
     "GET notifications": "the latest notifications with their attempts",
     "POST notifications/{id}/resend": "send one again now; answers with the attempt",
@@ -171,6 +176,30 @@ async def _pay(controls: Controls, request: Request) -> Any:
     return {"trade_no": after.trade_no, "state": after.state, "payment_state": state, **told}
 
 
+def _protocol(said: dict[str, Any]) -> str:
+    name = _text(said, "protocol")
+    if name not in protocol_names():
+        raise Refused("FIELD_INVALID", f"protocol: one of {', '.join(protocol_names())}")
+    return name
+
+
+async def _code(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("protocol",))
+    buyer = controls.hand.buyer(unquote(request.path_params["login"]))
+    prefix = controls.platform.protocol(_protocol(said)).code_prefix
+    if not prefix:
+        raise Refused("FIELD_INVALID", "protocol: its wallet has no payment codes")
+    return {"code": await issue_code(controls.platform, buyer.buyer_id, prefix)}
+
+
+async def _consent(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("protocol", "merchant"))
+    buyer = controls.hand.buyer(unquote(request.path_params["login"]))
+    name, merchant_id = _protocol(said), _text(said, "merchant")
+    code = await consent(controls.platform, buyer.buyer_id, merchant_id)
+    return {"code": code, "buyer": told_buyer(controls.platform, name, merchant_id, buyer.buyer_id)}
+
+
 async def _confirm(controls: Controls, request: Request) -> Any:
     trade = await find(controls.platform, request)
     await controls.hand.confirm(trade)
@@ -289,6 +318,8 @@ def control_app(controls: Controls) -> Starlette:
         ("trades/{number:path}/pay", "POST", _pay),
         ("trades/{number:path}/confirm", "POST", _confirm),
         ("trades/{number:path}", "GET", _trade),
+        ("buyers/{login}/code", "POST", _code),
+        ("buyers/{login}/consent", "POST", _consent),
         ("notifications", "GET", _notifications),
         ("notifications/{number:path}/resend", "POST", _resend),
         ("clock", "GET", _clock),

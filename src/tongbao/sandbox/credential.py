@@ -8,6 +8,7 @@ from typing import Any, Final
 from tongbao.sandbox.population import BUYERS, SHOP_NAME, balance_of
 from tongbao.sandbox.state import Party, SandboxState
 from tongbao.service.platform import Platform
+from tongbao.service.wallet import told_buyer
 from tongbao.wire.certificate import load_chain
 from tongbao.wire.contract import Manifest
 from tongbao.wire.key import Key, KeyRing
@@ -41,7 +42,10 @@ def protocol_credentials(
     """One protocol's part; ``base_url`` is the address of the face's own listener, ``tls_url`` the HTTPS listener's."""
     manifest = platform.protocol(name)
     said: dict[str, Any] = manifest.credentials_for(
-        party.merchant_id, merchant_ring(manifest, party), base_url, {"seller_email": party.login}
+        party.merchant_id,
+        merchant_ring(manifest, party),
+        base_url,
+        {"seller_email": party.login, "open_id": told_buyer(platform, name, party.merchant_id, BUYERS[0].buyer_id)},
     )
     secure = {"tls_base_url": f"{tls_url}/{name}"} if tls_url else {}
     return {"base_url": base_url, **secure, **said}

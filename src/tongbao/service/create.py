@@ -131,6 +131,11 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+def check_address(field: str, url: str, merchant: Merchant) -> None:
+    """Whether a merchant may have a buyer or a message sent to ``url``. Raises Refused URL_NOT_ALLOWED."""
+    _check_address(field, url, _listed(merchant.hosts), merchant.environment, listed=True)
+
+
 def _check_address(field: str, url: str, hosts: tuple[str, ...], environment: str, *, listed: bool) -> None:
     if not url:
         return
@@ -186,8 +191,6 @@ def _open(trade_no: str, protocol: str, intent: CreateTrade, clock: Now) -> Trad
     now = clock.business
     if intent.expiry is None:
         due = Instant(now + EXPIRY_DEFAULT)
-    elif intent.expiry.at is not None:
-        due = intent.expiry.at
     elif intent.expiry.at is not None:
         due = Instant(now + intent.expiry.at - clock.wire)
     elif intent.expiry.at_midnight:

@@ -1,0 +1,96 @@
+"""The wallet in a real Chromium at phone width: sign in, scan, pay, show a code, let a shop know the buyer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.city import City, city
+from tests.browser.test_cashier_browser import Watch, context
+from tongbao.web.wallet.desk import brands
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    """One city for the module's tests."""
+    with city(tmp_path_factory.mktemp("wallet")) as one:
+        yield one
+
+
+def sign_in(page: Page) -> None:
+    """Press the demonstration buyer's chip, then the button."""
+    page.click(".chip")
+    page.click(".pane .primary")
+
+
+def scanned_text(town: City, number: str) -> str:
+    """What a QR code of a new trade says."""
+    town.open(number)
+    trade = town.call(town.home.platform.find_trade(town.home.credentials.merchant, number))
+    return f"https://qr.example.com/{town.home.platform.seal.trade_code(trade.trade_no)}"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_buyer_scans_and_pays(browser: Browser, town: City, language: str) -> None:
+    """The scanned text leads to the trade; a wrong pay password is told, the right one pays."""
+    with context(browser, "phone", language) as opened:
+        page = opened.new_page()
+        watch = Watch(page, town.base)
+        page.goto(f"{town.base}/wallet")
+        watch.check(page)
+        sign_in(page)
+        watch.check(page)
+        page.fill("[name=scanned]", "hello")
+        page.click(".pane .primary")
+        assert page.locator("[role=alert]").is_visible()
+        text = scanned_text(town, f"Q{language}")
+        page.fill("[name=scanned]", text)
+        page.click(".pane .primary")
+        assert "/wallet/trades/" in page.url
+        watch.check(page, refused=True)
+        page.fill("[name=pay_password]", "000000")
+        page.click(".pane .primary")
+        assert page.locator("[role=alert]").is_visible()
+        page.fill("[name=pay_password]", "741852")
+        page.click(".pane .primary")
+        assert page.locator("[name=pay_password]").count() == 0
+        trade = town.call(town.home.platform.find_trade(town.home.credentials.merchant, f"Q{language}"))
+        assert trade.state in ("paid", "finished")
+
+
+def test_every_brand_with_payment_codes_shows_one(browser: Browser, town: City) -> None:
+    """The code is digits with the brand's first ones, drawn as a QR code, and another each time."""
+    with context(browser, "phone", "zh") as opened:
+        page = opened.new_page()
+        page.goto(f"{town.base}/wallet")
+        sign_in(page)
+        for name in brands():
+            page.goto(f"{town.base}/wallet/code/{name}")
+            first = page.locator("[data-code]").get_attribute("data-code")
+            page.reload()
+            assert page.locator("[data-code]").get_attribute("data-code") != first
+            assert page.locator(".qr svg").is_visible()
+
+
+def test_a_buyer_lets_a_shop_know_him(browser: Browser, town: City) -> None:
+    """Consent leads back to the shop's own page with a code and the state unchanged, after signing in on the way."""
+    with context(browser, "phone", "zh") as opened:
+        page = opened.new_page()
+        asked = {
+            "merchant": town.home.credentials.merchant,
+            "redirect_uri": f"{town.base}/shop/return?a=1",
+            "state": "s&7",
+        }
+        page.goto(f"{town.base}/wallet/consent?{urlencode(asked)}")
+        page.fill("[name=login]", "buyer@example.com")
+        page.fill("[name=password]", "login123")
+        page.click(".pane .primary")
+        page.click("button.primary")
+        page.wait_for_url("**/shop/return?**")
+        said = parse_qs(urlsplit(page.url).query)
+        assert (said["a"], said["state"], len(said["code"][0])) == (["1"], ["s&7"], 32)
