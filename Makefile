@@ -84,9 +84,11 @@ lint: setup
 bench: setup
 	@$(RUN) benchmarks $(ARGS)
 
-# Long runs, and the properties once more with fresh examples, two thousand each.
+# Long runs, taken up where they were left (make soak ARGS="worlds --seeds 1000"), then the long tests, and the
+# properties once more with fresh examples, two thousand each.
 soak: setup
-	@$(RUN) pytest -n $(WORKERS) --timeout 0 --hypothesis-profile=soak -m "soak or hypothesis" $(ARGS)
+	@$(RUN) tests.soak --workers $(WORKERS) $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --timeout 0 --hypothesis-profile=soak -m "soak or hypothesis"
 
 dist: setup
 	@rm -rf dist

@@ -11,10 +11,10 @@ from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.time import MINUTE, Instant
 from tongbao.service.channel import BankWord
 from tongbao.sim.loop import Life, pause, turn
-from tongbao.sim.platform import BANK_HOST, IDLE_SECONDS, REST_SECONDS, SECRETS
+from tongbao.sim.platform import BANK_HOST, SECRETS
 from tongbao.sim.till import answer_json
 from tongbao.sim.universe import Process, Universe
-from tongbao.store.bankbook import BankBook, Card, Desk, Order
+from tongbao.store.bankbook import MEMORY, BankBook, Card, Desk, Order
 from tongbao.web.bank import rule
 from tongbao.web.bank.bank import Bank
 from tongbao.web.bank.endpoint import ACTS, answer_call
@@ -62,19 +62,29 @@ class Liar(Bank):
 MakeBank = Callable[[Universe, World, BankBook, bytes], Bank]
 
 
+class _Blank(BankBook):
+    """A book that is only opened, for its tables."""
+
+    def __init__(self) -> None:
+        self.connection = self._open(MEMORY)
+
+
+def _make_book() -> Any:
+    return _Blank().connection
+
+
 class SimBook(BankBook):
     """The book without its thread: each transaction is one step between two yields."""
 
-    def __init__(self, universe: Universe, life: Life, path: str) -> None:
-        self._universe = universe
-        self._life = life
-        self._connection = self._open(path)
-        self._connection.execute("PRAGMA synchronous = OFF")
-        life.closing.append(self._connection.close)
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.changes = 0
 
     async def transact(self, act: Callable[[Desk], T]) -> T:
         await turn()
+        before = self._connection.total_changes
         result = self._transact(act)
+        self.changes += self._connection.total_changes != before
         await turn()
         return result
 
@@ -93,15 +103,16 @@ class Branch:
     def __init__(self, universe: Universe, make: MakeBank) -> None:
         self.universe = universe
         self._make = make
-        self.path = str(universe.folder / "bank.sqlite")
+        self.connection = universe.disk.book(_make_book)
         self.bank: Bank | None = None
         self.process: Process = universe.add("bank", self._boot, BANK_HOST)
 
     async def _boot(self, life: Life) -> Application:
         world = self.universe.make_world(life)
-        bank = self._make(self.universe, world, SimBook(self.universe, life, self.path), SECRETS.bank)
+        book = SimBook(self.connection)
+        bank = self._make(self.universe, world, book, SECRETS.bank)
         self.bank = bank
-        self.universe.spawn(life, self._duties(life, bank))
+        self.universe.spawn(life, self._duties(bank, book))
 
         async def handle(request: Request, peer: str) -> Response:
             if self.universe.dice.strikes("bank_slow"):
@@ -110,16 +121,14 @@ class Branch:
 
         return plain(handle)
 
-    async def _duties(self, life: Life, bank: Bank) -> None:
+    async def _duties(self, bank: Bank, book: SimBook) -> None:
         while True:
-            done = await bank.run_due()
+            if await bank.run_due():
+                await pause(0.2)
+                continue
             due = await bank.next_due()
-            wait = 0.2
-            if not done:
-                idle = REST_SECONDS if self.universe.healed else IDLE_SECONDS
-                left = idle if due is None else (due - bank.world.clock.business()) / 1000
-                wait = min(max(left, 30.0 if self.universe.healed else 1.0), idle)
-            await pause(wait)
+            wait = 30.0 if self.universe.healed else 1.0
+            await self.universe.rest(bank.world.clock.business, due, wait, book, book.changes)
 
     async def furnish(self, buyers: int) -> None:
         """Cards of every fate for every buyer."""

@@ -15,7 +15,7 @@ from tongbao.sim.universe import Universe
 from tongbao.store.fragment import statements
 from tongbao.store.record import Lane
 from tongbao.store.schema import LANE
-from tongbao.store.sqlite import bind, connect, execute, load
+from tongbao.store.sqlite import bind, execute, load
 from tongbao.store.step import Commit, CommitUnknown, Conflict, ConnectionLost, Script, Step, Write
 from tongbao.store.table import Key, Row, Table
 
@@ -26,30 +26,23 @@ BUSY_SECONDS: Final = 0.05
 """A busy database is tried again so often, with about so long in between: three seconds in all."""
 
 
-def open_connection(path: str, life: Life) -> Any:
-    """A connection that is closed, and so rolled back, when the process dies. The disk is not what is simulated."""
-    connection = connect(path, busy_seconds=0)
-    connection.execute("PRAGMA synchronous = OFF")
-    life.closing.append(connection.close)
-    return connection
-
-
 class SimDatabase:
     """A ``store.step.Database`` of one life."""
 
     dialect = "sqlite"
 
-    def __init__(self, universe: Universe, life: Life, path: str) -> None:
+    def __init__(self, universe: Universe, life: Life) -> None:
         self.universe = universe
         self.life = life
-        self.connection = open_connection(path, life)
-        self.reader = open_connection(path, life)
+        self.connection = universe.disk.writer(life)
+        self.reader = universe.disk.reader
+        self._before = 0
         self._writing = asyncio.Lock()
         self._lanes: list[Lane] = []
         """Lanes written in the transaction that is open."""
 
     async def run(self, make: Callable[[], Script[T]]) -> T:
-        """Run a fresh script in one write transaction, yielding before and after every step."""
+        """Run a fresh script in one write transaction, yielding between any two steps."""
         async with self._writing:
             await self._begin()
             script = make()
@@ -65,11 +58,11 @@ class SimDatabase:
                     await self._moment()
                     if isinstance(step, Commit):
                         await self._commit()
+                        await self._moment()
                     else:
                         answer = self.perform(step)
                         if isinstance(step, Write) and step.table is LANE:
                             self._lanes += step.rows
-                    await self._moment()
             finally:
                 script.close()
                 if self.connection.in_transaction:
@@ -83,6 +76,7 @@ class SimDatabase:
         for _ in range(BUSY_TRIES):
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
+                self._before = self.connection.total_changes
                 return
             except Exception as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (5, 6):
@@ -105,6 +99,8 @@ class SimDatabase:
             raise CommitUnknown("lost") if dice.random.random() < 0.5 else ConnectionLost("lost")
         self.perform(Commit())
         self.universe.note("commit", self.life)
+        if self.connection.total_changes != self._before:
+            self.universe.disk.changes += 1
         for lane in self._lanes:
             self._check_token(lane)
         if dice.strikes("after_commit"):

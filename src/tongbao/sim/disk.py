@@ -8,26 +8,24 @@ they do is over within one step. The disk itself is not what is simulated.
 
 from __future__ import annotations
 
-import sqlite3
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from tongbao.sim.loop import Life
-from tongbao.store.bankbook import MEMORY, BankBook
 from tongbao.store.migrate import migrate_sqlite
 from tongbao.store.sqlite import connect
 
-_SETTINGS: Final = ("foreign_keys = ON", "trusted_schema = OFF", "synchronous = OFF", "wal_autocheckpoint = 0")
-_STATEMENTS: Final = 512
-"""Prepared statements a connection keeps: all there are."""
+MEMORY: Final = "file:tongbao-sim?mode=memory"
+"""A database that only its connection sees."""
 
 
 @cache
 def _migrated() -> bytes:
-    """Empty books, to be written down again for each world."""
+    """Empty books, to be written down again for each disk."""
     with tempfile.TemporaryDirectory(prefix="tongbao-sim-") as folder:
         path = Path(folder) / "books.sqlite"
         migrate_sqlite(str(path))
@@ -37,37 +35,44 @@ def _migrated() -> bytes:
         return path.read_bytes()
 
 
+def _memory() -> str | None:
+    """A folder in memory, where the system has one: nothing is to survive."""
+    shared = Path("/dev/shm")
+    return str(shared) if shared.is_dir() else None
+
+
+class Book(Protocol):
+    """``changes`` grows with every commit that changed something."""
+
+    changes: int
+
+
 @cache
-def _blank(make: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
+def _blank(make: Callable[[], Any]) -> Any:
     return make()
-
-
-def make_bank_book() -> sqlite3.Connection:
-    """The banks' tables, empty."""
-    return BankBook.open_connection(MEMORY)
 
 
 class Disk:
     """All databases of one world. ``changes`` grows with every commit that changed the platform's books."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = str(folder / "books.sqlite")
+    def __init__(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="tongbao-sim-", dir=_memory())
+        self._path = f"{self._folder}/books.sqlite"
         Path(self._path).write_bytes(_migrated())
-        self._opened: list[sqlite3.Connection] = []
-        self._idle: list[sqlite3.Connection] = []
-        self.reader = self._open()
+        self._opened: list[Any] = []
+        self._idle: list[Any] = []
+        self.reader = self._open(self._path)
         self.changes = 0
 
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, 0, isolation_level=None, cached_statements=_STATEMENTS)
-        for setting in _SETTINGS:
-            connection.execute(f"PRAGMA {setting}")
+    def _open(self, path: str) -> Any:
+        connection = connect(path, busy_seconds=0)
+        connection.execute("PRAGMA synchronous = OFF")
         self._opened.append(connection)
         return connection
 
-    def writer(self, life: Life) -> sqlite3.Connection:
+    def writer(self, life: Life) -> Any:
         """A connection to the books that is rolled back when the process dies."""
-        connection = self._idle.pop() if self._idle else self._open()
+        connection = self._idle.pop() if self._idle else self._open(self._path)
 
         def give_back() -> None:
             if connection.in_transaction:
@@ -77,14 +82,14 @@ class Disk:
         life.closing.append(give_back)
         return connection
 
-    def book(self, make: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
-        """A smaller database of its own, in memory, as ``make`` builds it. ``make`` is called once in this process."""
-        connection = sqlite3.connect(MEMORY, isolation_level=None, cached_statements=_STATEMENTS)
+    def book(self, make: Callable[[], Any]) -> Any:
+        """A smaller database of its own, in memory, with the tables that ``make`` creates."""
+        connection = self._open(MEMORY)
         _blank(make).backup(connection)
-        self._opened.append(connection)
         return connection
 
     def close(self) -> None:
         """The world is over."""
         for connection in self._opened:
             connection.close()
+        shutil.rmtree(self._folder, ignore_errors=True)

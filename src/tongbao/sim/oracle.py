@@ -9,7 +9,7 @@ from tongbao.ledger.account import buyer_balance
 from tongbao.service.audit import audit
 from tongbao.sim.bank import BANK, CARD_MONEY, OUTCOMES, card_number
 from tongbao.sim.buyer import FIRST_BALANCE, Intent, Wallet, buyer_id
-from tongbao.sim.database import SimDatabase, open_connection
+from tongbao.sim.database import SimDatabase
 from tongbao.sim.platform import House
 from tongbao.sim.replay import replay
 from tongbao.sim.seller import Seller
@@ -30,12 +30,12 @@ _POSTINGS: Final = (
 class Oracle:
     """Asks everything once, when the world is at rest."""
 
-    def __init__(self, universe: Universe, house: House, bank_path: str, sellers: list[Seller], wallet: Wallet) -> None:
+    def __init__(self, universe: Universe, house: House, bank: Any, sellers: list[Seller], wallet: Wallet) -> None:
         self.universe = universe
         self.sellers = sellers
         self.wallet = wallet
-        self._books = SimDatabase(universe, universe.ground, house.path)
-        self._bank = open_connection(bank_path, universe.ground)
+        self._books = SimDatabase(universe, universe.ground)
+        self._bank = bank
         self._trades: dict[tuple[str, str], tuple[str, int, str]] = {}
         self._payments: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
@@ -152,9 +152,9 @@ class Oracle:
 
     def _ask_shop(self, seller: Seller) -> None:
         """Orders are paid where trades are, for equal sums (I28), with one effect each (I25) and one mail."""
-        found = seller.ground.read(lambda transaction: transaction.rows("SELECT * FROM orders ORDER BY order_no"))
+        found = seller.database.read(lambda transaction: transaction.rows("SELECT * FROM orders ORDER BY order_no"))
         parcels = Counter(
-            row["order_no"] for row in seller.ground.read(lambda t: t.rows("SELECT order_no FROM parcel"))
+            row["order_no"] for row in seller.database.read(lambda t: t.rows("SELECT order_no FROM parcel"))
         )
         for order in found:
             number = str(order["order_no"])
@@ -167,7 +167,7 @@ class Oracle:
                 self.universe.blame(f"I25 order {number} is {order['state']} and has {parcels[number]} effects")
             if paid and f"mail:{number}:paid" not in seller.mails:
                 self.universe.blame(f"order {number} is paid and nobody got a mail")
-        waiting = seller.ground.read(lambda t: t.rows("SELECT job_key FROM payment_outbox WHERE state <> 'done'"))
+        waiting = seller.database.read(lambda t: t.rows("SELECT job_key FROM payment_outbox WHERE state <> 'done'"))
         if waiting:
             self.universe.blame(f"{seller.shop.name} has unfinished jobs: {waiting}")
 

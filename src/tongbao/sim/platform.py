@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 from tongbao.service.channel import Channel, SimulatedChannel
@@ -15,9 +12,7 @@ from tongbao.service.platform import Platform, PlatformSettings, Secrets
 from tongbao.sim.database import SimDatabase
 from tongbao.sim.loop import Life, pause
 from tongbao.sim.till import Till
-from tongbao.sim.universe import Universe
-from tongbao.store.migrate import migrate_sqlite
-from tongbao.store.sqlite import connect
+from tongbao.sim.universe import PATIENCE, Universe
 from tongbao.store.step import Database, Fenced
 from tongbao.web.app import build_web
 from tongbao.web.faces.page import PlainPages
@@ -33,12 +28,6 @@ SECRETS: Final = Secrets.derive(b"the simulated installation's root")
 COST: Final = 3
 """log2 of scrypt's N: hardly any work."""
 
-IDLE_SECONDS: Final = 20.0
-"""How long a worker sleeps at most when nothing is due."""
-
-REST_SECONDS: Final = 900.0
-"""The same in the long quiet after the faults."""
-
 MakePlatform = Callable[[World, Database, Secrets, PlatformSettings, Mapping[str, Channel]], Platform]
 
 
@@ -47,21 +36,9 @@ class Parts:
     """What the platform's processes are made of. A test that plants a fault passes parts of its own."""
 
     platform: MakePlatform = Platform
-    database: Callable[[Universe, Life, str], Database] = SimDatabase
+    database: Callable[[Universe, Life], Database] = SimDatabase
     worker: Callable[[Platform], Worker] = Worker
     till: Callable[[Platform], Till] = Till
-
-
-@cache
-def _template() -> bytes:
-    """A migrated database, to be written down again for each seed."""
-    with tempfile.TemporaryDirectory(prefix="tongbao-sim-") as folder:
-        path = Path(folder) / "books.sqlite"
-        migrate_sqlite(str(path))
-        connection = connect(str(path))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
-        return path.read_bytes()
 
 
 class House:
@@ -70,8 +47,6 @@ class House:
     def __init__(self, universe: Universe, parts: Parts) -> None:
         self.universe = universe
         self.parts = parts
-        self.path = str(universe.folder / "books.sqlite")
-        Path(self.path).write_bytes(_template())
         self.platforms: dict[str, Platform] = {}
         for number in range(universe.plan.gateways):
             universe.add(f"gateway{number}", self._gateway, HOST)
@@ -89,7 +64,7 @@ class House:
         settings = PlatformSettings(BASE, "sandbox", COST, lane, life.name, embedded=False)
         channels = {"*": SimulatedChannel(f"http://{BANK_HOST}", SECRETS.bank)}
         while True:
-            database = self.parts.database(self.universe, life, self.path)
+            database = self.parts.database(self.universe, life)
             platform = self.parts.platform(world, database, SECRETS, settings, channels)
             try:
                 await platform.start()
@@ -129,16 +104,21 @@ class House:
 
     async def _duties(self, life: Life, platform: Platform, worker: Worker) -> None:
         """The worker's loop, with sleeps as long as nothing is due."""
+        universe, now = self.universe, platform.world.clock.business
+        patience = 1.0
         while True:
             try:
                 done = await worker.run_once()
                 due = await worker.next_due()
             except Exception as error:  # noqa: BLE001 - a duty that fails once must not end the others (F35)
                 platform.world.log("worker.failed", error=repr(error))
-                done, due = 0, None
-            wait = 0.2
-            if not done:
-                idle = REST_SECONDS if self.universe.healed else IDLE_SECONDS
-                left = idle if due is None else (due - platform.world.clock.business()) / 1000
-                wait = min(max(left, 30.0 if self.universe.healed else 1.0), idle)
-            await pause(wait)
+                await pause(1)
+                continue
+            if done:
+                patience = 1.0
+                await pause(0.2)
+                continue
+            changes = universe.disk.changes
+            waits = due is not None and due <= now()
+            patience = min(2 * patience, PATIENCE) if waits else 1.0
+            await universe.rest(now, due, 30.0 if universe.healed else patience, universe.disk, changes)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -17,6 +14,7 @@ from tongbao.service.platform import Platform
 from tongbao.sim.attacker import Attacker
 from tongbao.sim.bank import BANK, Branch, Liar, MakeBank
 from tongbao.sim.buyer import FIRST_BALANCE, PASSWORD, Buyer, buyer_id, draw_wallet
+from tongbao.sim.disk import Disk
 from tongbao.sim.loop import Deadlock, Life, Livelock, pause
 from tongbao.sim.oracle import Oracle
 from tongbao.sim.platform import COST, PROTOCOLS, SECRETS, House, Parts
@@ -71,8 +69,8 @@ def run_seed(seed: int, profile: str = "", cast: Cast = Cast()) -> Report:
 
 def run_plan(plan: Plan, cast: Cast) -> Report:
     """Play one world to its end. Never raises for what the world does; what is wrong is in the report."""
-    folder = Path(tempfile.mkdtemp(prefix="tongbao-sim-", dir=_memory()))
-    universe = Universe(plan, folder)
+    disk = Disk()
+    universe = Universe(plan, disk)
     try:
         stage = _Stage(universe, cast)
         universe.loop.run_until_complete(stage.play())
@@ -86,18 +84,12 @@ def run_plan(plan: Plan, cast: Cast) -> Report:
             if life is not None:
                 kill(life)
         universe.loop.dispose()
-        shutil.rmtree(folder, ignore_errors=True)
+        disk.close()
     trace, loop = universe.trace, universe.loop
     return Report(
         plan, trace.digest, loop.steps, loop.time(), tuple(universe.violations), tuple(trace.last),
         dict(trace.counts), dict(universe.dice.struck),
     )  # fmt: skip
-
-
-def _memory() -> str | None:
-    """A folder in memory, where the system has one: nothing is to survive."""
-    shared = Path("/dev/shm")
-    return str(shared) if shared.is_dir() else None
 
 
 class _Stage:
@@ -134,12 +126,12 @@ class _Stage:
         evil = Life("nemesis", 0)
         universe.spawn(evil, self._nemesis())
         universe.spawn(evil, self.attacker.live())
-        await pause(universe.random.uniform(600, 1_800))
+        await pause(universe.random.uniform(400, 1_000))
         evil.dead = True
         await self._heal()
         await pause(LIVENESS)
         universe.note("audit")
-        await Oracle(universe, self.house, self.branch.path, self.sellers, self.wallet).ask()
+        await Oracle(universe, self.house, self.branch.connection, self.sellers, self.wallet).ask()
 
     async def _furnish(self, platform: Platform) -> None:
         """Merchants, keys, buyers and their first money; the banks' cards and book beside them."""
@@ -201,7 +193,7 @@ class _Stage:
             if life.paused and not life.dead:
                 universe.loop.wake(life)
         await pause(120)
-        universe.healed = True
+        universe.healed_at = universe.loop.time()
         for life in universe.zombies:
             if not life.dead:
                 universe.crash_life(life)

@@ -24,11 +24,12 @@ from tongbao.merchant.order import Job, Order, OrderState, Payment
 from tongbao.merchant.receiver import AsyncReceiver
 from tongbao.merchant.schema import statements
 from tongbao.merchant.verdict import Accepted
-from tongbao.sim.database import open_connection
+from tongbao.sim.disk import MEMORY
 from tongbao.sim.loop import Life, pause
 from tongbao.sim.platform import BASE
 from tongbao.sim.till import answer_json
 from tongbao.sim.universe import Crash, Universe
+from tongbao.store.sqlite import connect
 from tongbao.wire.asgi import Application, plain
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.party import Party
@@ -41,6 +42,10 @@ CREDENTIALS: Final = {
     "yeepay": ("p1_MerId", "keyValue", "/yeepay/app-merchant-proxy/node", "10000000{number:03d}"),
 }
 """By protocol: names of number and key, the gateway's path, and the shape of a number."""
+
+
+SOON: Final = 4 * 3_600
+"""Virtual seconds after the faults in which most of what they left open comes to its end."""
 
 
 class ShopTrouble(Exception):  # noqa: N818
@@ -115,17 +120,15 @@ class Seller:
     def __init__(self, universe: Universe, shop: Shop, make: MakeReceiver) -> None:
         self.universe = universe
         self.shop = shop
-        self.path = str(universe.folder / f"{shop.name}.sqlite")
         self.configuration = shop.configuration
         self.endpoint = Endpoint(name="main", configuration=self.configuration)
         self.mails: list[str] = []
         self.accepted: list[str] = []
         """Bodies answered with the word of success."""
         self._make = make
-        ground = open_connection(self.path, universe.ground)
-        for statement in (*statements(Dialect.SQLITE), "CREATE TABLE parcel (order_no TEXT, amount INTEGER)"):
-            ground.execute(statement)
-        self.ground = Database(Dialect.SQLITE, lambda: ground, release=_keep)
+        book = universe.disk.book(_make_book)
+        self.database = Database(Dialect.SQLITE, lambda: book, release=_keep)
+        """Every transaction is over within one step: all lives may have the same connection."""
         universe.add(shop.name, self._boot, shop.host)
 
     def crashpoint(self, life: Life, name: str) -> None:
@@ -139,13 +142,19 @@ class Seller:
 
     async def _boot(self, life: Life) -> Application:
         world = self.universe.make_world(life)
-        connection = open_connection(self.path, life)
-        database = Database(Dialect.SQLITE, lambda: connection, release=_keep)
+        database = self.database
         receiver = self._make(self, life, world, self.endpoint, database)
         client = AsyncClient(self.configuration, send=world.send, clock=world.clock)
         self.universe.spawn(life, self._duties(life, world, receiver, client, database))
         pages = _Pages(self, world, receiver, client, database)
         return plain(pages.handle)
+
+    def _period(self) -> int:
+        """Seconds between two rounds: the longer, the longer nothing has gone wrong."""
+        healed_at = self.universe.healed_at
+        if healed_at is None:
+            return 60
+        return 1_800 if self.universe.loop.time() < healed_at + SOON else 7_200
 
     async def _duties(
         self, life: Life, world: World, receiver: AsyncReceiver, client: AsyncClient, database: Database
@@ -158,8 +167,7 @@ class Seller:
             self.mails.append(job.key)
 
         while True:
-            calm = self.universe.healed
-            await pause((1_800 if calm else 30) * (0.5 + random.random()))
+            await pause(self._period() * (0.5 + random.random()))
             report = await run_jobs_async(database, {"mail": mail}, clock=world.clock, compute=world.compute)
             verdicts = await receiver.poll(300, 20) if random.random() < 0.5 else []
             self.universe.note("duty", life, report.done, len(verdicts))
@@ -168,6 +176,14 @@ class Seller:
                     await client.ship(trade_no=number, carrier="SF", tracking_no=number)
                 except (TongbaoError, NotSent) as error:
                     self.universe.note("not shipped", life, number, type(error).__name__)
+
+
+def _make_book() -> Any:
+    """A shop's tables, empty."""
+    connection = connect(MEMORY)
+    for statement in (*statements(Dialect.SQLITE), "CREATE TABLE parcel (order_no TEXT, amount INTEGER)"):
+        connection.execute(statement)
+    return connection
 
 
 def _keep(connection: Any) -> None:

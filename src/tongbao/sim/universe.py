@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from tongbao.kernel.time import Instant
 from tongbao.sim.chance import SeededBytes, VirtualClock
+from tongbao.sim.disk import Book, Disk
 from tongbao.sim.loop import Life, SimLoop, pause
 from tongbao.sim.network import Network
 from tongbao.sim.profile import Dice, Plan
@@ -19,8 +20,20 @@ from tongbao.wire.world import Mail, World
 STEPS_MAX: Final = 150_000
 """Scheduler steps one seed may take; a run needs a few ten thousand."""
 
+IDLE_SECONDS: Final = 20.0
+"""How long a worker sleeps at most when nothing is due."""
+
+REST_SECONDS: Final = 900.0
+"""The same in the long quiet after the faults."""
+
+PATIENCE: Final = 8.0
+"""How long a worker waits at most for what another one holds."""
+
 EXPECTED: Final = ("ConnectionLost", "Conflict", "Stopped", "Fenced", "OutcomeUnknown", "CommitUnknown")
 """Errors of the database's making that a log may name while faults are on."""
+
+FENCED: Final = ("Stopped", "Fenced")
+"""What a process also hears whose predecessor, taken for dead, wakes and takes the lane back."""
 
 LOUD: Final = frozenset({"face.failed", "face.speechless", "notice.failed", "worker.failed", "till.failed"})
 """Log events that say that something broke."""
@@ -116,9 +129,9 @@ class Journal:
 class Universe:
     """One seed's world."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, disk: Disk) -> None:
         self.plan = plan
-        self.folder = folder
+        self.disk = disk
         self.random = Random(f"world:{plan.seed}")
         self.loop = SimLoop(Random(f"order:{plan.seed}"), STEPS_MAX)
         self.trace = Trace(self.loop.time)
@@ -129,11 +142,16 @@ class Universe:
         self.tokens: dict[int, int] = {}
         """The highest token each lane was committed under."""
         self.violations: list[str] = []
-        self.healed = False
+        self.healed_at: float | None = None
         self.over = False
         """The verdict is given: what the world still does while it is taken down counts no more."""
         self.ground = Life("ground", 0)
         self.network = Network(self)
+
+    @property
+    def healed(self) -> bool:
+        """Whether the time of faults is over."""
+        return self.healed_at is not None
 
     # --- time and tasks -------------------------------------------------------------------------------------------
 
@@ -162,12 +180,24 @@ class Universe:
             if not self.forgives(life, repr(error)):
                 self.blame(f"a task of {life} ended in {error!r}")
 
+    async def rest(self, now: Callable[[], Instant], due: Instant | None, wait: float, book: Book, seen: int) -> None:
+        """Sleep ``wait`` seconds at least, and on while nothing is due and ``book`` is as it was ``seen``: whoever
+        looked then would find nothing new."""
+        while True:
+            idle = REST_SECONDS if self.healed else IDLE_SECONDS
+            left = idle if due is None else (due - now()) / 1000
+            await pause(min(max(left, wait), idle))
+            if book.changes != seen or (due is not None and due <= now()):
+                return
+
     def later(self, seconds: float, act: Callable[..., object], *arguments: Any) -> None:
         """Do something from outside of all processes."""
         self.loop.call_later(seconds, act, *arguments, context=self.ground.context)
 
     def forgives(self, life: Life, text: str) -> bool:
         """Whether an error is one that the injected faults explain."""
+        if any(zombie.name == life.name for zombie in self.zombies) and any(word in text for word in FENCED):
+            return True
         return (life in self.zombies or not self.healed) and any(word in text for word in EXPECTED)
 
     # --- processes ------------------------------------------------------------------------------------------------

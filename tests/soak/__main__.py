@@ -1,0 +1,51 @@
+"""``python -m tests.soak [worlds] [--seeds N] [--workers N] [--folder F]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.soak import world
+from tests.soak.journal import ROOT, Journal
+
+
+def say(line: str) -> None:
+    """To whoever waits."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def count_workers(given: str) -> int:
+    """A number, or as many as there are cores."""
+    return (os.cpu_count() or 1) if given in ("logical", "auto") else int(given)
+
+
+def run_worlds(given: argparse.Namespace, folder: Path) -> bool:
+    """Seeded worlds."""
+    return world.run(given.seeds, given.workers, Journal(folder, "worlds"), say)
+
+
+PARTS: Final[dict[str, Callable[[argparse.Namespace, Path], bool]]] = {"worlds": run_worlds}
+
+
+def main() -> int:
+    """Run the parts; 0 where everything held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)}; all of them if none is given")
+    parser.add_argument("--seeds", type=int, default=100_000)
+    parser.add_argument("--workers", type=count_workers, default="logical", help="processes, or: logical")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".cache" / "soak", help="where journals are kept")
+    given = parser.parse_args()
+    unknown = [part for part in given.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"no part {', '.join(unknown)}")
+    held = [PARTS[part](given, given.folder) for part in given.parts or PARTS]
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

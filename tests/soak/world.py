@@ -1,0 +1,70 @@
+"""Very many seeded worlds, in pieces, on several processes."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Any, Final
+
+from tests.soak.journal import Journal
+from tongbao.sim.play import run_seed
+
+FIRST: Final = 1_000_000
+"""The first seed: none of those that the test suite plays."""
+PIECE: Final = 250
+
+
+def play(first: int, count: int) -> dict[str, Any]:
+    """One piece: how it went, in figures and, where something broke, in words."""
+    gc.freeze()
+    began = time.process_time()
+    steps, faults, profiles = 0, Counter[str](), Counter[str]()
+    broken: dict[int, str] = {}
+    for seed in range(first, first + count):
+        report = run_seed(seed)
+        steps += report.steps
+        faults.update(report.struck)
+        profiles[report.plan.profile] += 1
+        if report.violations:
+            broken[seed] = str(report)
+    return {
+        "first": first, "count": count, "steps": steps, "faults": faults, "profiles": profiles, "broken": broken,
+        "cpu": round(time.process_time() - began, 3),
+    }  # fmt: skip
+
+
+def run(seeds: int, workers: int, journal: Journal, say: Callable[[str], None]) -> bool:
+    """Play what of ``seeds`` was not played yet; True where everything held."""
+    done = {(piece["first"], piece["count"]) for piece in journal.pieces()}
+    todo = [(first, min(PIECE, FIRST + seeds - first)) for first in range(FIRST, FIRST + seeds, PIECE)]
+    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=8) as pool:
+        running = [pool.submit(play, *piece) for piece in todo if piece not in done]
+        for ended in as_completed(running):
+            piece = ended.result()
+            journal.add(piece)
+            for report in piece["broken"].values():
+                say(report)
+    return tell(journal, say)
+
+
+def tell(journal: Journal, say: Callable[[str], None]) -> bool:
+    """The figures of everything played so far."""
+    pieces = list(journal.pieces())
+    faults, profiles = Counter[str](), Counter[str]()
+    for piece in pieces:
+        faults.update(piece["faults"])
+        profiles.update(piece["profiles"])
+    broken = sorted(int(seed) for piece in pieces for seed in piece["broken"])
+    seeds, steps = sum(piece["count"] for piece in pieces), sum(piece["steps"] for piece in pieces)
+    cpu = sum(piece["cpu"] for piece in pieces)
+    say(
+        f"worlds: {seeds:,} seeds, {len(broken)} broken {broken[:20]}, {steps:,} steps,"
+        f" {sum(faults.values()):,} faults, {seeds / max(cpu, 0.001):.1f} seeds a second of one core"
+    )
+    say("  " + ", ".join(f"{name} {count:,}" for name, count in sorted(profiles.items())))
+    say("  " + ", ".join(f"{name} {count:,}" for name, count in sorted(faults.items())))
+    return not broken
