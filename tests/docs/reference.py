@@ -66,6 +66,8 @@ def tell_states(say: Tongue) -> Parts:
         (state.TradeState, state.TRADE_MOVES),
         (state.PaymentState, state.PAYMENT_MOVES),
         (state.InstructionState, state.INSTRUCTION_MOVES),
+        (state.RefundState, state.REFUND_MOVES),
+        (state.ClaimState, state.CLAIM_MOVES),
         (state.NotifyState, frozenset()),
     )
     parts = {}

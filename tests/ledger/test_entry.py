@@ -70,18 +70,22 @@ def test_I07_the_seal_covers_everything() -> None:
 
 
 def test_the_chart_of_accounts() -> None:
-    """Names say owner, purpose and currency; only banks may owe us, and one lane's suspense another's."""
+    """Names say owner, purpose and currency; only banks and merchants may owe us, and one lane another."""
     codes = [
         account.buyer_balance("b", "CNY"),
         account.merchant_pending("m", "CNY"),
         account.merchant_available("m", "CNY"),
         account.merchant_escrow("m", "CNY"),
+        account.merchant_reserve("m", "CNY"),
+        account.merchant_refunding("m", "CNY"),
         account.platform_fee(3, "CNY"),
+        account.merchant_receivable("m", "CNY"),
+        account.platform_loss(3, "CNY"),
         account.platform_suspense(3, "CNY"),
         account.bank_clearing("ICBC", 3, "USD"),
     ]
     assert len(set(codes)) == len(codes)
-    assert [account.may_go_negative(code) for code in codes] == [False] * 5 + [True] * 2
+    assert [account.may_go_negative(code) for code in codes] == [False] * 6 + [True] * 5
     assert {account.currency_of(code) for code in codes} == {"CNY", "USD"}
     opened = account.open_account(codes[-1], Instant(9))
     assert (opened.balance, opened.currency, opened.may_go_negative, opened.frozen) == (0, "USD", True, False)

@@ -11,15 +11,21 @@ import pytest
 from tongbao.kernel.error import Refused
 from tongbao.trade.record import ATTEMPTS_MAX, payment_number
 from tongbao.trade.state import (
+    CLAIM_MOVES,
     ENDED,
     INSTRUCTION_MOVES,
     PAYMENT_MOVES,
+    REFUND_MOVES,
     TRADE_MOVES,
+    ClaimState,
     InstructionState,
     PaymentState,
+    RefundState,
     TradeState,
+    move_claim,
     move_instruction,
     move_payment,
+    move_refund,
     move_trade,
 )
 
@@ -27,10 +33,13 @@ TABLES: list[tuple[Any, frozenset[tuple[str, str]], Callable[[str, Any], Any], s
     (TradeState, TRADE_MOVES, move_trade, "TRADE_STATE"),
     (PaymentState, PAYMENT_MOVES, move_payment, "PAYMENT_STATE"),
     (InstructionState, INSTRUCTION_MOVES, move_instruction, "STATE_CONFLICT"),
+    (RefundState, REFUND_MOVES, move_refund, "STATE_CONFLICT"),
 ]
+CIRCLE = (ClaimState, CLAIM_MOVES, move_claim, "STATE_CONFLICT")
+"""A claim may come round: it is asked again, or disputed again where the bank fails."""
 
 
-@pytest.mark.parametrize(("states", "moves", "move", "code"), TABLES)
+@pytest.mark.parametrize(("states", "moves", "move", "code"), [*TABLES, CIRCLE])
 def test_I18_a_move_is_in_the_table_or_refused(
     states: Any, moves: frozenset[tuple[str, str]], move: Callable[[str, Any], Any], code: str
 ) -> None:

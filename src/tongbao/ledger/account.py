@@ -7,6 +7,8 @@ Platform accounts are per lane, so that two nodes never meet on one row.
 
 from __future__ import annotations
 
+from typing import Final
+
 from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 
@@ -58,6 +60,30 @@ def merchant_payout(merchant_id: str, currency: str) -> str:
     return f"merchant:{merchant_id}:payout:{currency}"
 
 
+def merchant_refunding(merchant_id: str, currency: str) -> str:
+    """Set aside for refunds that a bank was asked for and has not carried out yet (I16)."""
+    return f"merchant:{merchant_id}:refunding:{currency}"
+
+
+def merchant_receivable(merchant_id: str, currency: str) -> str:
+    """What a merchant owes the platform (negative): chargebacks beyond what he had. Later income pays it back."""
+    return f"merchant:{merchant_id}:receivable:{currency}"
+
+
+def platform_loss(lane: int, currency: str) -> str:
+    """What the platform has borne itself (negative): receivables written off."""
+    return f"platform:{lane}:loss:{currency}"
+
+
+MERCHANT_OWN: Final = ("pending", "settling", "available", "reserve", "payout", "refunding", "receivable")
+"""Purposes of the accounts that hold a merchant's own money, and what he owes. What is in escrow is not his yet."""
+
+
+def merchant_own(merchant_id: str, currency: str) -> tuple[str, ...]:
+    """Every account of a merchant's own money, in one currency: what his bills are about."""
+    return tuple(f"merchant:{merchant_id}:{purpose}:{currency}" for purpose in MERCHANT_OWN)
+
+
 def platform_fee(lane: int, currency: str) -> str:
     """Fees earned."""
     return f"platform:{lane}:fee:{currency}"
@@ -74,10 +100,13 @@ def bank_clearing(bank: str, lane: int, currency: str) -> str:
 
 
 def may_go_negative(code: str) -> bool:
-    """Only the outside world's accounts may, where a bank that owes us shows as a debit balance, and a lane's suspense:
-    late money that arrived in one lane goes back through whichever lane hears of it. All lanes' suspense together is
-    what the open cases say (S01)."""
-    return code.startswith("bank:") or (code.startswith("platform:") and ":suspense:" in code)
+    """Only the outside world's accounts may, where a bank that owes us shows as a debit balance, what a merchant owes
+    and what was lost, and a lane's suspense and fees: late money that arrived in one lane, or a fee that was earned in
+    one, goes back through whichever lane hears of it. All lanes' suspense together is what the open cases say (S01),
+    and all lanes' fees together are never below zero (I04)."""
+    if code.startswith("platform:"):
+        return code.split(":")[2] in ("suspense", "fee", "loss")
+    return code.startswith("bank:") or (code.startswith("merchant:") and ":receivable:" in code)
 
 
 def currency_of(code: str) -> str:

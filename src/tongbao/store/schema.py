@@ -21,8 +21,10 @@ from tongbao.store.record import (
     Visit,
 )
 from tongbao.store.table import Table
+from tongbao.trade.claim import Chargeback, Claim, Correction
 from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, Operator
 from tongbao.trade.record import Event, Instruction, Payment, Trade
+from tongbao.trade.refund import Refund, RefundBatch, RefundLine, TradeReturn
 
 LANE: Final = Table("lane", Lane, ("lane",), rank=0, stage=0)
 
@@ -67,6 +69,23 @@ INSTRUCTION: Final = Table(
 EVENT: Final = Table("event", Event, ("merchant_id", "out_trade_no", "seq"), rank=11, stage=5, blind=True)
 CASE: Final = Table("case_file", Case, ("case_id",), rank=12, stage=3, blind=True)
 
+# money given back: guarded by the trade's row, which is locked before
+REFUND: Final = Table(
+    "refund",
+    Refund,
+    ("merchant_id", "out_trade_no", "n"),
+    rank=20,
+    stage=3,
+    blind=True,
+    frozen=("refund_id", "refund_no", "batch_no", "cause", "attempt", "method", "bank", "amount", "currency"),
+)
+TRADE_RETURN: Final = Table("trade_return", TradeReturn, ("merchant_id", "out_trade_no"), rank=21, stage=3)
+CLAIM: Final = Table("claim", Claim, ("merchant_id", "out_trade_no"), rank=22, stage=3)
+REFUND_BATCH: Final = Table("refund_batch", RefundBatch, ("merchant_id", "batch_no"), rank=23, stage=1)
+REFUND_LINE: Final = Table("refund_line", RefundLine, ("merchant_id", "batch_no", "n"), rank=24, stage=1, blind=True)
+CORRECTION: Final = Table("correction", Correction, ("correction_id",), rank=25, stage=1)
+CHARGEBACK: Final = Table("chargeback", Chargeback, ("bank", "bank_ref"), rank=26, stage=1)
+
 ACCOUNT: Final = Table("account", Account, ("code",), rank=13, stage=4, frozen=("currency", "opened_at"))
 
 ENTRY: Final = Table("entry", EntryRow, ("lane", "seq"), rank=14, stage=5, blind=True)
@@ -94,6 +113,13 @@ TABLES: Final[tuple[Table, ...]] = (
     POSTING,
     AUDIT,
     REFUSAL,
+    REFUND,
+    TRADE_RETURN,
+    CLAIM,
+    REFUND_BATCH,
+    REFUND_LINE,
+    CORRECTION,
+    CHARGEBACK,
 )
 
 STAGES: Final = (1, 2, 3, 4)

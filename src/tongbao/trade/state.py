@@ -29,6 +29,31 @@ class PaymentState(StrEnum):
     RETURNED = "returned"
 
 
+class RefundState(StrEnum):
+    ACCEPTED = "accepted"
+    """The money is aside; a bank was asked and has not said its last word."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """The bank said no: the money is where it came from again, and a case says so."""
+
+
+class ClaimState(StrEnum):
+    ASKED = "asked"
+    """The buyer wants money back; the seller is to answer."""
+    REFUSED = "refused"
+    RETURNING = "returning"
+    """The seller agreed; the buyer is to send the goods back."""
+    RETURNED = "returned"
+    """The buyer has sent them; the seller is to look."""
+    DISPUTED = "disputed"
+    """Operators decide, one proposing and another agreeing."""
+    AGREED = "agreed"
+    """The money goes back."""
+    WITHDRAWN = "withdrawn"
+    DECIDED = "decided"
+    """Two operators have divided the money."""
+
+
 class InstructionState(StrEnum):
     CREATED = "created"
     """Committed, not known to have been sent."""
@@ -56,6 +81,12 @@ TRADE_MOVES: Final[frozenset[tuple[str, str]]] = frozenset(
         (TradeState.UNPAID, TradeState.FINISHED),
         (TradeState.UNPAID, TradeState.CLOSED),
         (TradeState.PAID, TradeState.FINISHED),
+        # all of it went back
+        (TradeState.PAID, TradeState.CLOSED),
+        (TradeState.ESCROWED, TradeState.CLOSED),
+        (TradeState.SHIPPED, TradeState.CLOSED),
+        # operators divided the money before anything was shipped
+        (TradeState.ESCROWED, TradeState.FINISHED),
         (TradeState.ESCROWED, TradeState.SHIPPED),
         (TradeState.SHIPPED, TradeState.FINISHED),
     }
@@ -72,6 +103,44 @@ PAYMENT_MOVES: Final[frozenset[tuple[str, str]]] = frozenset(
         (PaymentState.LATE, PaymentState.RETURNED),
     }
 )
+
+REFUND_MOVES: Final[frozenset[tuple[str, str]]] = frozenset(
+    {
+        ("", RefundState.ACCEPTED),
+        ("", RefundState.SUCCEEDED),
+        (RefundState.ACCEPTED, RefundState.SUCCEEDED),
+        (RefundState.ACCEPTED, RefundState.FAILED),
+    }
+)
+
+CLAIM_MOVES: Final[frozenset[tuple[str, str]]] = frozenset(
+    {
+        ("", ClaimState.ASKED),
+        # a second claim after the first came to nothing or to a part
+        (ClaimState.WITHDRAWN, ClaimState.ASKED),
+        (ClaimState.AGREED, ClaimState.ASKED),
+        (ClaimState.ASKED, ClaimState.AGREED),
+        (ClaimState.ASKED, ClaimState.RETURNING),
+        (ClaimState.ASKED, ClaimState.REFUSED),
+        (ClaimState.RETURNING, ClaimState.RETURNED),
+        (ClaimState.RETURNED, ClaimState.AGREED),
+        (ClaimState.REFUSED, ClaimState.DISPUTED),
+        (ClaimState.RETURNED, ClaimState.DISPUTED),
+        (ClaimState.ASKED, ClaimState.WITHDRAWN),
+        (ClaimState.REFUSED, ClaimState.WITHDRAWN),
+        (ClaimState.RETURNING, ClaimState.WITHDRAWN),
+        (ClaimState.DISPUTED, ClaimState.WITHDRAWN),
+        (ClaimState.DISPUTED, ClaimState.DECIDED),
+        # the bank does not take back what was agreed or decided while escrow still holds it
+        (ClaimState.AGREED, ClaimState.DISPUTED),
+        (ClaimState.DECIDED, ClaimState.DISPUTED),
+    }
+)
+
+CLAIM_OPEN: Final = frozenset(
+    {ClaimState.ASKED, ClaimState.REFUSED, ClaimState.RETURNING, ClaimState.RETURNED, ClaimState.DISPUTED}
+)
+"""While a claim is in one of these, nobody ships, confirms, releases or refunds past it (T43)."""
 
 INSTRUCTION_MOVES: Final[frozenset[tuple[str, str]]] = frozenset(
     {
@@ -100,6 +169,20 @@ def move_payment(before: str, after: PaymentState) -> PaymentState:
     """``after``, if the table has that move; raises Refused PAYMENT_STATE otherwise."""
     if (before, after) not in PAYMENT_MOVES:
         raise Refused("PAYMENT_STATE", f"a payment cannot go from {before or 'nothing'} to {after}")
+    return after
+
+
+def move_refund(before: str, after: RefundState) -> RefundState:
+    """``after``, if the table has that move; raises Refused STATE_CONFLICT otherwise."""
+    if (before, after) not in REFUND_MOVES:
+        raise Refused("STATE_CONFLICT", f"a refund cannot go from {before or 'nothing'} to {after}")
+    return after
+
+
+def move_claim(before: str, after: ClaimState) -> ClaimState:
+    """``after``, if the table has that move; raises Refused STATE_CONFLICT otherwise."""
+    if (before, after) not in CLAIM_MOVES:
+        raise Refused("STATE_CONFLICT", f"a claim cannot go from {before or 'nothing'} to {after}")
     return after
 
 
