@@ -22,7 +22,7 @@ from tongbao.service.pay import PayFromBalance
 from tongbao.store.commit import Now, commit_batch, take_lane
 from tongbao.store.record import Lane
 from tongbao.store.sqlite import connect, run_script
-from tongbao.store.step import Step
+from tongbao.store.step import Step, one_by_one
 
 
 class Pgbench:
@@ -113,7 +113,7 @@ def pay_one_by_one(path: str, clock: Clock, prefix: str, count: int, seconds: fl
     connection = connect(path)
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
     timed: Any = _Timed(connection)
-    lane: Lane = run_script(timed, take_lane(9, "rival", _now(clock), by_force=True), _ignore)
+    lane: Lane = run_script(timed, one_by_one(take_lane(9, "rival", _now(clock), by_force=True)), _ignore)
     timed.seconds, begun, number = 0.0, time.perf_counter(), 0
     while number < count and time.perf_counter() - begun < seconds:
         trade = f"{prefix}{number:08d}"
@@ -123,7 +123,7 @@ def pay_one_by_one(path: str, clock: Clock, prefix: str, count: int, seconds: fl
             house.buyer_id(number % house.BUYERS),
             authorisation_of(trade),
         )
-        script = commit_batch([command], RULES, 9, lane.token, _now(clock), lambda batch: None)
+        script = one_by_one(commit_batch([command], RULES, 9, lane.token, _now(clock), lambda batch: None))
         done = run_script(timed, script, _ignore)
         if isinstance(done.outcomes[0], Exception):
             raise done.outcomes[0]

@@ -33,7 +33,7 @@ from tongbao.service.pay import PayFromBalance
 from tongbao.store.commit import LEASE
 from tongbao.store.committer import Stopped
 from tongbao.store.postgresql import PostgresqlDatabase
-from tongbao.store.step import Fenced, Observer, Step
+from tongbao.store.step import Fenced, Observer, Step, Together
 from tongbao.store.step import Load as LoadStep
 from tongbao.store.table import Table
 
@@ -48,9 +48,16 @@ class UnlockedDatabase(PostgresqlDatabase):
     """A driver that has lost the lock on accounts: the twin that must fail."""
 
     async def _execute(self, connection: Any, step: Step) -> Any:
-        if isinstance(step, LoadStep) and step.table.name == "account":
-            step = LoadStep(UNLOCKED, step.keys)
-        return await super()._execute(connection, step)
+        if isinstance(step, Together):
+            step = Together([unlock(single) for single in step.steps])
+        return await super()._execute(connection, unlock(step))
+
+
+def unlock(step: Any) -> Any:
+    """A load of accounts without its locks."""
+    if isinstance(step, LoadStep) and step.table.name == "account":
+        return LoadStep(UNLOCKED, step.keys)
+    return step
 
 
 class UnlockedStage(Stage):

@@ -16,9 +16,9 @@ from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant, business_day
 from tongbao.ledger.entry import Entry, seal
 from tongbao.store.record import AuditRow, EntryRow, Lane, PostingRow
-from tongbao.store.schema import AUDIT, ENTRY, LANE, POSTING, STAGES, TRADE
+from tongbao.store.schema import ACCOUNT, AUDIT, ENTRY, LANE, POSTING, STAGES, TRADE
 from tongbao.store.sheet import Sheet
-from tongbao.store.step import Commit, Fenced, Load, Script, Shortfall, Write
+from tongbao.store.step import Commit, Fenced, Load, Script, Shortfall, Together, Write
 from tongbao.store.table import Key, Row, Table
 
 LEASE: int = 30_000
@@ -71,7 +71,7 @@ class Fold:
 
     lane: Lane
     now: Now
-    sheet: Sheet = field(default_factory=Sheet)
+    sheet: Sheet
 
     def check(self, decision: Decision) -> None:
         """Move the balances, all or none. Raises BrokenInvariant before anything of the command was taken in."""
@@ -140,56 +140,109 @@ def commit_batch(
 
     ``ready`` is told what will be answered just before the commit, for the case that its reply is lost (F07).
     """
-    held = yield Load(LANE, [(lane,)])
-    if not held or held[0].token != token:
-        raise Fenced(f"lane {lane} is no longer held with token {token}")
-    now = Now(max(now.business, held[0].moved_at), now.wire)
-    fold = Fold(held[0], now)
-    moving = list(commands)
-    wanted: dict[int, dict[Table, set[Key]]] = {}
-    for stage in STAGES:
-        moving = _ask(stage, moving, rules, fold, wanted)
-        yield from _load_stage(wanted.pop(stage, {}), fold)
+    asking = _Asking(rules, lane, list(commands))
+    held = yield from _load_first(asking, token)
+    sheet = asking.sheet
+    now = Now(max(now.business, held.moved_at), now.wire)
     # another node's clock may be ahead: what follows on a move of its never happens before it (F31, I40)
-    fold.now = now = Now(max([now.business, *(trade.moved_at for trade in fold.sheet.loaded(TRADE))]), now.wire)
+    now = Now(max([now.business, *(trade.moved_at for trade in sheet.loaded(TRADE))]), now.wire)
+    fold = Fold(held, now, sheet)
     outcomes = [_decide(command, rules, fold, lane) for command in commands]
-    for table, rows in fold.sheet.inserts():
-        yield from _write(table, "insert", rows)
-    for table, rows in fold.sheet.updates():
-        yield from _hold(table, fold.sheet.read_unlocked(table, rows))
-        yield from _write(table, "update", rows)
     end = replace(fold.lane, batch=fold.lane.batch + 1, lease_until=Instant(now.wire + LEASE), moved_at=now.business)
-    yield from _write(LANE, "update", [end])
+    yield from _write_sheet(sheet, end)
     batch = Batch(end, outcomes)
     ready(batch)
     yield Commit()
     return batch
 
 
-def _ask(
-    stage: int, commands: list[Any], rules: Rules, fold: Fold, wanted: dict[int, dict[Table, set[Key]]]
-) -> list[Any]:
-    """Enter what these commands need. Returns those that looked at the sheet: they are asked again when more of it is
-    loaded, and only this stage's rows are taken; what the others need does not depend on it."""
-    sheet, lane, again = fold.sheet, fold.lane.lane, []
-    for command in commands:
-        sheet.peeked = False
-        needed = list(rules.needs(command, sheet, lane))
-        if sheet.peeked:
-            again.append(command)
-            needed = [need for need in needed if need[0].stage == stage]
-        for table, key in needed:
-            wanted.setdefault(table.stage, {}).setdefault(table, set()).add(key)
-    return again
+@dataclass(slots=True)
+class _Asking:
+    """What the commands of a batch need, asked stage by stage; ``moving`` are those that looked at the sheet: they are
+    asked again when more of it is loaded, and only that stage's rows are taken. What the others need does not depend
+    on it."""
+
+    rules: Rules
+    lane: int
+    moving: list[Any]
+    sheet: Sheet = field(default_factory=Sheet)
+    wanted: dict[Table, set[Key]] = field(default_factory=dict)
+
+    def ask(self, stage: int) -> None:
+        sheet, wanted, again, needs = self.sheet, self.wanted, [], self.rules.needs
+        for command in self.moving:
+            sheet.peeked = False
+            needed = list(needs(command, sheet, self.lane))
+            if sheet.peeked:
+                again.append(command)
+                needed = [need for need in needed if need[0].stage == stage]
+            for table, key in needed:
+                keys = wanted.get(table)
+                if keys is None:
+                    wanted[table] = {key}
+                else:
+                    keys.add(key)
+        self.moving = again
+
+    def depends(self) -> bool:
+        """Whether rows of one statement could be decided over in two states of the books: a command waits to see what
+        is loaded, or asks for rows that come and go under another row's lock."""
+        return bool(self.moving) or any(table.stage > TRADE.stage and table is not ACCOUNT for table in self.wanted)
+
+    def loads(self, stage: int | None) -> list[Load]:
+        """What is to be loaded now, in the order of locks; of all stages where ``stage`` is None."""
+        tables = [table for table in self.wanted if stage is None or table.stage == stage]
+        loads = []
+        for table in sorted(tables, key=lambda table: table.rank):
+            keys = sorted([key for key in self.wanted.pop(table) if not self.sheet.knows(table, key)])
+            if keys:
+                loads.append(Load(table, keys))
+        return loads
+
+    def take(self, loads: Sequence[Load], answers: Sequence[Sequence[Row]]) -> None:
+        for load, rows in zip(loads, answers, strict=True):
+            self.sheet.fill(load.table, load.keys, rows)
 
 
-def _load_stage(wanted: dict[Table, set[Key]], fold: Fold) -> Script[None]:
-    for table in sorted(wanted, key=lambda table: table.rank):
-        keys = sorted(key for key in wanted[table] if not fold.sheet.knows(table, key))
-        if not keys:
-            continue
-        rows = yield Load(table, keys)
-        fold.sheet.fill(table, keys, rows)
+def _load_first(asking: _Asking, token: int) -> Script[Lane]:
+    """Load whatever the commands need, the lane first. Raises Fenced.
+
+    Where nothing depends on what is loaded, all of it is one statement. It sees the books as they were when it began,
+    but for the rows it locked, which it sees as they are; a row that another node put in meanwhile makes the insert of
+    ours fall short. Otherwise each stage is a statement of its own and sees what was there when the one before it had
+    its locks.
+    """
+    asking.ask(STAGES[0])
+    loads = asking.loads(STAGES[0] if asking.depends() else None)
+    lane, *answers = yield Together([Load(LANE, [(asking.lane,)]), *loads])
+    if not lane or lane[0].token != token:
+        raise Fenced(f"lane {asking.lane} is no longer held with token {token}")
+    asking.take(loads, answers)
+    for stage in STAGES[1:]:
+        if asking.moving:
+            asking.ask(stage)
+        loads = asking.loads(stage)
+        if loads:
+            asking.take(loads, (yield Together(loads)))
+    held: Lane = lane[0]
+    return held
+
+
+def _write_sheet(sheet: Sheet, end: Lane) -> Script[None]:
+    """Write what changed, inserts first, and the lane's end."""
+    inserts = [Write(table, "insert", rows) for table, rows in sheet.inserts()]
+    updates = [Write(table, "update", rows) for table, rows in sheet.updates()]
+    read = [(write.table, sheet.read_unlocked(write.table, write.rows)) for write in updates]
+    unlocked = [(table, rows) for table, rows in read if rows]
+    updates.append(Write(LANE, "update", [end]))
+    if not unlocked:
+        yield from _write([*inserts, *updates])
+        return
+    if inserts:
+        yield from _write(inserts)
+    for table, rows in unlocked:
+        yield from _hold(table, rows)
+    yield from _write(updates)
 
 
 def _decide(command: Any, rules: Rules, fold: Fold, lane: int) -> Any:
@@ -206,16 +259,16 @@ def _decide(command: Any, rules: Rules, fold: Fold, lane: int) -> Any:
 
 def _hold(table: Table, read: Sequence[Row]) -> Script[None]:
     """Lock rows that were read without a lock and are to be changed: if another node changed them since, look again."""
-    if read:
-        now = yield Load(table, [table.key_of(row) for row in read], lock=True)
-        if list(now) != list(read):
-            raise Shortfall(f"a row of {table.name} was changed by another node")
+    now = yield Load(table, [table.key_of(row) for row in read], lock=True)
+    if list(now) != list(read):
+        raise Shortfall(f"a row of {table.name} was changed by another node")
 
 
-def _write(table: Table, kind: str, rows: Sequence[Row]) -> Script[None]:
-    count = yield Write(table, kind, rows)
-    if count != len(rows):
-        raise Shortfall(f"{kind} of {len(rows)} {table.name} rows took effect for {count}")
+def _write(writes: Sequence[Write]) -> Script[None]:
+    counts = yield Together(writes)
+    for write, count in zip(writes, counts, strict=True):
+        if count != len(write.rows):
+            raise Shortfall(f"{write.kind} of {len(write.rows)} {write.table.name} rows took effect for {count}")
 
 
 def read_lane(lane: int) -> Script[Lane]:
@@ -237,10 +290,10 @@ def take_lane(lane: int, holder: str, now: Now, *, by_force: bool) -> Script[Lan
         if not by_force and old.holder not in ("", holder) and old.lease_until > now.wire:
             raise Fenced(f"lane {lane} is held by {old.holder}")
         taken = replace(old, token=old.token + 1, holder=holder, lease_until=Instant(now.wire + LEASE))
-        yield from _write(LANE, "update", [taken])
+        yield from _write([Write(LANE, "update", [taken])])
     else:
         taken = Lane(lane, 1, holder, Instant(now.wire + LEASE), 0, 0, "", 0, "", now.business)
-        yield from _write(LANE, "insert", [taken])
+        yield from _write([Write(LANE, "insert", [taken])])
     yield Commit()
     ensure(taken.token > 0, "a lane's token only grows")
     return taken

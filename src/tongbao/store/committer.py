@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.port import Clock
@@ -17,8 +17,12 @@ from tongbao.store.step import (
     ConnectionLost,
     Database,
     Fenced,
+    Script,
     Shortfall,
+    one_by_one,
 )
+
+T = TypeVar("T")
 
 BATCH_MAX: Final = 1_000
 """Commands of weight 1 in one batch; a heavier command takes the place of as many."""
@@ -73,7 +77,7 @@ class Committer:
     async def start(self) -> None:
         """Take the lane and begin. Raises Fenced when another process holds it."""
         self._lane = await self._database.run(
-            lambda: take_lane(self._number, self._holder, self._now(), by_force=self._by_force)
+            lambda: self._fit(take_lane(self._number, self._holder, self._now(), by_force=self._by_force))
         )
         self._task = asyncio.create_task(self._loop(), name=f"committer-{self._number}")
 
@@ -103,6 +107,10 @@ class Committer:
 
     def _now(self) -> Now:
         return Now(self._clock.business(), self._clock.wire())
+
+    def _fit(self, script: Script[T]) -> Script[T]:
+        """One statement for many steps pays where a database is at the other end of a connection."""
+        return script if self._database.dialect == "postgresql" else one_by_one(script)
 
     def _take(self) -> list[_Waiting]:
         weight = 0
@@ -169,7 +177,9 @@ class Committer:
         for turn in range(TRIES_MAX):
             try:
                 return await self._database.run(
-                    lambda: commit_batch(commands, self._rules, lane.lane, lane.token, self._now(), decided.append)
+                    lambda: self._fit(
+                        commit_batch(commands, self._rules, lane.lane, lane.token, self._now(), decided.append)
+                    )
                 )
             except Shortfall as error:
                 last, shortfalls = error, shortfalls + 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from functools import cache
+from typing import Any, Final, TypeVar, cast
 
 import asyncpg
 
@@ -20,9 +21,10 @@ from tongbao.store.step import (
     Query,
     Script,
     Step,
+    Together,
     Write,
 )
-from tongbao.store.table import Key, Row, Table
+from tongbao.store.table import Key, Row, Table, join_columns
 
 T = TypeVar("T")
 
@@ -55,6 +57,53 @@ async def _write(connection: Any, step: Write) -> int:
     columns = [list(column) for column in zip(*[values(row) for row in step.rows], strict=True)]
     tag: str = await connection.execute(step.table.postgresql[step.kind], *columns)
     return int(tag.rsplit(" ", 1)[1])
+
+
+@cache
+def _loads_sql(tables: tuple[Table, ...]) -> str:
+    """One statement for loads of these tables, done in this order; each row says which load it answers."""
+    parts, before = [], 0
+    for number, table in enumerate(tables):
+        parts.append(f"SELECT {number} AS load, rows.* FROM ({table.load_joined(before)}) AS rows (row)")
+        before += len(table.key)
+    return " UNION ALL ".join(parts)
+
+
+@cache
+def _writes_sql(writes: tuple[tuple[Table, str], ...]) -> str:
+    """One statement for writes of these tables, done in this order; it answers with how many rows each changed."""
+    parts, counts, before = [], [], 0
+    for number, (table, kind) in enumerate(writes):
+        parts.append(f"write_{number} AS ({table.write_joined(kind, before)})")
+        counts.append(f"(SELECT COUNT(*) FROM write_{number})")
+        before += len(table.write_columns[kind])
+    return f"WITH {', '.join(parts)} SELECT {', '.join(counts)}"
+
+
+async def _load_together(connection: Any, loads: Sequence[Load]) -> list[list[Row]]:
+    joined: list[str] = []
+    for load in loads:
+        columns = join_columns(load.table.key_columns, load.keys)
+        if columns is None:
+            return [await _load(connection, load.table, load.keys, lock=load.lock) for load in loads]
+        joined += columns
+    found: list[list[Any]] = [[] for _ in loads]
+    for number, row in await connection.fetch(_loads_sql(tuple([load.table for load in loads])), *joined):
+        found[number].append(row)
+    return [load.table.rows(rows) for load, rows in zip(loads, found, strict=True)]
+
+
+async def _write_together(connection: Any, writes: Sequence[Write]) -> list[int]:
+    joined: list[str] = []
+    for write in writes:
+        table, kind = write.table, write.kind
+        values = table.values_of if kind == "insert" else table.update_of
+        columns = join_columns(table.write_columns[kind], [values(row) for row in write.rows])
+        if columns is None:
+            return [await _write(connection, write) for write in writes]
+        joined += columns
+    sql = _writes_sql(tuple([(write.table, write.kind) for write in writes]))
+    return list(await connection.fetchrow(sql, *joined))
 
 
 def _arguments(statement: Statement, parameters: Mapping[str, Any]) -> list[Any]:
@@ -143,7 +192,7 @@ class PostgresqlDatabase:
             answer: Any = None
             while True:
                 step = script.send(answer)
-                self._observe("before", step)
+                self._tell("before", step)
                 if isinstance(step, Commit):
                     committing = True
                     await transaction.commit()
@@ -151,7 +200,7 @@ class PostgresqlDatabase:
                     answer = None
                 else:
                     answer = await self._execute(connection, step)
-                self._observe("after", step)
+                self._tell("after", step)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -163,6 +212,10 @@ class PostgresqlDatabase:
             script.close()
             await self._roll_back(connection, transaction)
 
+    def _tell(self, moment: str, step: Step) -> None:
+        for single in step.steps if isinstance(step, Together) else (step,):
+            self._observe(moment, single)
+
     async def _roll_back(self, connection: Any, transaction: Any) -> None:
         try:
             if connection.is_in_transaction():
@@ -172,6 +225,10 @@ class PostgresqlDatabase:
             return
 
     async def _execute(self, connection: Any, step: Step) -> Any:
+        if isinstance(step, Together):
+            if isinstance(step.steps[0], Load):
+                return await _load_together(connection, cast("Sequence[Load]", step.steps))
+            return await _write_together(connection, cast("Sequence[Write]", step.steps))
         if isinstance(step, Load):
             return await _load(connection, step.table, step.keys, lock=step.lock)
         if isinstance(step, Write):

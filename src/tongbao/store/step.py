@@ -46,8 +46,35 @@ class Commit:
     """Make it durable."""
 
 
-Step = Load | Write | Query | Commit
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Loads, or writes, none of which waits for the answer of another: a driver may send them as one statement, which
+    does them in this order. Answer: the list of their answers."""
+
+    steps: Sequence[Load] | Sequence[Write]
+
+
+Step = Load | Write | Query | Commit | Together
 Script = Generator[Step, Any, T]
+
+
+def one_by_one(script: Script[T]) -> Script[T]:
+    """The same script for a driver that knows single steps only."""
+    answer: Any = None
+    while True:
+        try:
+            step = script.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if isinstance(step, Together):
+            answer = []
+            for single in step.steps:
+                answer.append((yield single))
+        else:
+            answer = yield step
+
+
 Observer = Callable[[str, Step], None]
 """Called ``before`` and ``after`` every step: crash points, yields of the simulation, traces."""
 

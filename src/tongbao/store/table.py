@@ -17,6 +17,10 @@ Row = Any
 Key = tuple[Any, ...]
 
 _KINDS: Final = {str: "text", int: "bigint", bool: "boolean"}
+MARK: Final = "\x1f"
+"""Between the values of a column that travels as one text; a value that holds it makes the column an array again."""
+NOTHING: Final = "-"
+"""A number or boolean that is absent, in such a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,43 @@ class Column:
 
     name: str
     kind: str
+    nullable: bool = False
+
+
+Array = Callable[[int, Column], str]
+
+
+def plain_array(number: int, column: Column) -> str:
+    """A parameter that is an array."""
+    return f"${number}::{column.kind}[]"
+
+
+def joined_array(number: int, column: Column) -> str:
+    """A parameter that is one text with a mark between the values. asyncpg looks at every element of an array in
+    Python, which costs more than the whole insert does; joining and splitting are done in C at both ends. An empty text
+    is one empty value, not none."""
+    if column.kind == "text":
+        return f"COALESCE(NULLIF(STRING_TO_ARRAY(${number}::text, E'\\x1f'), '{{}}'), '{{\"\"}}')"
+    return f"STRING_TO_ARRAY(${number}::text, E'\\x1f', '{NOTHING}')::{column.kind}[]"
+
+
+def join_columns(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> list[str] | None:
+    """The columns of these rows as ``joined_array`` reads them; None where a value cannot travel so."""
+    marks = len(rows) - 1
+    joined = []
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if column.kind == "text":
+            if column.nullable:
+                return None
+            text = MARK.join(values)
+            if text.count(MARK) != marks:
+                return None
+        elif column.nullable:
+            text = MARK.join([NOTHING if value is None else str(value) for value in values])
+        else:
+            text = MARK.join(map(str, values))
+        joined.append(text)
+    return joined
 
 
 class Table:
@@ -66,6 +107,7 @@ class Table:
         )
         self._booleans = [index for index, column in enumerate(self.columns) if column.kind == "boolean"]
         self.postgresql = {"load": self._load_pg(), "insert": self._insert_pg(), "update": self._update_pg()}
+        self.write_columns = {"insert": self.columns, "update": (*self.mutable, *self.key_columns)}
         self.sqlite = {"load": self._load_lite(), "insert": self._insert_lite(), "update": self._update_lite()}
 
     def __repr__(self) -> str:
@@ -74,27 +116,39 @@ class Table:
     def _names(self) -> str:
         return ", ".join(column.name for column in self.columns)
 
-    def _load_pg(self) -> str:
+    def _load_pg(self, array: Array = plain_array, before: int = 0) -> str:
+        """``array`` writes one column's parameter, ``before`` counts the parameters that stand before this
+        statement's."""
         order = ", ".join(self.key)
+        arrays = [array(n, column) for n, column in enumerate(self.key_columns, before + 1)]
         if len(self.key) == 1:
-            where = f"{self.key[0]} = ANY($1::{self.key_columns[0].kind}[])"
+            where = f"{self.key[0]} = ANY({arrays[0]})"
         else:
-            arrays = ", ".join(f"${n}::{column.kind}[]" for n, column in enumerate(self.key_columns, 1))
-            where = f"({order}) IN (SELECT * FROM UNNEST({arrays}))"
+            where = f"({order}) IN (SELECT * FROM UNNEST({', '.join(arrays)}))"
         lock = " FOR UPDATE" if self.locked else ""
         return f"SELECT {self._names()} FROM {self.name} WHERE {where} ORDER BY {order}{lock}"
 
-    def _insert_pg(self) -> str:
-        arrays = ", ".join(f"${n}::{column.kind}[]" for n, column in enumerate(self.columns, 1))
+    def _insert_pg(self, array: Array = plain_array, before: int = 0) -> str:
+        arrays = ", ".join(array(n, column) for n, column in enumerate(self.columns, before + 1))
         return f"INSERT INTO {self.name} ({self._names()}) SELECT * FROM UNNEST({arrays}) ON CONFLICT DO NOTHING"
 
-    def _update_pg(self) -> str:
+    def _update_pg(self, array: Array = plain_array, before: int = 0) -> str:
         order = (*self.mutable, *self.key_columns)
-        arrays = ", ".join(f"${n}::{column.kind}[]" for n, column in enumerate(order, 1))
+        arrays = ", ".join(array(n, column) for n, column in enumerate(order, before + 1))
         names = ", ".join(f"{column.name}" for column in order)
         sets = ", ".join(f"{column.name} = fresh.{column.name}" for column in self.mutable)
         where = " AND ".join(f"old.{part} = fresh.{part}" for part in self.key)
         return f"UPDATE {self.name} AS old SET {sets} FROM UNNEST({arrays}) AS fresh ({names}) WHERE {where}"
+
+    def load_joined(self, before: int) -> str:
+        """The load whose keys travel as ``join_columns`` writes them, from parameter ``before`` + 1 on; its answer is
+        one column of rows."""
+        return f"SELECT ROW({self._names()}) FROM ({self._load_pg(joined_array, before)}) AS {self.name}_rows"
+
+    def write_joined(self, kind: str, before: int) -> str:
+        """An insert or update of that kind, which answers with one row for each that took effect."""
+        make = self._insert_pg if kind == "insert" else self._update_pg
+        return f"{make(joined_array, before)} RETURNING 1"
 
     def _load_lite(self) -> str:
         where = " AND ".join(f"{part} = ?" for part in self.key)
@@ -124,14 +178,14 @@ class Table:
 
 def _columns(record: type[Any]) -> tuple[Column, ...]:
     hints = typing.get_type_hints(record)
-    return tuple(Column(field.name, _kind(hints[field.name])) for field in dataclasses.fields(record))
+    return tuple(_column(field.name, hints[field.name]) for field in dataclasses.fields(record))
 
 
-def _kind(hint: Any) -> str:
+def _column(name: str, hint: Any) -> Column:
     options = [option for option in typing.get_args(hint) if option is not type(None)]
     base = options[0] if options else hint
     base = getattr(base, "__supertype__", base)
-    return _KINDS[base]
+    return Column(name, _KINDS[base], nullable=bool(options))
 
 
 def _tuple_getter(names: tuple[str, ...]) -> Callable[[Row], tuple[Any, ...]]:
