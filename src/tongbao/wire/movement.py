@@ -91,11 +91,13 @@ class RefundBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryRefund:
-    """Ask for refunds: one by its number (either), or all of a trade."""
+    """Ask for refunds: one by its number (either), all of a trade, or those of a batch (with a trade's number: its line
+    of the batch)."""
 
     merchant: str
     refund_no: str = ""
     refund_id: str = ""
+    batch_no: str = ""
     trade_no: str = ""
     out_trade_no: str = ""
     offset: int = 0
