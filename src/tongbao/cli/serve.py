@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tongbao.cli.house import open_platform, read
+from tongbao.kernel.money import Money
 from tongbao.runtime.server import Address, Listener, run, serve
 from tongbao.service.platform import Platform
 from tongbao.store.migrate import migrate_postgresql, migrate_sqlite
+from tongbao.trade.agreement import WEAK_MOST
 from tongbao.web.app import build_web
 from tongbao.web.cashier.app import SEGMENTS, cashier_app
 from tongbao.web.page.error import Pages
@@ -68,6 +71,9 @@ async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if chosen.worker or not settings.is_postgresql:
             duties = asyncio.create_task(Worker(platform).loop(stop), name="worker")
 
+        for warning in await weak_warnings(platform):
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
+
         def announce(addresses: Any) -> None:
             first: Address = addresses[0]
             print(f"ready {first.url}", flush=True)
@@ -77,6 +83,16 @@ async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if duties is not None:
             await duties
         return await _result(watch)
+
+
+async def weak_warnings(platform: Platform) -> list[str]:
+    """One sentence for each protocol over which merchants still sign with MD5 (T12)."""
+    rows = await platform.database.read("key.weak")
+    return [
+        f"{count} merchant(s) sign with MD5 over {protocol}: such a trade is at most {Money(WEAK_MOST).text()} yuan "
+        "unless agreed otherwise; move them to RSA where the protocol has it"
+        for protocol, count in rows
+    ]
 
 
 async def _stop_when_fenced(platform: Platform, stop: asyncio.Event) -> None:

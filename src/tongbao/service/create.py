@@ -15,11 +15,13 @@ from tongbao.service.view import terms_of
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import MERCHANT, MERCHANT_KEY, TRADE
 from tongbao.store.sheet import Sheet
+from tongbao.trade.agreement import read_agreement
 from tongbao.trade.party import Merchant, MerchantKey
 from tongbao.trade.record import EXPIRY_DEFAULT, Trade
 from tongbao.trade.state import TradeState
 from tongbao.wire.bank import BANKS
 from tongbao.wire.http import split_url
+from tongbao.wire.sign import is_weak
 from tongbao.wire.vocabulary import CreateTrade
 
 EXPIRY_RANGE = (1 * MINUTE, 15 * DAY)
@@ -59,6 +61,13 @@ class Asker:
                 raise Refused("KEY_REVOKED", f"the key is {key.state}")
         return merchant
 
+    def signs_weakly(self, sheet: Sheet) -> bool:
+        """Whether the key that proved the request makes MD5 signatures (T12)."""
+        if not self.key_id:
+            return False
+        key: MerchantKey = sheet.get(MERCHANT_KEY, self.merchant_id, self.protocol, self.key_id)
+        return is_weak(key.algorithm)
+
 
 @record
 class Opened:
@@ -86,6 +95,8 @@ class OpenTrade:
         intent = _complete(self.intent, merchant)
         _check_merchant(intent, merchant, self.asker.protocol)
         _check_terms(intent, now)
+        if self.asker.signs_weakly(sheet) and intent.amount.minor > read_agreement(merchant.settings).weak_most:
+            raise Refused("SIGNATURE_WEAK_LIMIT", "the sum is above what an MD5 signature may ask for")
         known: Trade | None = sheet.get(TRADE, merchant.merchant_id, intent.out_trade_no)
         if known is not None:
             _check_same(known, intent, now.business)

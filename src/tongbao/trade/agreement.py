@@ -6,7 +6,8 @@
     {"rates": [{"product": "escrow", "protocol": "", "method": "credit", "rate": 100, "minimum": 1, "cap": 5000}],
      "reserve": {"rate": 500, "days": 7},
      "early": {"rate": 10, "minimum": 100, "cap": 0},
-     "payout": {"rate": 0, "minimum": 100, "cap": 100, "most": 5000000, "day": 50000000, "check": 1000000}}
+     "payout": {"rate": 0, "minimum": 100, "cap": 100, "most": 5000000, "day": 50000000, "check": 1000000},
+     "weak": {"most": 5000000}}
 
 Rates are basis points; sums are minor units; what is left out is the default.
 """
@@ -22,6 +23,9 @@ from tongbao.kernel.money import MINOR_MAX, round_half_even
 from tongbao.kernel.record import record
 
 RATE_MAX: Final = 10_000
+
+WEAK_MOST: Final = 5_000_000
+"""The largest trade, in minor units, that a weak signature (MD5) may ask for unless agreed otherwise (T12)."""
 
 
 @record
@@ -46,7 +50,8 @@ class Rate:
 class Agreement:
     """``reserve_rate`` basis points of each settlement stay back for ``reserve_days`` days. ``early`` None: settlement
     on request is not agreed. ``payout_most``: the largest single payout; ``payout_day``: the most of one business day;
-    ``payout_check``: above this a second person must agree. 0 is no limit."""
+    ``payout_check``: above this a second person must agree. 0 is no limit. ``weak_most``: the largest trade that a weak
+    signature may ask for (T12)."""
 
     rates: tuple[Rate, ...] = ()
     reserve_rate: int = 0
@@ -56,6 +61,7 @@ class Agreement:
     payout_most: int = 0
     payout_day: int = 0
     payout_check: int = 0
+    weak_most: int = WEAK_MOST
 
     def rate(self, product: str, protocol: str, method: str, flat: Rate) -> Rate:
         """The row that fits and names most; among equals the first; ``flat`` where none fits."""
@@ -74,6 +80,7 @@ _PARTS: Final = {
     "reserve": {"rate": RATE_MAX, "days": 366},
     "early": _NUMBERS,
     "payout": {**_NUMBERS, "most": MINOR_MAX, "day": MINOR_MAX, "check": MINOR_MAX},
+    "weak": {"most": MINOR_MAX},
 }
 _NAMES: Final = ("product", "protocol", "method")
 
@@ -118,4 +125,5 @@ def read_agreement(text: str) -> Agreement:
         payout_most=payout.get("most", 0),
         payout_day=payout.get("day", 0),
         payout_check=payout.get("check", 0),
+        weak_most=parts.get("weak", {}).get("most", WEAK_MOST),
     )

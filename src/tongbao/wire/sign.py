@@ -43,6 +43,11 @@ def hmac_hex(algorithm: str, text: bytes, secret: bytes) -> str:
     return hmac.new(secret, text, algorithm).hexdigest()
 
 
+def is_weak(algorithm: str) -> bool:
+    """Whether a signature algorithm stands on MD5: platforms cap what it may ask for, and say so at the start (T12)."""
+    return "MD5" in algorithm
+
+
 def equal(left: str | bytes, right: str | bytes) -> bool:
     """Whether two texts are the same bytes, in time that does not tell where they differ."""
     one = left.encode("utf-8", "surrogatepass") if isinstance(left, str) else left

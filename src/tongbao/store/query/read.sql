@@ -91,3 +91,7 @@ SELECT MAX(version) FROM migration;
 SELECT t.trade_no FROM authorisation w JOIN trade t ON t.merchant_id = w.merchant_id AND t.out_trade_no = w.out_trade_no
 WHERE w.buyer_id = :buyer_id AND w.act = 'ask' AND w.state = 'reserved' AND t.state = 'unpaid'
 ORDER BY w.wire_at DESC LIMIT 20;
+
+-- name: key.weak
+SELECT protocol, COUNT(DISTINCT merchant_id) FROM merchant_key
+WHERE algorithm LIKE '%MD5%' AND state IN ('active', 'retiring') GROUP BY protocol ORDER BY protocol;
