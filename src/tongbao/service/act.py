@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import HOUR
+from tongbao.service.bill_act import ACTS as BILL_ACTS
 from tongbao.service.create import Asker, Opened, OpenTrade
 from tongbao.service.escrow import Close, Ship
 from tongbao.service.platform import Platform
@@ -149,6 +150,7 @@ _ACTS: Final[dict[type, Act]] = {
     ShipTrade: _ship,
     ConfirmNotification: _confirm,
     RequestTimestamp: _timestamp,
+    **BILL_ACTS,
     **REFUND_ACTS,
     **WALLET_ACTS,
 }

@@ -151,6 +151,26 @@ class Seal:
             return "ANTI_PHISHING_INVALID"
         return "" if -SKEW <= now - at <= PHISHING_TIME else "ANTI_PHISHING_EXPIRED"
 
+    def pack(self, label: str, text: str, at: Instant) -> str:
+        """``text`` as one path segment that only we can have written, at ``at`` (wire time)."""
+        proof = base64.urlsafe_b64encode(self._mac(f"pack:{label}", text, str(at))[:16]).decode().rstrip("=")
+        packed = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return f"{packed}.{base36(at, 9)}.{proof}"
+
+    def unpack(self, label: str, word: str, now: Instant, milliseconds: int) -> str | None:
+        """The text of a segment of ours that is at most ``milliseconds`` old, or None."""
+        packed, _, rest = word.partition(".")
+        at36 = rest.partition(".")[0]
+        if len(at36) != 9 or not _is_base36(at36):
+            return None
+        try:
+            text = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
+        except ValueError:
+            return None
+        at = Instant(int(at36, 36))
+        genuine = hmac.compare_digest(self.pack(label, text, at).encode(), word.encode("utf-8", "replace"))
+        return text if genuine and -SKEW <= now - at <= milliseconds else None
+
     def token(self, label: str, *parts: str) -> str:
         """43 characters over exactly these parts: form tokens, review tokens (T51, T61), state words for banks."""
         return base64.urlsafe_b64encode(self._mac(f"token:{label}", *parts)).decode().rstrip("=")

@@ -21,6 +21,7 @@ from tongbao.service.ring import RingCache
 from tongbao.service.vault import Vault
 from tongbao.store.committer import Committer
 from tongbao.store.schema import BUYER, MERCHANT, PAYMENT, TRADE
+from tongbao.store.spool import Spool
 from tongbao.store.step import Database
 from tongbao.trade.party import Buyer, Merchant
 from tongbao.trade.record import Payment, Trade
@@ -55,7 +56,8 @@ class Secrets:
 @dataclass(frozen=True, slots=True)
 class PlatformSettings:
     """``base_url`` is the platform's own address, without a slash at the end: links are built from it, never from a
-    request (T63). ``environment`` is production, sandbox or test. ``password_cost`` is log2 of scrypt's N."""
+    request (T63). ``environment`` is production, sandbox or test. ``password_cost`` is log2 of scrypt's N.
+    ``bill_folder`` keeps finished bills; '' for a folder that goes with the process."""
 
     base_url: str
     environment: str
@@ -63,6 +65,7 @@ class PlatformSettings:
     lane: int = 0
     holder: str = "tongbao"
     embedded: bool = True
+    bill_folder: str = ""
 
 
 class Platform:
@@ -86,6 +89,7 @@ class Platform:
         self.seal = Seal(secrets.seal)
         self.vault = Vault(secrets.vault, world.entropy)
         self.rings = RingCache(database, self.vault, world.clock)
+        self.spool = Spool(settings.bill_folder)
         self.committer = Committer(
             database, RULES, world.clock, settings.lane, settings.holder, by_force=settings.embedded
         )
@@ -100,6 +104,7 @@ class Platform:
     async def stop(self) -> None:
         """Commit what is queued, then stop. The database stays open: its owner closes it."""
         await self.committer.stop()
+        self.spool.close()
 
     async def submit(self, command: Any) -> Any:
         """The command's outcome, after its commit. Raises Refused, OutcomeUnknown, BrokenInvariant."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tongbao.service.platform import Platform
+from tongbao.web.faces.bill import Bills
 from tongbao.web.faces.face import Face, Gates
 from tongbao.web.faces.notice import Notices
 from tongbao.web.faces.page import Pages
@@ -68,6 +69,7 @@ def build_web(
     faces = {name: Face(platform, load_protocol(name), pages, refusals, gates, recorder) for name in names}
     own: dict[str, Application] = {name: strip(face, name) for name, face in faces.items()}
     own["channel"] = Notices(platform, refusals, gates)
+    own["bill"] = Bills(platform, gates)
     if bank is not None:
         own["bank"] = strip(bank, "bank")
     pages_of = {name: throttle(app, gates.peers, gates.forms) for name, app in (routes or {}).items()}

@@ -1,0 +1,179 @@
+"""What a merchant may ask about his bills, and the files behind the answers (T90)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import DAY, MINUTE, Instant
+from tongbao.service.bill import account_pages, bill_pages, check_head
+from tongbao.service.create import Asker
+from tongbao.service.platform import Platform
+from tongbao.store.spool import Draft, Spooled
+from tongbao.wire.bill import PLAIN
+from tongbao.wire.contract import BillEnd
+from tongbao.wire.movement import BillHead, BillLine, MovementsFound, QueryMovements, RequestBill
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import FollowUp, Outcome
+
+LINK_TIME: Final = 10 * MINUTE
+"""How long the address of a bill is good (wire time)."""
+
+RANGE_MAX: Final = 31 * DAY
+"""The longest stretch that movements are asked for at once."""
+
+PAGE_DEFAULT: Final = 1_000
+PAGE_MAX: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class BillFile:
+    """A finished bill and how it goes over the wire. ``compressed``: with gzip."""
+
+    spooled: Spooled
+    name: str
+    kind: str
+    compressed: bool
+
+
+def bill_end(platform: Platform, protocol: str) -> BillEnd:
+    """A protocol's way of writing bills; our own format where it has none, or for ''."""
+    manifest = platform.protocol(protocol) if protocol else None
+    return PLAIN if manifest is None or manifest.bill is None else manifest.bill
+
+
+async def make_bill(platform: Platform, protocol: str, head: BillHead) -> Spooled:
+    """The finished file of one bill: made once, the same for ever. Raises Refused as ``check_head`` does, and
+    BILL_NOT_FOUND where nothing moved."""
+    await check_head(platform, head)
+    name = json.dumps([protocol, head.merchant, f"{head.day}", head.kind, head.monthly, head.scope])
+    known = platform.spool.find(name)
+    if known is not None:
+        return known
+    end, draft, lines = bill_end(platform, protocol), platform.spool.draft(), 0
+    try:
+        async for page in bill_pages(platform, head):
+            draft.add(dump_line(line) for line in page)
+            lines += len(page)
+        if not lines:
+            raise Refused("BILL_NOT_FOUND", "nothing moved on this day")
+        made: Spooled = await platform.world.compute(
+            lambda: platform.spool.make(name, lambda: end.write(head, read_draft(draft)))
+        )
+        return made
+    finally:
+        draft.close()
+
+
+def read_draft(draft: Draft) -> Iterator[BillLine]:
+    """The lines of a draft, one at a time."""
+    return (load_line(row) for row in draft.rows())
+
+
+def dump_line(line: BillLine) -> list[Any]:
+    """A line as JSON values."""
+    return [_dump(getattr(line, name)) for name in _FIELDS]
+
+
+def load_line(row: list[Any]) -> BillLine:
+    """The line behind ``dump_line``."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    for name in _SUMS:
+        if values[name] is not None:
+            values[name] = Money(*values[name])
+    return BillLine(**{**values, "buyer": Party(*values["buyer"])})
+
+
+_FIELDS: Final = tuple(BillLine.__dataclass_fields__)
+_SUMS: Final = ("income", "outcome", "fee", "amount", "balance")
+
+
+def _dump(value: Any) -> Any:
+    if isinstance(value, Money):
+        return [value.minor, value.currency]
+    return [value.id, value.login] if isinstance(value, Party) else value
+
+
+# --- addresses -----------------------------------------------------------------------------------------------------
+
+
+def bill_url(platform: Platform, protocol: str, head: BillHead, *, compressed: bool = False) -> str:
+    """Where a bill can be fetched for ``LINK_TIME``."""
+    said = [protocol, head.merchant, f"{head.day}", head.kind, head.monthly, head.scope, compressed]
+    word = platform.seal.pack("bill", json.dumps(said), platform.world.clock.wire())
+    return f"{platform.settings.base_url}/bill/{word}"
+
+
+async def open_bill(platform: Platform, word: str) -> BillFile:
+    """The bill behind an address of ours. Raises Refused NOT_FOUND for a word that is not ours or too old (T90)."""
+    text = platform.seal.unpack("bill", word, platform.world.clock.wire(), LINK_TIME)
+    if text is None:
+        raise Refused("NOT_FOUND", "no such bill, or the address is too old")
+    protocol, merchant, day, kind, monthly, scope, compressed = json.loads(text)
+    head = BillHead(merchant=merchant, day=date.fromisoformat(day), kind=kind, monthly=monthly, scope=scope)
+    spooled = await make_bill(platform, protocol, head)
+    name = bill_end(platform, protocol).file_name(head)
+    return BillFile(
+        spooled, f"{name}.gz" if compressed else name, content_type(name, compressed=compressed), compressed
+    )
+
+
+def content_type(name: str, *, compressed: bool) -> str:
+    """What a bill's file is, by the ending of its name."""
+    if compressed or name.endswith(".gz"):
+        return "application/gzip"
+    return {"csv": "text/csv", "zip": "application/zip", "txt": "text/plain"}.get(
+        name.rpartition(".")[2], "application/octet-stream"
+    )
+
+
+# --- acts ----------------------------------------------------------------------------------------------------------
+
+
+async def request_bill(platform: Platform, asker: Asker, intent: RequestBill) -> Outcome:
+    """Where a bill can be fetched, and the SHA-1 of the file as it is before compression. Raises Refused."""
+    head = BillHead(
+        merchant=asker.merchant_id, day=intent.day, kind=intent.kind, monthly=intent.monthly, scope=intent.scope
+    )
+    made = await make_bill(platform, asker.protocol, head)
+    return FollowUp(bill_url(platform, asker.protocol, head, compressed=intent.compressed), made.digest)
+
+
+async def query_movements(platform: Platform, asker: Asker, intent: QueryMovements) -> Outcome:
+    """One page of the account's lines, oldest first. Raises Refused FIELD_INVALID."""
+    now = platform.world.clock.business()
+    until = intent.until if intent.until is not None else now
+    since = intent.since if intent.since is not None else Instant(until - DAY)
+    size = intent.page_size or PAGE_DEFAULT
+    if not 0 <= until - since <= RANGE_MAX:
+        raise Refused("FIELD_INVALID", "movements are asked for over at most 31 days")
+    if intent.page < 1 or not 1 <= size <= PAGE_MAX:
+        raise Refused("FIELD_INVALID", f"pages begin with 1 and hold at most {PAGE_MAX} lines")
+    first, found, passed = (intent.page - 1) * size, [], 0
+    async for page in account_pages(platform, asker.merchant_id, since, Instant(min(until, now) + 1)):
+        for line in page:
+            if not _is_wanted(line, intent):
+                continue
+            if passed >= first:
+                found.append(line)
+            passed += 1
+            if len(found) > size:
+                return MovementsFound(tuple(found[:size]), intent.page, size, True)
+    return MovementsFound(tuple(found), intent.page, size, False)
+
+
+def _is_wanted(line: BillLine, intent: QueryMovements) -> bool:
+    return (
+        intent.trade_no in ("", line.trade_no)
+        and intent.out_trade_no in ("", line.out_trade_no)
+        and intent.serial in ("", line.serial)
+        and (not intent.kinds or line.kind in intent.kinds)
+    )
+
+
+ACTS: Final[dict[type, Any]] = {RequestBill: request_bill, QueryMovements: query_movements}
