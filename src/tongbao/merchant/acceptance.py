@@ -258,7 +258,11 @@ class Acceptance:
         endpoint = walk.endpoint or self.endpoints.by_path(walk.request.raw_path)
         if endpoint is None:
             return text("not found", status=404)
-        return endpoint.configuration.manifest.client.acknowledge(verdict.accepted)
+        configuration = endpoint.configuration
+        onward = configuration.manifest.onward
+        if verdict.accepted and onward is not None and configuration.return_url:
+            return onward.write(configuration.return_url)
+        return configuration.manifest.client.acknowledge(verdict.accepted)
 
     def _record(self, walk: _Walk, verdict: Verdict) -> Core[None]:
         """Keep an invalid request with its reason; failing to do so changes nothing about the answer."""

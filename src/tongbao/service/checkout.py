@@ -14,6 +14,7 @@ from tongbao.kernel.time import Instant
 from tongbao.service.act import see_trade
 from tongbao.service.bank import RecordInquiry, Reported, ReportInstruction
 from tongbao.service.channel import BankWord
+from tongbao.service.create import check_address
 from tongbao.service.escrow import ConfirmReceipt, Moved
 from tongbao.service.party import RegisterBuyer
 from tongbao.service.password import (
@@ -28,6 +29,7 @@ from tongbao.service.password import (
 from tongbao.service.pay import Paid, PayFromBalance, Started, StartPayment
 from tongbao.service.platform import Platform
 from tongbao.service.view import terms_of
+from tongbao.store.record import Attempt
 from tongbao.store.schema import INSTRUCTION
 from tongbao.trade.party import Buyer
 from tongbao.trade.record import Instruction, Trade
@@ -215,11 +217,32 @@ async def inquire(platform: Platform, number: str) -> Reported:
     return await take_word(platform, word)
 
 
+async def home_address(platform: Platform, trade: Trade) -> str:
+    """Where a paid trade's buyer goes: the address in the merchant's own acknowledgement, where the protocol has one
+    and it leads to a host of his, else the address of his request; '' for none, and while the trade is not paid."""
+    if not trade.paid_attempt:
+        return ""
+    onward = platform.protocol(trade.protocol).onward
+    if onward is not None:
+        where = {"merchant_id": trade.merchant_id, "out_trade_no": trade.out_trade_no}
+        attempts = [Attempt(*row) for row in await platform.database.read("attempt.of_trade", where)]
+        said = next((one.answer for one in reversed(attempts) if one.answer_class == "SUCCESS"), "")
+        address = onward.read(said)
+        try:
+            check_address("onward", address, await platform.merchant(trade.merchant_id))
+        except Refused as refusal:
+            platform.world.log("return.refused", trade_no=trade.trade_no, reason=refusal.detail)
+            address = ""
+        if address:
+            return address
+    return terms_of(trade).return_url
+
+
 async def go_home(platform: Platform, trade: Trade) -> Request | None:
     """The signed request with which the buyer's browser returns to the shop; None where there is no address or the
     trade is not paid. It is valid for a minute where the protocol confirms ids."""
-    target = terms_of(trade).return_url
-    if not target or not trade.paid_attempt:
+    target = await home_address(platform, trade)
+    if not target:
         return None
     manifest = platform.protocol(trade.protocol)
     at = platform.world.clock.wire()

@@ -19,11 +19,12 @@ encoders raise LocalProtocolError naming the field where the protocol cannot say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tongbao.kernel.error import TongbaoError
+from tongbao.kernel.port import Entropy
 from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 from tongbao.wire.form import Pairs, encode_form
@@ -61,10 +62,15 @@ class Claim:
 
 @record
 class Verified:
-    """An intent and the key that proved it; ``key`` is None for the few operations the protocol leaves unsigned."""
+    """An intent and the key that proved it; ``key`` is None for the few operations the protocol leaves unsigned.
+
+    ``once`` is a word under the signature that may be seen once within the protocol's window (a nonce and its time);
+    '' where there is none. The platform remembers it, the codec does not (T19).
+    """
 
     intent: Intent
     key: Key | None
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,8 @@ class Credentials:
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     ring: KeyRing = field(default_factory=lambda: KeyRing("", (), ()), repr=False)
     """From the merchant's side: ``sign`` signs requests, ``verify`` checks what the platform sends."""
+    entropy: Entropy | None = field(default=None, repr=False, compare=False)
+    """Chance for nonces. Without it they follow from the message and its millisecond, which is enough for tests."""
 
 
 class ServerEnd(Protocol):
@@ -201,6 +209,16 @@ class ClientEnd(Protocol):
     def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """Verify and read what the browser brought; its role is RETURN and it proves no payment (I26)."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """For protocols whose acknowledgement also says where the buyer's browser goes next. ``write`` makes the word for
+    yes with an absolute address; ``read`` finds the address in what a merchant answered ('' for none). No signature
+    covers it: the platform takes it only where it leads to a host of the merchant's own."""
+
+    write: Callable[[str], Response]
+    read: Callable[[str], str]
 
 
 class BillEnd(Protocol):
@@ -284,7 +302,8 @@ class Manifest:
     unsaid: frozenset[tuple[str, str]] = frozenset()
     """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the
     encoder leaves out and the platform words itself; ``trade_no`` of ``Notification`` or ``TradeFound``, where the
-    merchant's number stands in its place."""
+    merchant's number stands in its place; ``trade_no`` of ``TradeFound.unpaid`` or ``TradeFound.closed``, where a trade
+    without payment has none."""
     code_prefix: str = ""
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
     certificates: bool = False
@@ -302,8 +321,15 @@ class Manifest:
     """Whether and where a merchant is told of a refund's end: '' not at all; ``trade``: the trade's own notification
     says it, to the trade's address; ``own``: a message of its own to the refund's address, or the trade's. Batches
     are told of whatever this says."""
+    refund_no_of_trade: bool = False
+    """Whether a merchant's refund number is unique within its trade only; else within all of his refunds."""
     notifies_payout: bool = False
     """Whether a merchant is told of a single payout's end (a batch's end is told of where there are batches)."""
+    onward: Onward | None = None
+    returns: bool = True
+    """Whether the buyer's browser comes home with a signed message. Else ``return_to`` is the shop's bare address."""
+    acknowledged_by_status: frozenset[int] = frozenset()
+    """HTTP statuses that mean yes whatever the body says; empty where a literal word does."""
     acknowledged_by_prefix: bool = False
     """Whether an answer that only begins with the word of success is a yes."""
     credentials_for: Any = None

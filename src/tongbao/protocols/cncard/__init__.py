@@ -13,7 +13,7 @@ from tongbao.protocols.cncard import messages as m
 from tongbao.protocols.cncard.client import Client
 from tongbao.protocols.cncard.codec import ALGORITHM, GBK
 from tongbao.protocols.cncard.server import Server
-from tongbao.wire.contract import CredentialField, Manifest
+from tongbao.wire.contract import CredentialField, Manifest, Onward
 from tongbao.wire.key import KeyRing
 from tongbao.wire.vocabulary import Product
 
@@ -37,6 +37,8 @@ def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str,
             said["c_pass"] = key.material.decode("ascii")
     return {name: value for name, value in said.items() if value}
 
+
+SERVER, CLIENT = Server(), Client()
 
 PROTOCOL = Manifest(
     name="cncard",
@@ -65,8 +67,9 @@ PROTOCOL = Manifest(
             "order_sample", "text", "one of the shop's order numbers, if all have its shape", required=False
         ),
     ),
-    server=Server(),
-    client=Client(),
+    server=SERVER,
+    client=CLIENT,
+    onward=Onward(CLIENT.send_onward, SERVER.onward),
     sources=(
         "the official demos: ASP v1.6 and v1.7, PHP v1.1, .NET, in public copies",
         "open-source shop plugins (ecshop, ShopEx, phpcms, MVMMALL and others)",

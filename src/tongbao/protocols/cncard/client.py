@@ -107,6 +107,10 @@ class Client:
             return http.text("<result>1</result><reURL></reURL>", charset=GBK, kind="text/html")
         return http.text(m.NOT_TAKEN, charset=GBK, kind="text/html")
 
+    def send_onward(self, address: str) -> Response:
+        """Yes, and the buyer goes to ``address``."""
+        return http.text(f"<result>1</result><reURL>{address}</reURL>", charset=GBK, kind="text/html")
+
     def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         return _read_result(request, credentials, Role.RETURN)
 

@@ -85,6 +85,11 @@ class Server:
     def acknowledged(self, response: Response) -> bool:
         return response.status == 200 and _TAKEN.fullmatch(response.body) is not None
 
+    def onward(self, answer: str) -> str:
+        """The address in a merchant's acknowledgement, '' for none."""
+        found = re.search(r"<reURL>\s*([^<>\s]*)\s*</reURL>", answer)
+        return found[1] if found else ""
+
     def return_to(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
         return self._result(notification, target, ring, now)
 

@@ -13,7 +13,7 @@ from tongbao.protocols.kuaiqian import messages as m
 from tongbao.protocols.kuaiqian.client import Client
 from tongbao.protocols.kuaiqian.codec import ALGORITHM, UTF_8
 from tongbao.protocols.kuaiqian.server import Server
-from tongbao.wire.contract import CredentialField, Manifest
+from tongbao.wire.contract import CredentialField, Manifest, Onward
 from tongbao.wire.key import KeyRing
 from tongbao.wire.vocabulary import Product
 
@@ -36,6 +36,8 @@ def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str,
             said["key"] = key.material.decode("ascii")
     return {name: value for name, value in said.items() if value}
 
+
+SERVER, CLIENT = Server(), Client()
 
 PROTOCOL = Manifest(
     name="kuaiqian",
@@ -62,8 +64,9 @@ PROTOCOL = Manifest(
         CredentialField("pageUrl", "url", "where the browser returns, unless a request says another", required=False),
         CredentialField("bgUrl", "url", "where notices go, unless a request says another", required=False),
     ),
-    server=Server(),
-    client=Client(),
+    server=SERVER,
+    client=CLIENT,
+    onward=Onward(CLIENT.send_onward, SERVER.onward),
     sources=(
         "copies of the official demos in PHP, Java and .NET",
         "Ruby clients and their test suites (yzhang/kuaiqian, xixilive/midpay_kuaiqian, huxinghai/kuaiqian)",

@@ -123,6 +123,10 @@ class Client:
     def acknowledge(self, accepted: bool) -> Response:
         return http.text(f"<result>{1 if accepted else 0}</result>", kind="text/html")
 
+    def send_onward(self, address: str) -> Response:
+        """Yes, and the buyer goes to ``address``."""
+        return http.text(f"<result>1</result><redirecturl>{address}</redirecturl>", kind="text/html")
+
     def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         return _read_result(request, credentials, Role.RETURN)
 

@@ -93,7 +93,7 @@ class ResultDesk:
         standing = judge(trade, payments, over=opening.order.left == 0 or await self._expired(trade))
         if standing.kind == "unpaid":
             return self._shell.go(opening.path)
-        target = opening.terms.return_url if standing.kind == "paid" else ""
+        target = await checkout.home_address(self._platform, trade) if standing.kind == "paid" else ""
         refresh = None
         if standing.kind in REFRESH:
             refresh = (REFRESH[standing.kind], f"{opening.path}/result")
