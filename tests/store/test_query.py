@@ -40,12 +40,28 @@ WORDS: Final = {
     "answer": "success",
 }
 NUMBERS: Final = {"attempts": 3, "token": 2, "status": 200, "milliseconds": 5}
+SETTLING: Final = {
+    "beyond": "",
+    "since": 0,
+    "day": 20_260_301,
+    "code": f"merchant:{MERCHANT}:pending:CNY",
+    "settlement_no": "20260301",
+}
 TIMES: Final = dict.fromkeys(("now", "now_wire", "until", "at", "unknown_before", "rot_before", "future"), LATER)
-LISTS: Final = {"merchants": [MERCHANT]}
-PARAMETERS: Final[dict[str, Any]] = {**LIMITS, **KEY, **WORDS, **NUMBERS, **TIMES, **LISTS, "next_at": None}
+LISTS: Final = {"merchants": [MERCHANT], "trades": ["A"]}
+PARAMETERS: Final[dict[str, Any]] = {**LIMITS, **KEY, **WORDS, **NUMBERS, **SETTLING, **TIMES, **LISTS, "next_at": None}
 """What the queries are asked with. A query with a parameter of a new name needs a line here."""
 
-MAY_BE_EMPTY: Final = ("audit.", "setting.", "outbox.", "operator.", "migration.", "merchant.by_login")
+MAY_BE_EMPTY: Final = (
+    "audit.",
+    "setting.",
+    "outbox.",
+    "operator.",
+    "migration.",
+    "merchant.by_login",
+    "settle.",
+    "calendar.",
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.move import move
 from tongbao.store.schema import PAYMENT
 from tongbao.store.table import Key, Row, Table
-from tongbao.trade.fee import merchant_fee
+from tongbao.trade.fee import trade_fee
 from tongbao.trade.party import Merchant
 from tongbao.trade.record import Payment, Trade
 from tongbao.trade.state import PaymentState, TradeState, move_payment
@@ -52,7 +52,7 @@ def capture(
     state = "" if payment.state == "new" else payment.state
     paid = replace(payment, state=str(move_payment(state, PaymentState.CAPTURED)), counts=True, ended_at=now)
     currency, merchant_id = trade.currency, trade.merchant_id
-    fee = merchant_fee(trade.amount, merchant.fee_rate, merchant.fee_min, merchant.fee_cap)
+    fee = trade_fee(merchant, trade.product, trade.protocol, paid.method, trade.amount)
     if paid.flow == "escrow":
         to, due, ended, charged = TradeState.ESCROWED, None, None, 0
         postings: tuple[Posting, ...] = (Posting(source, merchant_escrow(merchant_id, currency), trade.amount),)

@@ -21,10 +21,14 @@ from tongbao.store.record import (
     Visit,
 )
 from tongbao.store.table import Table
+from tongbao.trade.calendar import CalendarDay
 from tongbao.trade.claim import Chargeback, Claim, Correction
 from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, Operator
+from tongbao.trade.payout import Counter, Payout, PayoutBatch, PayoutCard
 from tongbao.trade.record import Event, Instruction, Payment, Trade
 from tongbao.trade.refund import Refund, RefundBatch, RefundLine, TradeReturn
+from tongbao.trade.settlement import Settlement, SettlementDay, SettlementLine, Share
+from tongbao.trade.split import SplitPart, SplitRow
 
 LANE: Final = Table("lane", Lane, ("lane",), rank=0, stage=0)
 
@@ -93,6 +97,67 @@ POSTING: Final = Table("posting", PostingRow, ("lane", "seq", "n"), rank=15, sta
 AUDIT: Final = Table("audit", AuditRow, ("lane", "seq"), rank=16, stage=5, blind=True)
 REFUSAL: Final = Table("refusal", Refusal, ("refusal_id",), rank=17, stage=5, blind=True)
 
+# settlement, payouts, profit sharing
+CALENDAR_DAY: Final = Table("calendar_day", CalendarDay, ("day",), rank=30, stage=1)
+SETTLEMENT_DAY: Final = Table("settlement_day", SettlementDay, ("day",), rank=31, stage=1, frozen=("started_at",))
+PAYOUT_CARD: Final = Table("payout_card", PayoutCard, ("merchant_id",), rank=32, stage=1)
+COUNTER: Final = Table("counter", Counter, ("merchant_id", "name"), rank=33, stage=1)
+SETTLEMENT: Final = Table(
+    "settlement",
+    Settlement,
+    ("merchant_id", "settlement_no"),
+    rank=34,
+    stage=2,
+    frozen=("kind", "day", "currency", "created_at"),
+)
+PAYOUT_BATCH: Final = Table(
+    "payout_batch",
+    PayoutBatch,
+    ("merchant_id", "batch_no"),
+    rank=35,
+    stage=2,
+    frozen=("batch_id", "count", "total", "currency", "digest", "source", "maker", "created_at"),
+)
+SPLIT: Final = Table("split", SplitRow, ("merchant_id", "out_trade_no", "split_no"), rank=36, stage=2)
+SHARE: Final = Table("share", Share, ("merchant_id", "out_trade_no"), rank=37, stage=3, blind=True)
+SPLIT_PART: Final = Table(
+    "split_part",
+    SplitPart,
+    ("merchant_id", "out_trade_no", "split_no", "n"),
+    rank=38,
+    stage=3,
+    blind=True,
+    frozen=("receiver", "receiver_id", "amount"),
+)
+PAYOUT: Final = Table(
+    "payout",
+    Payout,
+    ("merchant_id", "batch_no", "payout_no"),
+    rank=39,
+    stage=3,
+    frozen=(
+        "payout_id",
+        "n",
+        "kind",
+        "bank",
+        "secret",
+        "digest",
+        "amount",
+        "currency",
+        "source",
+        "maker",
+        "created_at",
+    ),
+)
+SETTLEMENT_LINE: Final = Table(
+    "settlement_line",
+    SettlementLine,
+    ("merchant_id", "settlement_no", "out_trade_no"),
+    rank=40,
+    stage=5,
+    blind=True,
+)
+
 TABLES: Final[tuple[Table, ...]] = (
     LANE,
     ANSWER,
@@ -120,6 +185,17 @@ TABLES: Final[tuple[Table, ...]] = (
     REFUND_LINE,
     CORRECTION,
     CHARGEBACK,
+    CALENDAR_DAY,
+    SETTLEMENT_DAY,
+    PAYOUT_CARD,
+    COUNTER,
+    SETTLEMENT,
+    PAYOUT_BATCH,
+    SPLIT,
+    SHARE,
+    SPLIT_PART,
+    PAYOUT,
+    SETTLEMENT_LINE,
 )
 
 STAGES: Final = (1, 2, 3, 4)

@@ -48,7 +48,8 @@ class Settlement:
 @record
 class SettlementLine:
     """One trade in one batch. ``gross`` came in, ``charged`` is the platform's fee, ``refunded`` and ``shared`` went
-    to others, ``before`` was settled by earlier batches; ``amount`` is the rest."""
+    to others, ``before`` was settled by earlier batches; ``amount`` is the rest, below zero where a refund took back
+    what had been settled."""
 
     merchant_id: str
     settlement_no: str
@@ -92,11 +93,6 @@ class Share:
     finished: bool
     waiting: bool
     held: bool
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether its money is in *available* by now, and what comes off the trade is taken there."""
-        return self.settled > 0
 
 
 def new_share(merchant_id: str, out_trade_no: str, *, later: bool = False, waiting: bool = False) -> Share:

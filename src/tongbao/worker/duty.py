@@ -11,6 +11,7 @@ from tongbao.kernel.time import Instant
 from tongbao.service.checkout import inquire
 from tongbao.service.escrow import TimerDue
 from tongbao.service.platform import Platform
+from tongbao.service.settlement import Settler
 from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
 
 ROUND_MAX: Final = 200
@@ -32,6 +33,7 @@ class Worker:
         self._also = also
         self._turn = asyncio.Lock()
         self.deliverer = Deliverer(platform)
+        self.settler = Settler(platform)
 
     async def run_timers(self) -> int:
         """Close expired trades, release escrow, end refund terms."""
@@ -70,7 +72,7 @@ class Worker:
         done = 0
         failure: Exception | None = None
         async with self._turn:
-            for duty in (self.run_timers, self.run_inquiries, self.run_deliveries, *self._also):
+            for duty in (self.run_timers, self.settler.round, self.run_inquiries, self.run_deliveries, *self._also):
                 try:
                     done += await duty()
                 except Exception as error:  # noqa: BLE001 - raised below, after the others
@@ -97,6 +99,9 @@ class Worker:
             rows = await self._platform.database.read(name)
             if rows and rows[0][0] is not None:
                 found.append(rows[0][0])
+        settlement = await self.settler.next_due()
+        if settlement is not None:
+            found.append(settlement)
         return Instant(min(found)) if found else None
 
     async def loop(self, stop: asyncio.Event) -> None:
