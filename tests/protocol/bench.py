@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
@@ -12,6 +13,8 @@ from _pytest.mark.structures import ParameterSet
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from tongbao.kernel.time import Instant, parse_china
+from tongbao.sandbox.chain import issue, make_root
+from tongbao.wire.certificate import Chain, load_chain
 from tongbao.wire.contract import Call, Claim, Credentials, Manifest, Verified
 from tongbao.wire.http import Request, get
 from tongbao.wire.key import Key, KeyRing
@@ -21,6 +24,8 @@ from tongbao.wire.vocabulary import Carriage, CloseTrade, CreateTrade, Intent, P
 
 NOW = parse_china("2015-04-01 12:03:05")
 SECRETS = ("k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4", "z1x2c3v4b5n6m7a8s9d0f1g2h3j4k5l6")
+CONTENT_SECRETS = {"text": SECRETS, "base64": ("azlmOHM3ZDZmNWc0aDNqMg==", "ejF4MmMzdjRiNW42bTdhOA==")}
+NOTIFY_URL = "http://shop.example.com/notify"
 
 
 @cache
@@ -68,12 +73,53 @@ class Pair:
         return created.echo if isinstance(created, CreateTrade) else {}
 
 
-def make_rings(merchant: str, algorithm: str, number: int = 0) -> tuple[KeyRing, KeyRing]:
-    """The platform's ring and the merchant's, fresh for each ``number``."""
+def make_rings(manifest: Manifest, algorithm: str, number: int = 0) -> tuple[KeyRing, KeyRing]:
+    """The platform's ring and the merchant's, fresh for each ``number``, with the keys that hide contents first."""
+    hiding = tuple(
+        Key(f"content-{name}", 1, name, CONTENT_SECRETS[form][number].encode("ascii"))
+        for name, form in manifest.content_keys.items()
+    )
+    platform, own = _signing_rings(manifest.merchant_example, algorithm, number, certified=manifest.certificates)
+    return (
+        KeyRing(platform.merchant, hiding + platform.verify, hiding + platform.sign),
+        KeyRing(own.merchant, hiding + own.verify, hiding + own.sign),
+    )
+
+
+class _Chance:
+    """Bytes that are the same in every run."""
+
+    def __init__(self) -> None:
+        self._drawn = 0
+
+    def token(self, length: int) -> bytes:
+        self._drawn += 1
+        return hashlib.shake_256(b"%d" % self._drawn).digest(length)
+
+
+CHANCE = _Chance()
+
+
+@cache
+def authority() -> str:
+    """A root for this run's certificates."""
+    return make_root(CHANCE)
+
+
+@cache
+def issued(number: int) -> Chain:
+    """The certificate of ``rsa_key(number)`` and the root's behind it."""
+    return load_chain(issue(authority(), rsa_key(number).public_key(), f"party {number}", "Test", CHANCE), "chain")
+
+
+def _signing_rings(merchant: str, algorithm: str, number: int, *, certified: bool) -> tuple[KeyRing, KeyRing]:
     if is_asymmetric(algorithm):
         mine, theirs = rsa_key(2 * number), rsa_key(2 * number + 1)
         signs, checks = Key("mine", 1, algorithm, mine), Key("mine", 1, algorithm, mine.public_key())
         answers, trusts = Key("platform", 1, algorithm, theirs), Key("platform", 1, algorithm, theirs.public_key())
+        if certified:
+            signs, checks = (replace(key, chain=issued(2 * number)) for key in (signs, checks))
+            answers, trusts = (replace(key, chain=issued(2 * number + 1)) for key in (answers, trusts))
         return KeyRing(merchant, (checks,), (answers,)), KeyRing(merchant, (trusts,), (signs,))
     shared = Key("shared", 1, algorithm, SECRETS[number].encode("ascii"))
     ring = KeyRing(merchant, (shared,), (shared,))
@@ -85,9 +131,11 @@ def make_pair(name: str, algorithm: str, charset: str = "", number: int = 0) -> 
     """A pair whose merchant is configured from what ``credentials_for`` hands out, as the sandbox's is."""
     manifest = load_protocol(name)
     merchant = manifest.merchant_example
-    platform, own = make_rings(merchant, algorithm, number)
-    extra = {"charset": charset} if charset else {}
-    settings = manifest.credentials_for(merchant, own, "http://127.0.0.1:8080/face", extra)
+    platform, own = make_rings(manifest, algorithm, number)
+    # without a return every request must name where notifications go
+    extra = {} if manifest.returns else {"notify_url": NOTIFY_URL}
+    extra |= {"charset": charset} if charset else {}
+    settings = manifest.credentials_for(merchant, own, "http://127.0.0.1:8080", extra)
     credentials = manifest.client.load(settings)
     return Pair(manifest, algorithm, charset or manifest.charset, platform, credentials, settings)
 

@@ -141,6 +141,7 @@ def _payouts(asks_password: bool) -> list[Intent]:
 
 _FREE: Final[tuple[list[Intent], ...]] = (
     [QueryTrade(merchant="", out_trade_no=NUMBER)],
+    [QueryTrade(merchant="", trade_no=TRADE_NO)],
     [CloseTrade(merchant="", out_trade_no=NUMBER)],
     [ShipTrade(merchant="", trade_no=TRADE_NO, carrier="顺丰速运", kind="express")],
     [ConfirmNotification(merchant="", notification_id="637b04133cbb1b5c5f1b3f3d2c9a8e70")],
@@ -192,6 +193,7 @@ _FREE: Final[tuple[list[Intent], ...]] = (
     _payouts(False),
     _payouts(True),
     [QueryPayOut(merchant="", payout_no="20150405001", payout_id="20150405110070001502", batch_no="20150401001")],
+    [QueryPayOut(merchant="", payout_no="20150405001")],
     [QueryBalance(merchant="")],
     [
         QueryMovements(

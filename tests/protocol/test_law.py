@@ -117,7 +117,8 @@ def test_response_pair(name: str, algorithm: str, charset: str) -> None:
     def law(view: TradeView) -> None:
         for intent in simple_intents(name):
             if isinstance(intent, QueryTrade):
-                asked = replace(intent, out_trade_no=view.out_trade_no)
+                by_number = {"out_trade_no": view.out_trade_no} if intent.out_trade_no else {"trade_no": view.trade_no}
+                asked = replace(intent, **by_number)
                 found = told(asked, TradeFound(view))
                 assert isinstance(found, TradeFound)
                 check_view(heard(pair, view, "TradeFound"), found.trade)

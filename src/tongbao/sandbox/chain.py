@@ -17,7 +17,7 @@ from tongbao.kernel.port import Entropy
 from tongbao.wire.certificate import chain_pem, load_chain, split_pem
 from tongbao.wire.sign import load_rsa_private, private_pem
 
-FROM: Final = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+FROM: Final = dt.datetime(2010, 1, 1, tzinfo=dt.UTC)
 UNTIL: Final = dt.datetime(2045, 1, 1, tzinfo=dt.UTC)
 ROOT_NAME: Final = "Tongbao Sandbox CA R1"
 

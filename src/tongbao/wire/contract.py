@@ -94,7 +94,7 @@ class Call:
     url: str
     fields: Pairs = field(repr=False)
     charset: str = "utf-8"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     query: Pairs = ()
     """Fields that stay in the address of a POST (Alipay's ``_input_charset``)."""
     body: bytes | None = field(default=None, repr=False)

@@ -456,9 +456,11 @@ class MovementsFound:
 
 @dataclass(frozen=True, slots=True)
 class CertificatesFound:
-    """The platform's certificates are told from the ring the answer is signed with; ``serial`` narrows them to one."""
+    """The platform's certificates are told from the ring the answer is signed with; ``serial`` narrows them to one.
+    ``certificates`` are those the merchant's half read from the answer, as PEM, each proven to be the platform's."""
 
     serial: str = ""
+    certificates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
