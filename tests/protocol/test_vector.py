@@ -9,8 +9,9 @@ import pytest
 from tests.protocol.plain import plain
 from tests.protocol.vector import Vector, vectors
 from tongbao.kernel.error import ConfigurationError, RemoteProtocolError
+from tongbao.kernel.money import parse_major
 from tongbao.kernel.time import Instant
-from tongbao.wire import vocabulary
+from tongbao.wire import movement, vocabulary
 from tongbao.wire.http import Request
 from tongbao.wire.loader import protocol_names
 from tongbao.wire.vocabulary import CreateTrade, Intent, Notification, Product
@@ -32,12 +33,14 @@ def signature(vector: Vector, request: Request) -> str:
 def read_event(vector: Vector, request: Request) -> Notification:
     client = vector.manifest.client
     read = client.decode_notification if vector.kind == "notification" else client.decode_return
-    return read(request, vector.credentials(), NOW)
+    return read(request, vector.credentials(), vector.now)
 
 
 def asked(vector: Vector) -> Intent:
     about = dict(vector.data["intent"])
-    kind = getattr(vocabulary, about.pop("type"))
+    name = about.pop("type")
+    kind = getattr(vocabulary, name, None) or getattr(movement, name)
+    about |= {name: parse_major(about[name]) for name in ("amount", "total") if name in about}
     intent: Intent = kind(merchant=vector.data["merchant"], **about)
     return intent
 
@@ -56,14 +59,14 @@ def test_request(vector: Vector) -> None:
     """A request says what the vector says, and written again by our client it says it again."""
     server = vector.manifest.server
     claim = server.claim(vector.request())
-    verified = server.decode(claim, vector.ring(), NOW)
+    verified = server.decode(claim, vector.ring(), vector.now)
     intent = verified.intent
     said = plain(intent)
     said.pop("echo", None)
     assert claim.operation == vector.data["operation"]
     assert said == vector.data["intent"]
-    call = vector.manifest.client.encode(intent, vector.credentials(), NOW)
-    again = server.decode(server.claim(call.request()), vector.ring(), NOW).intent
+    call = vector.manifest.client.encode(intent, vector.credentials(), vector.now)
+    again = server.decode(server.claim(call.request()), vector.ring(), vector.now).intent
     if isinstance(again, CreateTrade) and isinstance(intent, CreateTrade):
         again = replace(again, echo=intent.echo)
     assert again == intent
@@ -76,7 +79,7 @@ def test_refused_request(vector: Vector) -> None:
     """A request that must be refused is, for the stated reason and naming the field."""
     server = vector.manifest.server
     with pytest.raises(RemoteProtocolError) as caught:
-        server.decode(server.claim(vector.request()), vector.ring(), NOW)
+        server.decode(server.claim(vector.request()), vector.ring(), vector.now)
     assert (caught.value.code, caught.value.field) == (vector.data["error"], vector.data["field"])
 
 
@@ -108,7 +111,7 @@ def test_refused_event(vector: Vector) -> None:
 @having("response")
 def test_response(vector: Vector) -> None:
     """An answer says what the vector says."""
-    outcome = vector.manifest.client.decode(asked(vector), vector.response(), vector.credentials(), NOW)
+    outcome = vector.manifest.client.decode(asked(vector), vector.response(), vector.credentials(), vector.now)
     assert {type(outcome).__name__: plain(outcome)} == vector.data["outcome"]
 
 
@@ -116,7 +119,7 @@ def test_response(vector: Vector) -> None:
 def test_refused_response(vector: Vector) -> None:
     """An answer that must be refused is, for the stated reason."""
     with pytest.raises(RemoteProtocolError) as caught:
-        vector.manifest.client.decode(asked(vector), vector.response(), vector.credentials(), NOW)
+        vector.manifest.client.decode(asked(vector), vector.response(), vector.credentials(), vector.now)
     assert (caught.value.code, caught.value.field) == (vector.data["error"], vector.data["field"])
 
 

@@ -5,7 +5,9 @@ A vector is an object::
     what      one sentence
     oddity    what a server tolerates by it, where that is its purpose
     source    where the message and its signature come from
-    keys      [{"algorithm", "secret" | "public" | "private"}]: published or test keys
+    keys      [{"algorithm", "secret" | "public" | "private", "certificates"}]: published or test keys; certificates are
+              PEM, a key's own first
+    now       wire time of the reading, in milliseconds; 0 where the protocol compares no times
     settings  plain settings of the merchant's half, by the protocol's own names
     message   {"kind": request | notification | return | response, "method", "url", "headers", "body", "charset"}
     operation, merchant, intent   what a request says (``plain``); or
@@ -24,6 +26,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tongbao.kernel.time import Instant
+from tongbao.wire.certificate import load_chain
 from tongbao.wire.contract import Credentials, Manifest
 from tongbao.wire.http import Request, Response, get, post
 from tongbao.wire.key import Key, KeyRing
@@ -56,11 +60,18 @@ class Vector:
                 key = Key("vector", number, algorithm, entry["secret"].encode("ascii"))
                 verify.append(key)
                 sign.append(key)
+            chain = load_chain(entry["certificates"], "certificates") if "certificates" in entry else ()
             if "public" in entry:
-                verify.append(Key("vector", number, algorithm, load_rsa_public(entry["public"], "public")))
+                public = load_rsa_public(entry["public"], "public")
+                verify.append(Key("vector", number, algorithm, public, chain=chain))
             if "private" in entry:
-                sign.append(Key("vector", number, algorithm, load_rsa_private(entry["private"], "private")))
+                private = load_rsa_private(entry["private"], "private")
+                sign.append(Key("vector", number, algorithm, private, chain=chain))
         return KeyRing(self.data["merchant"], tuple(verify), tuple(sign))
+
+    @property
+    def now(self) -> Instant:
+        return Instant(self.data.get("now", 0))
 
     def credentials(self) -> Credentials:
         settings = self.data.get("settings", {})
@@ -81,7 +92,10 @@ class Vector:
 
     def response(self) -> Response:
         message = self.data["message"]
-        return Response(message.get("status", 200), (), message["body"].encode(message.get("charset", "utf-8")))
+        headers = tuple(
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in message.get("headers", {}).items()
+        )
+        return Response(message.get("status", 200), headers, message["body"].encode(message.get("charset", "utf-8")))
 
 
 def vectors() -> list[Vector]:

@@ -301,7 +301,7 @@ class Manifest:
     is no news: the merchant is not told twice. A key ``product:state`` holds for the one product only."""
     unsaid: frozenset[tuple[str, str]] = frozenset()
     """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the
-    encoder leaves out and the platform words itself; ``trade_no`` of ``Notification`` or ``TradeFound``, where the
+    encoder leaves out and the platform words itself; ``state`` of ``Return``; ``trade_no`` of ``Notification`` or ``TradeFound``, where the
     merchant's number stands in its place; ``trade_no`` of ``TradeFound.unpaid`` or ``TradeFound.closed``, where a trade
     without payment has none."""
     code_prefix: str = ""
