@@ -81,7 +81,8 @@ def test_F28_an_answer_about_something_else_is_no_answer(stage: Stage) -> None:
 
 
 def test_a_refund_is_asked_for_until_it_is_certain(stage: Stage) -> None:
-    """Late money goes back under one number, however often that is asked; a bank that says no leaves the case open."""
+    """Late money goes back under one number, however often that is asked; a bank that says no leaves the case open, and
+    opens another for somebody to act on."""
 
     async def scene(house: House) -> list[Any]:
         await house.open("A")
@@ -96,7 +97,7 @@ def test_a_refund_is_asked_for_until_it_is_certain(stage: Stage) -> None:
         paths = {request.raw_path for request in house.bank.requests}
         return [said, len(cases), (await house.balances())["suspense"], paths]
 
-    assert stage.play(scene) == [["waiting", "waiting", "failed", "repeated"], 1, 1_000, {b"/bank/ICBC/refund"}]
+    assert stage.play(scene) == [["waiting", "waiting", "failed", "repeated"], 2, 1_000, {b"/bank/ICBC/refund"}]
 
 
 def test_F30_books_never_go_back_in_time(stage: Stage) -> None:

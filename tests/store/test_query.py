@@ -38,6 +38,7 @@ WORDS: Final = {
     "note": "n",
     "answer_class": "SUCCESS",
     "answer": "success",
+    "refund_no": "c1",
 }
 NUMBERS: Final = {"attempts": 3, "token": 2, "status": 200, "milliseconds": 5}
 SETTLING: Final = {
@@ -46,9 +47,12 @@ SETTLING: Final = {
     "day": 20_260_301,
     "code": f"merchant:{MERCHANT}:pending:CNY",
     "settlement_no": "20260301",
+    "payout_id": "",
+    "batch_no": "",
+    "number": 0,
 }
 TIMES: Final = dict.fromkeys(("now", "now_wire", "until", "at", "unknown_before", "rot_before", "future"), LATER)
-LISTS: Final = {"merchants": [MERCHANT], "trades": ["A"]}
+LISTS: Final = {"merchants": [MERCHANT], "trades": ["A"], "words": [BUYER]}
 PARAMETERS: Final[dict[str, Any]] = {**LIMITS, **KEY, **WORDS, **NUMBERS, **SETTLING, **TIMES, **LISTS, "next_at": None}
 """What the queries are asked with. A query with a parameter of a new name needs a line here."""
 
@@ -61,6 +65,8 @@ MAY_BE_EMPTY: Final = (
     "merchant.by_login",
     "settle.",
     "calendar.",
+    "payout.",
+    "refund.of_trade",
 )
 
 
@@ -89,6 +95,7 @@ def ask(stage: Stage, name: str) -> list[tuple[Any, ...]]:
 
     def script() -> Script[None]:
         values = {**PARAMETERS, "trade_no": stage.execute("SELECT MIN(trade_no) FROM trade")[0][0]}
+        values["refund_id"] = stage.execute(f"SELECT refund_id FROM refund WHERE merchant_id = '{MERCHANT}'")[0][0]
         found.extend((yield Query(name, values)))
 
     async def whole() -> None:

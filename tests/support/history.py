@@ -29,6 +29,7 @@ async def live(house: House) -> None:
     await house.open("F", product="escrow")
     await house.close("F")
     await _pay_at_banks(house)
+    await _give_back(house)
     await house.submit(Once("topup", "k1", TopUp(BUYER, 5, "CNY", "CCB", "k1", "teller")))
     await house.submit(
         RecordRefusal(Refusal("r1", Instant(0), "face", "pay", "SIGN_INVALID", "", MERCHANT, "", "", ""))
@@ -69,6 +70,23 @@ async def _pay_at_banks(house: House) -> None:
     await house.say(refused, "failed")
     outlet = await house.start("J", "outlet", "")
     await house.inquire(outlet, {"result": "pending"})
+
+
+async def _give_back(house: House) -> None:
+    """Refunds of every kind: at once, out of escrow, by a bank that says yes, no and nothing yet; one trade to its
+    end."""
+    for number in ("P", "V"):
+        await house.open(number, merchant=OTHER)
+        await house.pay(number, merchant=OTHER)
+    await house.refund("P", 300, "r1", OTHER)
+    await house.refund("V", 999, "r2", OTHER)
+    await house.refund("V", None, "r3", OTHER)
+    for amount in (100, 50, 200):
+        await house.refund("K", amount, f"k{amount}", OTHER)
+    payment = (await house.platform.payments_of(await house.trade("K", OTHER)))[0].payment_no
+    await house.say(f"{payment}R0001", "succeeded", 100)
+    await house.say(f"{payment}R0002", "failed", 50)
+    await house.refund("C", 400, "c1")
 
 
 async def _deliver(house: House) -> None:

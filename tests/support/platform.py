@@ -30,6 +30,7 @@ from tongbao.service.party import ChangeMerchant, RegisterBuyer, RegisterMerchan
 from tongbao.service.password import hash_password
 from tongbao.service.pay import Paid
 from tongbao.service.platform import Platform, PlatformSettings, Secrets
+from tongbao.service.refund import Given, RequestRefund
 from tongbao.store.migrate import migrate_postgresql, migrate_sqlite
 from tongbao.store.postgresql import PostgresqlDatabase
 from tongbao.store.sqlite import SqliteDatabase
@@ -161,9 +162,11 @@ class House:
         """Every attempt to pay a trade."""
         return await self.platform.payments_of(await self.trade(number))
 
-    async def pay(self, number: str, flow: str = "", buyer: str = BUYER, password: str = PAY_PASSWORD) -> Paid:
+    async def pay(
+        self, number: str, flow: str = "", buyer: str = BUYER, password: str = PAY_PASSWORD, merchant: str = MERCHANT
+    ) -> Paid:
         """Pay from the balance."""
-        trade = await self.trade(number)
+        trade = await self.trade(number, merchant)
         return await checkout.pay_from_balance(
             self.platform, trade, await self.platform.buyer(buyer), password, flow or _flow(trade)
         )
@@ -202,6 +205,13 @@ class House:
     async def close(self, number: str) -> Moved:
         moved: Moved = await self.submit(Close(Asker(MERCHANT, PROTOCOL), number))
         return moved
+
+    async def refund(
+        self, number: str, amount: int | None = None, refund_no: str = "", merchant: str = MERCHANT, **changes: Any
+    ) -> Given:
+        """The merchant gives back."""
+        given: Given = await self.submit(RequestRefund(Asker(merchant, PROTOCOL), number, refund_no, amount, **changes))
+        return given
 
     async def confirm(self, number: str) -> Moved:
         trade = await self.trade(number)

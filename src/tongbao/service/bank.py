@@ -12,6 +12,7 @@ from tongbao.ledger.account import bank_clearing, platform_suspense
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.capture import capture, capture_accounts
 from tongbao.service.command import Needs
+from tongbao.service.refund_end import end_needs, end_refund
 from tongbao.store.commit import Decision, Now
 from tongbao.store.record import Case
 from tongbao.store.schema import ACCOUNT, CASE, INSTRUCTION, MERCHANT, PAYMENT, TRADE
@@ -19,6 +20,7 @@ from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.party import Merchant
 from tongbao.trade.record import Instruction, Payment, Trade
+from tongbao.trade.refund import refund_of_instruction
 from tongbao.trade.state import InstructionState, PaymentState, move_instruction, move_payment
 
 INQUIRE_GAPS: Final = (5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, 60 * MINUTE)
@@ -65,10 +67,15 @@ class ReportInstruction:
         yield TRADE, (self.merchant_id, self.out_trade_no)
         yield PAYMENT, (self.merchant_id, self.out_trade_no, self.attempt)
         yield INSTRUCTION, (self.instruction_no,)
-        yield CASE, (f"late:{self.instruction_no[:-1]}",)
         yield CASE, (f"amount:{self.instruction_no}",)
         yield CASE, (f"unknown:{self.instruction_no}",)
         yield ACCOUNT, (bank_clearing(self.bank, lane, self.currency),)
+        if refund_of_instruction(self.instruction_no):
+            ends = (self.merchant_id, self.out_trade_no, self.currency)
+            yield from end_needs(sheet, self.instruction_no, *ends, lane)
+            return
+        yield CASE, (f"late:{self.instruction_no[:-1]}",)
+        yield CASE, (f"refused:{self.instruction_no}",)
         yield ACCOUNT, (platform_suspense(lane, self.currency),)
         for key in capture_accounts(self.merchant_id, self.currency, lane):
             yield ACCOUNT, key
@@ -92,8 +99,14 @@ class ReportInstruction:
             inquire_at=None,
         )
         rows = [(INSTRUCTION, moved), *_close_case(sheet, f"unknown:{known.instruction_no}", now.business)]
+        if refund_of_instruction(known.instruction_no):
+            if known.state == "failed":
+                return self._dispute(sheet, known, now, "the bank gave money back that it had refused to give back")
+            ended, entry = end_refund(sheet, moved, now.business, lane)
+            what = "returned" if moved.state == "succeeded" else "failed"
+            return Decision(self._said(what), [*rows, *ended], [entry])
         made = (
-            self._refunded(sheet, moved, now, lane) if known.kind == "refund" else self._paid(sheet, moved, now, lane)
+            self._returned(sheet, moved, now, lane) if known.kind == "refund" else self._paid(sheet, moved, now, lane)
         )
         return Decision(made.outcome, [*rows, *made.rows], made.entries)
 
@@ -163,10 +176,13 @@ class ReportInstruction:
         )
         return Decision(self._said("late"), [(PAYMENT, late), (CASE, case), (INSTRUCTION, back)], [entry])
 
-    def _refunded(self, sheet: Sheet, instruction: Instruction, now: Now, lane: int) -> Decision:
+    def _returned(self, sheet: Sheet, instruction: Instruction, now: Now, lane: int) -> Decision:
+        """Late money went back, or its bank does not take it: then somebody must send it home another way."""
         payment: Payment = sheet.get(PAYMENT, self.merchant_id, self.out_trade_no, self.attempt)
         if instruction.state == "failed":
-            return Decision(self._said("failed"))
+            note = f"{instruction.bank} does not take late money back ({instruction.reason or 'no reason given'})"
+            case = _case_of(instruction, f"refused:{instruction.instruction_no}", "late_refused", note, now.business)
+            return Decision(self._said("failed"), [(CASE, case)])
         returned = replace(payment, state=str(move_payment(payment.state, PaymentState.RETURNED)))
         currency = instruction.currency
         entry = Entry(
@@ -183,26 +199,32 @@ class ReportInstruction:
             ),
         )
         rows = [(PAYMENT, returned), *_close_case(sheet, f"late:{payment.payment_no}", now.business)]
+        rows += _close_case(sheet, f"refused:{instruction.instruction_no}", now.business)
         return Decision(self._said("returned"), rows, [entry])
 
     def _dispute(self, sheet: Sheet, known: Instruction, now: Now, note: str) -> Decision:
         case_id = f"amount:{known.instruction_no}"
         if sheet.get(CASE, case_id) is not None:
             return Decision(self._said("disputed"))
-        case = Case(
-            case_id=case_id,
-            kind="bank_disagrees",
-            merchant_id=known.merchant_id,
-            out_trade_no=known.out_trade_no,
-            subject=known.instruction_no,
-            amount=known.amount,
-            currency=known.currency,
-            state="open",
-            note=note,
-            opened_at=now.business,
-            closed_at=None,
-        )
+        case = _case_of(known, case_id, "bank_disagrees", note, now.business)
         return Decision(self._said("disputed"), [(CASE, case)])
+
+
+def _case_of(known: Instruction, case_id: str, kind: str, note: str, now: Instant) -> Case:
+    """A case about an instruction, over its sum."""
+    return Case(
+        case_id=case_id,
+        kind=kind,
+        merchant_id=known.merchant_id,
+        out_trade_no=known.out_trade_no,
+        subject=known.instruction_no,
+        amount=known.amount,
+        currency=known.currency,
+        state="open",
+        note=note,
+        opened_at=now,
+        closed_at=None,
+    )
 
 
 def _close_case(sheet: Sheet, case_id: str, now: Instant) -> list[tuple[Table, Row]]:
@@ -286,17 +308,5 @@ class RecordInquiry:
         case_id = f"unknown:{known.instruction_no}"
         if sheet.get(CASE, case_id) is not None:
             return []
-        case = Case(
-            case_id=case_id,
-            kind="unknown_outcome",
-            merchant_id=known.merchant_id,
-            out_trade_no=known.out_trade_no,
-            subject=known.instruction_no,
-            amount=known.amount,
-            currency=known.currency,
-            state="open",
-            note=f"{known.bank} has not answered; it is asked again at growing intervals",
-            opened_at=now,
-            closed_at=None,
-        )
-        return [(CASE, case)]
+        note = f"{known.bank} has not answered; it is asked again at growing intervals"
+        return [(CASE, _case_of(known, case_id, "unknown_outcome", note, now))]

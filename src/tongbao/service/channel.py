@@ -16,6 +16,7 @@ from tongbao.kernel.error import InvalidSignature, RemoteProtocolError
 from tongbao.trade.record import Instruction
 from tongbao.wire.form import Pairs, encode_form, parse_form
 from tongbao.wire.http import Request, Response, post
+from tongbao.wire.party import Payee
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,12 @@ class Channel(Protocol):
         """Ask for money to go back; the instruction's number makes repeats harmless."""
         ...
 
+    def payout(self, instruction: Instruction, payee: Payee, memo: str) -> Request:
+        """Ask for money to go to a card; the instruction's number makes repeats harmless."""
+        ...
+
     def read_answer(self, response: Response) -> BankWord:
-        """The bank's answer to ``inquiry``, ``refund`` or ``open_outlet``. Raises RemoteProtocolError."""
+        """The bank's answer to ``inquiry``, ``refund``, ``payout`` or ``open_outlet``. Raises RemoteProtocolError."""
         ...
 
     def read_notice(self, request: Request) -> BankWord:
@@ -164,8 +169,12 @@ class SimulatedChannel:
         return self._call(instruction, "inquiry", kind=instruction.kind)
 
     def refund(self, instruction: Instruction) -> Request:
-        """The paying instruction is our number with P for R."""
-        return self._call(instruction, "refund", pays=f"{instruction.instruction_no[:-1]}P")
+        """The paying instruction is our number up to R, with P in its place."""
+        return self._call(instruction, "refund", pays=f"{instruction.instruction_no.partition('R')[0]}P")
+
+    def payout(self, instruction: Instruction, payee: Payee, memo: str) -> Request:
+        """Card and holder's name under the MAC."""
+        return self._call(instruction, "payout", card=payee.card, name=payee.name, memo=memo)
 
     def read_answer(self, response: Response) -> BankWord:
         """A 200 with a MAC by that bank; everything else is no answer."""

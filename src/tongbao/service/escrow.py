@@ -16,7 +16,7 @@ from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, MERCHANT, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
-from tongbao.trade.fee import merchant_fee
+from tongbao.trade.fee import trade_fee
 from tongbao.trade.party import Merchant
 from tongbao.trade.record import RELEASE_AFTER, Payment, Trade
 from tongbao.trade.state import TradeState
@@ -88,25 +88,29 @@ class Ship:
 def release(
     sheet: Sheet, trade: Trade, merchant: Merchant, cause: str, now: Instant, lane: int
 ) -> tuple[Trade, list[tuple[Table, Row]], Entry]:
-    """The held money goes to the merchant, less the fee; the trade is finished. Raises Refused TRADE_STATE.
+    """What is held and was not given back goes to the merchant, less the fee on it; the trade is finished.
 
-    Only a shipped trade holds money that may go: an instant trade can be finished too, but out of its own term (I15).
+    Only escrow that was shipped (or that operators divide) holds money that may go: an instant trade can be finished
+    too, but out of its own term (I15). Raises Refused TRADE_STATE.
     """
-    if trade.state != TradeState.SHIPPED:
+    held = trade.amount - trade.refunded
+    if trade.state not in (TradeState.ESCROWED, TradeState.SHIPPED) or not held:
         raise Refused("TRADE_STATE", f"a trade that is {trade.state} holds nothing to release")
-    fee = merchant_fee(trade.amount, merchant.fee_rate, merchant.fee_min, merchant.fee_cap)
+    payment = counting_payment(sheet, trade)
+    method = payment.method if payment is not None else ""
+    fee = trade_fee(merchant, trade.product, trade.protocol, method, held)
     done, rows = move(
         trade,
         TradeState.FINISHED,
         cause,
         now,
-        counting_payment(sheet, trade),
+        payment,
         fee=fee,
         ended_at=now,
         due_at=None,
     )
     currency, merchant_id = trade.currency, trade.merchant_id
-    arrival = Posting(merchant_escrow(merchant_id, currency), merchant_pending(merchant_id, currency), trade.amount)
+    arrival = Posting(merchant_escrow(merchant_id, currency), merchant_pending(merchant_id, currency), held)
     entry = Entry(
         f"release:{trade.trade_no}",
         "release",
@@ -142,6 +146,8 @@ class ConfirmReceipt:
             raise Refused("TRADE_NOT_FOUND", "no such trade of this buyer")
         buyer = active_buyer(sheet, self.buyer_id)
         word = consume(sheet, self.authorisation_id, "confirm", buyer, trade, now)
+        if trade.state != TradeState.SHIPPED:
+            raise Refused("TRADE_STATE", f"a trade that is {trade.state} is not there to be confirmed")
         merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
         done, rows, entry = release(sheet, trade, merchant, "confirm", now.business, lane)
         return Decision(Moved(done.trade_no, done.state), [*rows, (AUTHORISATION, word)], [entry])
@@ -196,6 +202,9 @@ class Close:
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         self.asker.check(sheet)
         trade = find_trade(sheet, self.asker.merchant_id, self.out_trade_no)
+        if trade.state != "unpaid":
+            # a paid trade closes too, but only when all of it has gone back
+            raise Refused("TRADE_STATE", f"a trade that is {trade.state} cannot be closed")
         at = now.business
         closed, rows = move(trade, TradeState.CLOSED, f"closed_by_{self.cause}", at, None, ended_at=at, due_at=None)
         return Decision(Moved(closed.trade_no, closed.state), rows)

@@ -9,6 +9,7 @@ from typing import Final
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import SECOND, Instant
 from tongbao.service.platform import Platform
+from tongbao.service.refund_view import refund_then
 from tongbao.service.view import view_then
 from tongbao.service.wallet import told_view
 from tongbao.store.schema import EVENT, TRADE
@@ -78,6 +79,7 @@ async def write_notification(platform: Platform, claimed: Claimed) -> Request:
         id=platform.seal.event_id(trade.trade_no, event.seq),
         at=at,
         trade=told_view(platform, trade, view_then(trade, event.snapshot, merchant.login)),
+        refund=refund_then(trade, event.snapshot),
     )
     ring = await platform.rings.ring(trade.merchant_id, trade.protocol)
     return manifest.server.notify(note, event.target, ring, at)

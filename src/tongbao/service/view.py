@@ -85,6 +85,7 @@ def view_then(trade: Trade, snapshot: str, seller_login: str) -> TradeView:
         moved_at=moving.get("moved_at"),
         refunded=Money(refunded, currency) if refunded else None,
         refund_state=moving.get("refund_state", ""),
+        refunded_at=moving.get("refunded_at"),
         method=Method(moving["method"]) if "method" in moving else None,
         bank=moving.get("bank", ""),
         bank_serial=moving.get("bank_serial", ""),

@@ -62,7 +62,7 @@ LIMIT 20;
 
 -- name: audit.paid_without_money
 SELECT t.merchant_id, t.out_trade_no, t.state FROM trade t
-WHERE t.state IN ('paid', 'escrowed', 'shipped', 'finished') AND (
+WHERE (t.state IN ('paid', 'escrowed', 'shipped', 'finished') OR t.paid_attempt > 0) AND (
   1 <> (SELECT COUNT(*) FROM payment p WHERE p.merchant_id = t.merchant_id AND p.out_trade_no = t.out_trade_no
         AND p.attempt = t.paid_attempt AND p.state = 'captured' AND p.counts)
   OR 1 <> (SELECT COUNT(*) FROM entry e WHERE e.key = 'pay:' || t.trade_no AND e.kind = 'pay')
@@ -73,7 +73,8 @@ ORDER BY t.merchant_id, t.out_trade_no LIMIT 20;
 -- a paying entry has its paid trade, a captured payment its paid trade, late money its late payment and its case
 SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'pay' AND NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = e.merchant_id AND t.out_trade_no = e.out_trade_no
-  AND e.key = 'pay:' || t.trade_no AND t.state IN ('paid', 'escrowed', 'shipped', 'finished'))
+  AND e.key = 'pay:' || t.trade_no AND (t.state IN ('paid', 'escrowed', 'shipped', 'finished')
+  OR (t.state = 'closed' AND t.refunded = t.amount)))
 UNION ALL
 SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'release' AND NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = e.merchant_id AND t.out_trade_no = e.out_trade_no
@@ -87,6 +88,10 @@ UNION ALL
 SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'return' AND NOT EXISTS (
   SELECT 1 FROM payment p WHERE p.merchant_id = e.merchant_id AND p.out_trade_no = e.out_trade_no
   AND e.key = 'return:' || p.payment_no AND p.state = 'returned')
+UNION ALL
+SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind IN ('refund', 'refunded', 'refund_back') AND NOT EXISTS (
+  SELECT 1 FROM refund r WHERE r.merchant_id = e.merchant_id AND r.out_trade_no = e.out_trade_no
+  AND e.key = e.kind || ':' || r.refund_id)
 LIMIT 20;
 
 -- name: audit.payment_without_entry
@@ -124,15 +129,17 @@ OR (p.counts AND (p.buyer_id <> t.buyer_id OR p.flow <> t.flow OR (t.product <> 
 UNION ALL
 SELECT i.instruction_no, i.amount, i.currency FROM instruction i
 JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
-WHERE i.amount <> p.amount OR i.currency <> p.currency OR i.bank <> p.bank OR i.method <> p.method
+WHERE i.currency <> p.currency OR i.bank <> p.bank OR i.method <> p.method
+OR (i.amount <> p.amount AND i.instruction_no NOT LIKE '%R____')
 UNION ALL
 SELECT e.key, p.amount, p.credit FROM entry e JOIN posting p ON p.lane = e.lane AND p.seq = e.seq AND p.n = 1
 JOIN trade t ON t.merchant_id = e.merchant_id AND t.out_trade_no = e.out_trade_no
-WHERE e.kind IN ('pay', 'release', 'late', 'return') AND p.amount <> t.amount
+WHERE e.kind IN ('pay', 'late', 'return') AND p.amount <> t.amount
 LIMIT 20;
 
 -- name: audit.escrow_leaks
--- what a trade holds in escrow is its whole sum while it is escrowed or shipped, and nothing before and after
+-- what a trade holds in escrow is its sum less what was given back out of it while it is escrowed or shipped, and
+-- nothing before and after
 SELECT merchant_id, out_trade_no, CAST(SUM(amount) AS {bigint}) FROM (
   SELECT e.merchant_id, e.out_trade_no, p.amount FROM posting p JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
   WHERE p.credit LIKE 'merchant:%:escrow:%'
@@ -141,6 +148,10 @@ SELECT merchant_id, out_trade_no, CAST(SUM(amount) AS {bigint}) FROM (
   WHERE p.debit LIKE 'merchant:%:escrow:%'
   UNION ALL
   SELECT merchant_id, out_trade_no, -amount FROM trade WHERE state IN ('escrowed', 'shipped')
+  UNION ALL
+  SELECT r.merchant_id, r.out_trade_no, r.from_escrow FROM refund r
+  JOIN trade t ON t.merchant_id = r.merchant_id AND t.out_trade_no = r.out_trade_no
+  WHERE t.state IN ('escrowed', 'shipped') AND r.state <> 'failed'
 ) AS held
 GROUP BY merchant_id, out_trade_no HAVING SUM(amount) <> 0 ORDER BY merchant_id, out_trade_no LIMIT 20;
 
@@ -182,7 +193,7 @@ SELECT e.key, e.at FROM entry e WHERE e.kind = 'pay' AND 1 <> (
 UNION ALL
 SELECT e.key, e.at FROM entry e WHERE e.kind = 'release' AND 1 <> (
   SELECT COUNT(*) FROM event v WHERE v.merchant_id = e.merchant_id AND v.out_trade_no = e.out_trade_no
-  AND v.from_state = 'shipped' AND v.to_state = 'finished' AND v.at = e.at)
+  AND v.from_state IN ('escrowed', 'shipped') AND v.to_state = 'finished' AND v.at = e.at)
 UNION ALL
 SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v
 LEFT JOIN (SELECT merchant_id, out_trade_no, at, COUNT(*) AS many FROM entry WHERE kind = 'pay'
@@ -194,7 +205,19 @@ SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v
 LEFT JOIN (SELECT merchant_id, out_trade_no, at, COUNT(*) AS many FROM entry WHERE kind = 'release'
            GROUP BY merchant_id, out_trade_no, at) e
 ON e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no AND e.at = v.at
-WHERE v.from_state = 'shipped' AND v.to_state = 'finished' AND COALESCE(e.many, 0) <> 1
+WHERE v.from_state IN ('escrowed', 'shipped') AND v.to_state = 'finished' AND COALESCE(e.many, 0) <> 1
+UNION ALL
+SELECT e.key, e.at FROM entry e WHERE e.kind IN ('refund', 'refunded', 'refund_back') AND NOT EXISTS (
+  SELECT 1 FROM event v WHERE v.merchant_id = e.merchant_id AND v.out_trade_no = e.out_trade_no AND v.at = e.at
+  AND (v.cause = 'refund:' || substr(e.key, LENGTH(e.kind) + 2)
+       OR (e.kind = 'refund' AND v.cause = 'refund_accepted:' || substr(e.key, 8))
+       OR (e.kind = 'refund_back' AND v.cause = 'refund_failed:' || substr(e.key, 13))))
+UNION ALL
+SELECT v.out_trade_no || ' ' || v.cause, v.at FROM event v WHERE v.cause LIKE 'refund%:%' AND NOT EXISTS (
+  SELECT 1 FROM entry e WHERE e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no AND e.at = v.at
+  AND (v.cause = e.key OR (e.kind = 'refunded' AND v.cause = 'refund:' || substr(e.key, 10))
+       OR (e.kind = 'refund' AND v.cause = 'refund_accepted:' || substr(e.key, 8))
+       OR (e.kind = 'refund_back' AND v.cause = 'refund_failed:' || substr(e.key, 13))))
 LIMIT 20;
 
 -- name: audit.rotten_event
@@ -251,6 +274,11 @@ UNION ALL
 SELECT 'entry', key, COUNT(*) FROM entry GROUP BY key HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'payment', payment_no, COUNT(*) FROM payment GROUP BY payment_no HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'refund', refund_id, COUNT(*) FROM refund GROUP BY refund_id HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'refund number', refund_no, COUNT(*) FROM refund WHERE refund_no <> ''
+GROUP BY merchant_id, out_trade_no, refund_no HAVING COUNT(*) > 1
 LIMIT 20;
 
 -- name: audit.intent_twice
@@ -274,11 +302,24 @@ SELECT merchant_id, out_trade_no, part, CAST(SUM(amount) AS {bigint}) FROM (
   JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
   WHERE p.debit LIKE 'merchant:%:pending:%' AND e.kind IN ('pay', 'release')
   UNION ALL
-  SELECT merchant_id, out_trade_no, 'merchant', fee - amount FROM trade WHERE state IN ('paid', 'finished')
+  SELECT merchant_id, out_trade_no, 'merchant', fee - amount FROM trade
+  WHERE state IN ('paid', 'finished') OR (state = 'closed' AND paid_attempt > 0)
+  UNION ALL
+  -- what went back out of escrow never reached the merchant, unless its bank refused it after the release
+  SELECT r.merchant_id, r.out_trade_no, 'merchant', r.from_escrow FROM refund r
+  JOIN trade t ON t.merchant_id = r.merchant_id AND t.out_trade_no = r.out_trade_no
+  WHERE t.state IN ('finished', 'closed') AND (r.state <> 'failed' OR r.back_to = 'merchant')
 ) AS shares
 GROUP BY merchant_id, out_trade_no, part HAVING SUM(amount) <> 0
 UNION ALL
 SELECT merchant_id, out_trade_no, 'too much', fee FROM trade WHERE fee < 0 OR fee > amount
+UNION ALL
+-- of a fee comes back what was said, and all of it when all of the trade does
+SELECT a.merchant_id, a.out_trade_no, 'returned', a.fee_back FROM trade_return a
+JOIN trade t ON t.merchant_id = a.merchant_id AND t.out_trade_no = a.out_trade_no
+WHERE a.fee_back > t.fee OR (t.refunded = t.amount AND a.fee_back <> t.fee)
+OR a.fee_back <> (SELECT COALESCE(SUM(r.fee), 0) FROM refund r WHERE r.merchant_id = a.merchant_id
+                  AND r.out_trade_no = a.out_trade_no AND r.state <> 'failed')
 LIMIT 20;
 
 -- name: audit.strangers
@@ -302,6 +343,13 @@ SELECT 'authorisation', w.merchant_id, w.out_trade_no FROM authorisation w WHERE
 UNION ALL
 SELECT 'case', c.merchant_id, c.out_trade_no FROM case_file c WHERE c.out_trade_no <> '' AND NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no)
+UNION ALL
+SELECT 'refund', r.merchant_id, r.out_trade_no FROM refund r WHERE NOT EXISTS (
+  SELECT 1 FROM payment p WHERE p.merchant_id = r.merchant_id AND p.out_trade_no = r.out_trade_no
+  AND p.attempt = r.attempt AND p.counts AND p.buyer_id = r.buyer_id)
+UNION ALL
+SELECT 'claim', c.merchant_id, c.out_trade_no FROM claim c WHERE NOT EXISTS (
+  SELECT 1 FROM trade t WHERE t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no AND t.flow = 'escrow')
 UNION ALL
 SELECT 'trade', t.merchant_id, t.out_trade_no FROM trade t WHERE NOT EXISTS (
   SELECT 1 FROM merchant m WHERE m.merchant_id = t.merchant_id)
@@ -412,7 +460,20 @@ WHERE i.kind = 'pay' AND (
 UNION ALL
 SELECT i.instruction_no, i.state, p.state FROM instruction i
 JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
-WHERE i.kind = 'refund' AND ((i.state = 'succeeded') <> (p.state = 'returned') OR p.state NOT IN ('late', 'returned'))
+WHERE i.kind = 'refund' AND i.instruction_no NOT LIKE '%R____'
+AND ((i.state = 'succeeded') <> (p.state = 'returned') OR p.state NOT IN ('late', 'returned'))
+UNION ALL
+SELECT i.instruction_no, i.state, COALESCE(r.state, 'none') FROM instruction i
+JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
+LEFT JOIN refund r ON r.merchant_id = i.merchant_id AND r.out_trade_no = i.out_trade_no AND r.attempt = i.attempt
+AND i.instruction_no = p.payment_no || 'R' || substr(r.refund_id, 29)
+WHERE i.instruction_no LIKE '%R____' AND (r.state IS NULL OR r.method = 'balance' OR r.amount <> i.amount
+OR (i.state = 'succeeded') <> (r.state = 'succeeded') OR (i.state = 'failed') <> (r.state = 'failed'))
+UNION ALL
+SELECT r.refund_id, 'none', r.state FROM refund r
+JOIN payment p ON p.merchant_id = r.merchant_id AND p.out_trade_no = r.out_trade_no AND p.attempt = r.attempt
+WHERE r.method <> 'balance' AND NOT EXISTS (
+  SELECT 1 FROM instruction i WHERE i.instruction_no = p.payment_no || 'R' || substr(r.refund_id, 29))
 UNION ALL
 SELECT p.payment_no, 'none', p.state FROM payment p WHERE p.method <> 'balance' AND 1 <> (
   SELECT COUNT(*) FROM instruction i WHERE i.instruction_no = p.payment_no || 'P' AND i.kind = 'pay')
@@ -423,8 +484,74 @@ LIMIT 20;
 
 -- name: audit.clocks
 -- the clock acts on whatever waits for it, and on nothing else
-SELECT merchant_id, out_trade_no, state FROM trade
-WHERE (due_at IS NOT NULL) <> (state IN ('unpaid', 'paid', 'shipped')) LIMIT 20;
+-- (an open claim has the trade's clock, a dispute has none; and nothing is released that has gone back)
+SELECT t.merchant_id, t.out_trade_no, t.state FROM trade t
+LEFT JOIN claim c ON c.merchant_id = t.merchant_id AND c.out_trade_no = t.out_trade_no
+AND c.state IN ('asked', 'refused', 'returning', 'returned', 'disputed')
+WHERE (t.due_at IS NOT NULL) <> CASE
+  WHEN c.state = 'disputed' THEN 1 = 0
+  WHEN c.state IS NOT NULL THEN t.state IN ('escrowed', 'shipped')
+  WHEN t.state = 'shipped' THEN t.refunded < t.amount
+  ELSE t.state IN ('unpaid', 'paid') END
+LIMIT 20;
+
+-- name: audit.refunded_too_much
+SELECT t.merchant_id, t.out_trade_no, t.refunded, CAST(COALESCE(SUM(r.amount), 0) AS {bigint}) FROM trade t
+LEFT JOIN refund r ON r.merchant_id = t.merchant_id AND r.out_trade_no = t.out_trade_no AND r.state <> 'failed'
+GROUP BY t.merchant_id, t.out_trade_no, t.refunded, t.amount
+HAVING t.refunded <> COALESCE(SUM(r.amount), 0) OR COALESCE(SUM(r.amount), 0) > t.amount
+LIMIT 20;
+
+-- name: audit.refund_entries
+-- what was set aside for a refund is its sum; it left once, or came back once, as the refund's state says
+SELECT refund_id, state, kind, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT r.refund_id, r.state, 'refund' AS kind, -r.amount AS amount FROM refund r
+  UNION ALL
+  SELECT r.refund_id, r.state, 'refund', p.amount FROM refund r
+  JOIN entry e ON e.key = 'refund:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+  WHERE (r.method = 'balance' AND p.credit LIKE 'buyer:' || r.buyer_id || ':balance:%')
+  OR (r.method <> 'balance' AND p.credit LIKE 'merchant:' || r.merchant_id || ':refunding:%')
+  UNION ALL
+  SELECT r.refund_id, r.state, 'refunded', -r.amount FROM refund r WHERE r.method <> 'balance' AND r.state = 'succeeded'
+  UNION ALL
+  SELECT r.refund_id, r.state, 'refunded', p.amount FROM refund r
+  JOIN entry e ON e.key = 'refunded:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+  WHERE p.credit LIKE 'bank:' || r.bank || ':%'
+  UNION ALL
+  SELECT r.refund_id, r.state, 'refund_back', -r.amount FROM refund r WHERE r.state = 'failed'
+  UNION ALL
+  SELECT r.refund_id, r.state, 'refund_back', p.amount FROM refund r
+  JOIN entry e ON e.key = 'refund_back:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+  WHERE p.debit LIKE 'merchant:' || r.merchant_id || ':refunding:%'
+) AS legs
+GROUP BY refund_id, state, kind HAVING SUM(amount) <> 0 LIMIT 20;
+
+-- name: audit.refunds_aside
+-- what is aside for refunds is what banks have not answered yet
+SELECT code, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT code, balance AS amount FROM account WHERE code LIKE 'merchant:%:refunding:%'
+  UNION ALL
+  SELECT 'merchant:' || merchant_id || ':refunding:' || currency, -amount FROM refund WHERE state = 'accepted'
+) AS aside
+GROUP BY code HAVING SUM(amount) <> 0
+UNION ALL
+SELECT a.out_trade_no, a.refunding FROM trade_return a WHERE a.refunding <> (
+  SELECT COALESCE(SUM(r.amount), 0) FROM refund r WHERE r.merchant_id = a.merchant_id
+  AND r.out_trade_no = a.out_trade_no AND r.state = 'accepted')
+OR a.from_escrow <> (
+  SELECT COALESCE(SUM(r.from_escrow), 0) FROM refund r WHERE r.merchant_id = a.merchant_id
+  AND r.out_trade_no = a.out_trade_no AND r.state <> 'failed')
+LIMIT 20;
+
+-- name: audit.refund_ends
+-- what was set aside for a refund ends once: it left, or it came back
+SELECT r.refund_id, r.state, COUNT(*) FROM refund r
+JOIN entry e ON e.key IN ('refunded:' || r.refund_id, 'refund_back:' || r.refund_id)
+GROUP BY r.refund_id, r.state HAVING COUNT(*) > 1 OR r.state = 'accepted'
+UNION ALL
+SELECT r.refund_id, r.state, 0 FROM refund r
+WHERE (r.state = 'accepted') <> (r.ended_at IS NULL) OR (r.method = 'balance' AND r.state <> 'succeeded')
+LIMIT 20;
 
 -- name: audit.lanes
 SELECT lane, entry_seq, head, audit_seq, audit_head FROM lane ORDER BY lane;

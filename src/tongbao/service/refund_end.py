@@ -1,0 +1,161 @@
+"""How a refund through a bank ends: the money leaves for good, or is where it came from again, and a case says so.
+
+A bank's refusal never waits silently: the merchant (or escrow) has the money back, the refund has failed, somebody must
+look. What a claim or an operator had decided while escrow still holds the money is open again then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tongbao.kernel.time import Instant
+from tongbao.ledger.account import (
+    bank_clearing,
+    merchant_available,
+    merchant_escrow,
+    merchant_pending,
+    merchant_refunding,
+    merchant_reserve,
+    platform_fee,
+)
+from tongbao.ledger.entry import Entry, Posting
+from tongbao.service.command import Needs
+from tongbao.service.refund import HELD, move_refunded, open_claim, refund_needs, return_of
+from tongbao.store.record import Case
+from tongbao.store.schema import ACCOUNT, CASE, CLAIM, PAYMENT, REFUND, TRADE, TRADE_RETURN
+from tongbao.store.sheet import Sheet
+from tongbao.store.table import Row, Table
+from tongbao.trade.claim import Claim
+from tongbao.trade.record import RELEASE_AFTER, Instruction, Payment, Trade
+from tongbao.trade.refund import Refund, refund_of_instruction
+from tongbao.trade.state import ClaimState, RefundState, move_claim, move_refund
+
+
+def end_needs(
+    sheet: Sheet, instruction_no: str, merchant_id: str, out_trade_no: str, currency: str, lane: int
+) -> Needs:
+    """Every row that ``end_refund`` reads, for an instruction of a refund."""
+    n = refund_of_instruction(instruction_no)
+    yield REFUND, (merchant_id, out_trade_no, n)
+    yield from refund_needs(sheet, merchant_id, out_trade_no, currency, lane)
+    refund: Refund | None = sheet.peek(REFUND, merchant_id, out_trade_no, n)
+    if refund is not None:
+        yield CASE, (f"refund:{refund.refund_id}",)
+        yield ACCOUNT, (bank_clearing(refund.bank, lane, currency),)
+
+
+def end_refund(
+    sheet: Sheet, instruction: Instruction, now: Instant, lane: int
+) -> tuple[list[tuple[Table, Row]], Entry]:
+    """Rows and entry of a bank's last word on a refund; ``instruction`` has it already. Raises Refused."""
+    n = refund_of_instruction(instruction.instruction_no)
+    refund: Refund = sheet.get(REFUND, instruction.merchant_id, instruction.out_trade_no, n)
+    trade: Trade = sheet.get(TRADE, refund.merchant_id, refund.out_trade_no)
+    if instruction.state == "succeeded":
+        return _succeed(sheet, refund, trade, now, lane)
+    return _fail(sheet, refund, trade, instruction.reason, now, lane)
+
+
+def _succeed(
+    sheet: Sheet, refund: Refund, trade: Trade, now: Instant, lane: int
+) -> tuple[list[tuple[Table, Row]], Entry]:
+    done = replace(refund, state=str(move_refund(refund.state, RefundState.SUCCEEDED)), ended_at=now)
+    known = return_of(sheet, trade)
+    after = replace(known, refunding=known.refunding - refund.amount, refunded_at=now)
+    cause, payment = f"refund:{refund.refund_id}", _payment(sheet, refund)
+    _, rows = move_refunded(trade, after, done, cause, now, payment, trade.refunded, None, {})
+    leaving = Posting(
+        merchant_refunding(refund.merchant_id, refund.currency),
+        bank_clearing(refund.bank, lane, refund.currency),
+        refund.amount,
+    )
+    entry = Entry(f"refunded:{refund.refund_id}", "refunded", refund.merchant_id, refund.out_trade_no, (leaving,))
+    return [*rows, (REFUND, done), (TRADE_RETURN, after)], entry
+
+
+def _fail(
+    sheet: Sheet, refund: Refund, trade: Trade, reason: str, now: Instant, lane: int
+) -> tuple[list[tuple[Table, Row]], Entry]:
+    to_escrow = bool(refund.from_escrow) and trade.state in HELD
+    failed = replace(
+        refund,
+        state=str(move_refund(refund.state, RefundState.FAILED)),
+        back_to="escrow" if to_escrow else "merchant",
+        code="PAYMENT_STATE",
+        ended_at=now,
+    )
+    known = return_of(sheet, trade)
+    after = replace(
+        known,
+        refunding=known.refunding - refund.amount,
+        from_escrow=known.from_escrow - refund.from_escrow,
+        fee_back=known.fee_back - refund.fee,
+    )
+    rows: list[tuple[Table, Row]] = [(REFUND, failed), (TRADE_RETURN, after), (CASE, _case(failed, reason, now))]
+    changes: dict[str, Any] = {}
+    claim: Claim | None = sheet.get(CLAIM, refund.merchant_id, refund.out_trade_no)
+    if to_escrow and claim is not None and claim.refund_n == refund.n and claim.state in ("agreed", "decided"):
+        opened = replace(
+            claim,
+            state=str(move_claim(claim.state, ClaimState.DISPUTED)),
+            disputed_by="bank",
+            proposal=0,
+            proposed_by="",
+            proposal_reason="",
+            decided_by="",
+            moved_at=now,
+        )
+        rows.append((CLAIM, opened))
+        changes = {"due_at": None, "refund_state": "refused"}
+    elif to_escrow and trade.state == "shipped" and trade.due_at is None and open_claim(sheet, trade) is None:
+        changes = {"due_at": Instant(now + RELEASE_AFTER)}
+    cause, payment = f"refund_failed:{refund.refund_id}", _payment(sheet, refund)
+    refunded = trade.refunded - refund.amount
+    _, moved = move_refunded(trade, after, failed, cause, now, payment, refunded, None, changes)
+    entry = Entry(
+        f"refund_back:{refund.refund_id}",
+        "refund_back",
+        refund.merchant_id,
+        refund.out_trade_no,
+        _back(failed, lane),
+    )
+    return [*rows, *moved], entry
+
+
+def _back(refund: Refund, lane: int) -> tuple[Posting, ...]:
+    """Every part to where it came from; what came out of an escrow that is over is the merchant's."""
+    merchant_id, currency = refund.merchant_id, refund.currency
+    aside = merchant_refunding(merchant_id, currency)
+    pending = merchant_pending(merchant_id, currency)
+    escrow = merchant_escrow(merchant_id, currency) if refund.back_to == "escrow" else pending
+    targets = (
+        (escrow, refund.from_escrow),
+        (pending, refund.from_pending),
+        (merchant_reserve(merchant_id, currency), refund.from_reserve),
+        (merchant_available(merchant_id, currency), refund.from_available),
+    )
+    fee = (Posting(pending, platform_fee(lane, currency), refund.fee),) if refund.fee else ()
+    return tuple(Posting(aside, target, part) for target, part in targets if part) + fee
+
+
+def _payment(sheet: Sheet, refund: Refund) -> Payment | None:
+    payment: Payment | None = sheet.get(PAYMENT, refund.merchant_id, refund.out_trade_no, refund.attempt)
+    return payment
+
+
+def _case(refund: Refund, reason: str, now: Instant) -> Case:
+    where = "in escrow" if refund.back_to == "escrow" else "the merchant's"
+    return Case(
+        case_id=f"refund:{refund.refund_id}",
+        kind="refund_refused",
+        merchant_id=refund.merchant_id,
+        out_trade_no=refund.out_trade_no,
+        subject=refund.refund_id,
+        amount=refund.amount,
+        currency=refund.currency,
+        state="open",
+        note=f"{refund.bank} does not take the refund ({reason or 'no reason given'}); the money is {where} again",
+        opened_at=now,
+        closed_at=None,
+    )
