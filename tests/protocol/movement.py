@@ -149,6 +149,7 @@ def refund_views(draw: st.DrawFn, manifest: Manifest, intent: Intent, states: tu
         merchant=manifest.merchant_example,
         refund_no=getattr(intent, "refund_no", "") or draw(base.numbers),
         refund_id=getattr(intent, "refund_id", "") or draw(base.digits),
+        batch_no=getattr(intent, "batch_no", ""),
         trade_no=getattr(intent, "trade_no", "") or draw(base.digits),
         out_trade_no=getattr(intent, "out_trade_no", "") or draw(base.numbers),
         state=state,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import date
 from enum import Enum
 from typing import Any
 
@@ -22,6 +23,8 @@ def plain(value: Any) -> Any:
     """Money as text in major units, enumerations by value, dataclasses as objects of what they say."""
     if isinstance(value, Money):
         return value.text() if value.currency == "CNY" else f"{value.text()} {value.currency}"
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):

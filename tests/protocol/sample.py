@@ -163,7 +163,12 @@ _FREE: Final[tuple[list[Intent], ...]] = (
     _refunds(False, tuple((share,) for share in _SHARES)),
     [
         QueryRefund(
-            merchant="", refund_no="20150403001", refund_id="50000000382019052", trade_no=TRADE_NO, out_trade_no=NUMBER
+            merchant="",
+            refund_no="20150403001",
+            refund_id="50000000382019052",
+            batch_no="20150401001",
+            trade_no=TRADE_NO,
+            out_trade_no=NUMBER,
         )
     ],
     [CancelTrade(merchant="", trade_no=TRADE_NO, out_trade_no=NUMBER)],

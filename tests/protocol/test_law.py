@@ -153,7 +153,8 @@ def test_refusal_pair(name: str, algorithm: str, charset: str) -> None:
                 assert not outcome.genuine
             else:
                 assert isinstance(outcome, Rejection)
-                assert outcome.wire_code == server.refusal_code(Refused(code))
+                own = pair.manifest.codes_of.get(claim.operation, {})
+                assert outcome.wire_code == own.get(code, server.refusal_code(Refused(code)))
                 assert is_refusal(outcome.code)
     unread = server.refuse(None, RemoteProtocolError("", "nothing could be read"), None, NOW)
     assert unread.header("content-type") is not None

@@ -54,6 +54,8 @@ def test_refusals_are_total(name: str) -> None:
     server = manifest.server
     assert set(manifest.codes) == set(REFUSALS)
     assert all(server.refusal_code(Refused(code)) == word for code, word in manifest.codes.items())
+    assert set(manifest.codes_of) <= set(manifest.operations)
+    assert all(set(words) <= set(REFUSALS) for words in manifest.codes_of.values())
     errors: list[TongbaoError] = [Refused(code) for code in REFUSALS]
     errors += [RemoteProtocolError("field", "reason", code) for code in REFUSALS]
     errors += [

@@ -5,8 +5,8 @@ A vector is an object::
     what      one sentence
     oddity    what a server tolerates by it, where that is its purpose
     source    where the message and its signature come from
-    keys      [{"algorithm", "secret" | "public" | "private", "certificates"}]: published or test keys; certificates are
-              PEM, a key's own first
+    keys      [{"algorithm", "secret" | "public" | "private", "certificates", "id"}]: published or test keys;
+              certificates are PEM, a key's own first; id is the key's name where messages name keys
     now       wire time of the reading, in milliseconds; 0 where the protocol compares no times
     settings  plain settings of the merchant's half, by the protocol's own names
     message   {"kind": request | notification | return | response, "method", "url", "headers", "body", "charset"}
@@ -55,18 +55,18 @@ class Vector:
         """The platform's ring of the merchant (also the merchant's own, where keys are shared)."""
         verify, sign = [], []
         for number, entry in enumerate(self.data["keys"], 1):
-            algorithm = entry["algorithm"]
+            algorithm, name = entry["algorithm"], entry.get("id", "vector")
             if "secret" in entry:
-                key = Key("vector", number, algorithm, entry["secret"].encode("ascii"))
+                key = Key(name, number, algorithm, entry["secret"].encode("ascii"))
                 verify.append(key)
                 sign.append(key)
             chain = load_chain(entry["certificates"], "certificates") if "certificates" in entry else ()
             if "public" in entry:
                 public = load_rsa_public(entry["public"], "public")
-                verify.append(Key("vector", number, algorithm, public, chain=chain))
+                verify.append(Key(name, number, algorithm, public, chain=chain))
             if "private" in entry:
                 private = load_rsa_private(entry["private"], "private")
-                sign.append(Key("vector", number, algorithm, private, chain=chain))
+                sign.append(Key(name, number, algorithm, private, chain=chain))
         return KeyRing(self.data["merchant"], tuple(verify), tuple(sign))
 
     @property

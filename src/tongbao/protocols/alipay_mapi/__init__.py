@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from tongbao.protocols.alipay_mapi import messages as m
+from tongbao.protocols.alipay_mapi.bill import Bill
 from tongbao.protocols.alipay_mapi.client import GATEWAY, Client
 from tongbao.protocols.alipay_mapi.codec import ALGORITHMS, CODECS, MD5, RSA
 from tongbao.protocols.alipay_mapi.server import Server
@@ -96,10 +97,15 @@ PROTOCOL = Manifest(
         "encoding of XML answers to gbk callers",
         "blanks around the word success; HTTP status other than 200",
         "next actions named while an escrow trade is unpaid",
+        "lists of error words of refunds and payouts; text and signature of refund_fastpay_query",
+        "what is signed in account.page.query; words of its lines; frame of the daily file",
     ),
     # a dual trade that was paid at once hears TRADE_FINISHED then, and nothing new when its refund term ends
-    said_as={"dual:finished": "paid"},
+    said_as={"dual:finished": "paid", "refund:closed": "failed", "payout:closed": "failed"},
     codes=m.WIRE_CODE,
+    codes_of=m.CODES_OF,
+    notifies_refund="trade",
+    bill=Bill(),
     charsets=tuple(CODECS),
     merchant_example="2088000000000001",
     private=m.PRIVATE,

@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
-from tongbao.kernel.time import Instant
+from tongbao.kernel.time import Instant, business_date
 from tongbao.protocols.alipay_mapi import messages as m
-from tongbao.protocols.alipay_mapi.answer import Envelope, read_envelope
+from tongbao.protocols.alipay_mapi.account import EXPORT_MAX
+from tongbao.protocols.alipay_mapi.answer import LONG, Envelope, read_envelope, read_page, read_text
+from tongbao.protocols.alipay_mapi.bill import read_rows
 from tongbao.protocols.alipay_mapi.codec import (
     ALGORITHMS,
     CAREFUL_CODECS,
     CODECS,
     LIMITS,
     MD5,
+    NOTICE_LIMITS,
     NOTIFICATION_LIMITS,
     RSA,
     authenticate,
@@ -25,7 +28,8 @@ from tongbao.protocols.alipay_mapi.codec import (
     merge,
     signed,
 )
-from tongbao.protocols.alipay_mapi.request import read_intent, write_intent
+from tongbao.protocols.alipay_mapi.request import read_intent, write_intent, write_service
+from tongbao.protocols.alipay_mapi.result import PAID_OUT, REFUNDED, read_batch_notice, read_found_refunds
 from tongbao.protocols.alipay_mapi.view import read_base, read_event, read_view
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
@@ -33,6 +37,15 @@ from tongbao.wire.form import encode_form
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
+from tongbao.wire.movement import (
+    BatchTaken,
+    MovementsFound,
+    PayOutBatch,
+    QueryMovements,
+    QueryRefund,
+    RefundBatch,
+    RefundFound,
+)
 from tongbao.wire.party import Party
 from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
 from tongbao.wire.vocabulary import (
@@ -86,7 +99,7 @@ class Client:
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
         values = credentials.values
         charset, codec = values["charset"], CAREFUL_CODECS[values["charset"]]
-        intent = _complete(intent, credentials)
+        intent = _complete(intent, credentials, now)
         fields = write_intent(intent) | {"partner": credentials.merchant, "_input_charset": charset}
         _check_said(intent, fields)
         service = m.SERVICES[fields["service"]]
@@ -106,19 +119,28 @@ class Client:
             if word is None:
                 raise RemoteProtocolError("", "the answer is none of true, false, invalid", "MALFORMED")
             return word
-        if isinstance(intent, CreateTrade):
-            raise LocalProtocolError("", "the answer to this request is a page for the buyer's browser")
-        envelope = read_envelope(
-            response, credentials.values["charset"], credentials.values["sign_type"], credentials.ring
-        )
+        if isinstance(intent, CreateTrade) or getattr(intent, "asks_password", False):
+            raise LocalProtocolError("", "the answer to this request is a page for a browser")
+        charset, algorithm = credentials.values["charset"], credentials.values["sign_type"]
+        if isinstance(intent, QueryRefund):
+            return _refunds(intent, read_text(response, charset, algorithm, credentials.ring))
+        if isinstance(intent, QueryMovements) and intent.page_size != EXPORT_MAX:
+            page = read_page(response, charset, algorithm, credentials.ring)
+            return _page(intent, page) if isinstance(page, MovementsFound) else _rejection(intent, page)
+        limits = {"limits": LONG} if isinstance(intent, QueryMovements) else {}
+        envelope = read_envelope(response, charset, algorithm, credentials.ring, **limits)
         if envelope.word == "F":
-            return Rejection(m.NEUTRAL_CODE.get(envelope.error, "SYSTEM"), envelope.error)
+            return _rejection(intent, envelope.error)
+        if isinstance(intent, RefundBatch | PayOutBatch):
+            return BatchTaken(intent.batch_no)
         if isinstance(intent, RequestTimestamp):
             return TimestampIssued(_leaf(envelope, "timestamp", "encrypt_key"))
-        if envelope.leaves is None and not isinstance(intent, QueryTrade):
+        if envelope.leaves is None and not isinstance(intent, QueryTrade | QueryMovements):
             return Done()
         if not envelope.signed:
             raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
+        if isinstance(intent, QueryMovements):
+            return _export(envelope)
         if isinstance(intent, QueryTrade):
             _leaf(envelope, "trade", "trade_no")
             view = replace(read_view(envelope.leaves or {}), merchant=credentials.merchant)
@@ -139,7 +161,9 @@ class Client:
         """
         if request.method != "POST":
             raise RemoteProtocolError("", "a notification is a POST", "MALFORMED")
-        fields = _authentic(merge((request.body,), NOTIFICATION_LIMITS), credentials)
+        fields = _authentic(merge((request.body,), NOTICE_LIMITS), credentials)
+        if fields.get("notify_type") in (REFUNDED, PAID_OUT):
+            return read_batch_notice(fields)
         if "is_success" in fields:  # a return's own field: what a browser brought stays a return, wherever it is sent
             return read_event(fields, Role.RETURN, {})
         return read_event(fields, Role.NOTIFICATION, {})
@@ -180,10 +204,15 @@ def _ring(partner: str, algorithm: str, settings: Mapping[str, str]) -> KeyRing:
     return KeyRing(partner, (theirs,), (mine,))
 
 
-def _complete(intent: Intent, credentials: Credentials) -> Intent:
+def _complete(intent: Intent, credentials: Credentials, now: Instant) -> Intent:
     """The intent with what the settings say wherever it is silent."""
     if not intent.merchant:
         intent = replace(intent, merchant=credentials.merchant)
+    if isinstance(intent, RefundBatch):
+        asked_at = intent.asked_at or now
+        return replace(intent, asked_at=Instant(asked_at - asked_at % 1_000))
+    if isinstance(intent, PayOutBatch):
+        return replace(intent, day=intent.day or business_date(now))
     if not isinstance(intent, CreateTrade):
         return intent
     values = credentials.values
@@ -219,7 +248,7 @@ def _authentic(raw: Mapping[bytes, bytes], credentials: Credentials) -> dict[str
     if sign_type != algorithm:
         raise InvalidSignature("sign_type", f"is not {algorithm}", "SIGN_TYPE_NOT_ALLOWED")
     authenticate(canonical(raw), signature, algorithm, credentials.ring)
-    check_shift(fields, m.RETURN_NAMES, ())
+    check_shift(fields, m.NOTICE_NAMES, ())
     return {name: value for name, value in fields.items() if value}
 
 
@@ -228,6 +257,37 @@ def _leaf(envelope: Envelope, element: str, name: str) -> str:
     if envelope.word != "T" or envelope.name != element or not value:
         raise RemoteProtocolError(name, f"is missing from {element}", "FIELD_MISSING")
     return value
+
+
+def _rejection(intent: Intent, word: str) -> Rejection:
+    """The refusal in our words; a service's own list comes first."""
+    service = write_service(intent)
+    code = m.NEUTRAL_CODE_OF.get(service, {}).get(word) or m.NEUTRAL_CODE.get(word, "SYSTEM")
+    return Rejection(code, word)
+
+
+def _refunds(intent: QueryRefund, fields: Mapping[str, str]) -> Outcome:
+    if fields["is_success"] == "F":
+        return _rejection(intent, fields["error_code"])
+    refunds = read_found_refunds(fields)
+    for view in refunds:
+        for name in ("batch_no", "trade_no"):
+            if getattr(intent, name) not in ("", getattr(view, name)):
+                raise RemoteProtocolError(name, "the answer is about another refund", "MALFORMED")
+    return RefundFound(refunds, total=len(refunds))
+
+
+def _page(intent: QueryMovements, page: MovementsFound) -> MovementsFound:
+    if page.page != intent.page or (intent.page_size and page.page_size != intent.page_size):
+        raise RemoteProtocolError("page_no", "the answer is another page", "MALFORMED")
+    return page
+
+
+def _export(envelope: Envelope) -> MovementsFound:
+    lines = read_rows(_leaf(envelope, "csv_result", "csv_data"))
+    if _leaf(envelope, "csv_result", "count") != str(len(lines)):
+        raise RemoteProtocolError("count", "is not the number of lines", "BATCH_INVALID")
+    return MovementsFound(lines, 1, EXPORT_MAX, more=False)
 
 
 def _check_same(intent: QueryTrade | ShipTrade, view: TradeView) -> None:

@@ -29,6 +29,9 @@ LIMITS: Final = FormLimits(size=65_536, fields=100, field=65_536)
 
 NOTIFICATION_LIMITS: Final = FormLimits(size=32_768, fields=100, field=16_384)
 
+NOTICE_LIMITS: Final = FormLimits(size=1_048_576, fields=100, field=1_048_576)
+"""Of notifications, which may tell of a thousand lines of a batch."""
+
 CODECS: Final = {"utf-8": "utf-8", "gbk": "gb18030", "gb2312": "gb18030"}
 """``_input_charset`` in lower case -> the codec that reads it (and writes what has to repeat it)."""
 

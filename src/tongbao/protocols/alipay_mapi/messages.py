@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tongbao.wire.movement import PayOutBatch, QueryMovements, QueryRefund, RefundBatch
 from tongbao.wire.vocabulary import (
     Carriage,
     CloseTrade,
@@ -12,6 +13,7 @@ from tongbao.wire.vocabulary import (
     CreateTrade,
     Freight,
     Method,
+    Presentation,
     Product,
     QueryTrade,
     RequestTimestamp,
@@ -22,12 +24,13 @@ from tongbao.wire.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One value of ``service``: the intent it carries, who carries it, whether it is signed."""
+    """One value of ``service``: its intent, who carries it, whether it is signed; of a trade what it is and where."""
 
     intent: type
     carriage: Carriage
     signed: bool = True
     product: Product | None = None
+    presentation: Presentation = Presentation.PAGE
 
 
 CONFIRM: Final = "notify_verify"
@@ -35,19 +38,35 @@ TIMESTAMP: Final = "query_timestamp"
 QUERY: Final = "single_trade_query"
 CLOSE: Final = "close_trade"
 SHIP: Final = "send_goods_confirm_by_platform"
+H5: Final = "alipay.wap.create.direct.pay.by.user"
+REFUND: Final = "refund_fastpay_by_platform_nopwd"
+REFUND_PWD: Final = "refund_fastpay_by_platform_pwd"
+REFUND_QUERY: Final = "refund_fastpay_query"
+PAYOUT: Final = "batch_trans_notify_no_pwd"
+PAYOUT_PWD: Final = "batch_trans_notify"
+ACCOUNT: Final = "account.page.query"
+EXPORT: Final = "export_trade_account_report"
 
 SERVICES: Final[dict[str, Service]] = {
     "create_direct_pay_by_user": Service(CreateTrade, Carriage.BROWSER, product=Product.INSTANT),
     "create_partner_trade_by_buyer": Service(CreateTrade, Carriage.BROWSER, product=Product.ESCROW),
     "trade_create_by_buyer": Service(CreateTrade, Carriage.BROWSER, product=Product.DUAL),
+    H5: Service(CreateTrade, Carriage.BROWSER, product=Product.INSTANT, presentation=Presentation.H5),
     QUERY: Service(QueryTrade, Carriage.SERVER),
     CLOSE: Service(CloseTrade, Carriage.SERVER),
     SHIP: Service(ShipTrade, Carriage.SERVER),
+    REFUND: Service(RefundBatch, Carriage.SERVER),
+    REFUND_PWD: Service(RefundBatch, Carriage.BROWSER),
+    REFUND_QUERY: Service(QueryRefund, Carriage.SERVER),
+    PAYOUT: Service(PayOutBatch, Carriage.SERVER),
+    PAYOUT_PWD: Service(PayOutBatch, Carriage.BROWSER),
+    ACCOUNT: Service(QueryMovements, Carriage.SERVER),
+    EXPORT: Service(QueryMovements, Carriage.SERVER),
     TIMESTAMP: Service(RequestTimestamp, Carriage.SERVER, signed=False),
     CONFIRM: Service(ConfirmNotification, Carriage.SERVER, signed=False),
 }
 
-SERVICE_OF: Final = {entry.product: name for name, entry in SERVICES.items() if entry.product}
+SERVICE_OF: Final = {(entry.product, entry.presentation): name for name, entry in SERVICES.items() if entry.product}
 
 GATEWAY_PATH: Final = "/gateway.do"
 OLD_GATEWAY_PATH: Final = "/cooperate/gateway.do"
@@ -55,7 +74,13 @@ OLD_CONFIRM_PATH: Final = "/trade/notify_query.do"
 
 UNSIGNED: Final = frozenset((b"sign", b"sign_type"))
 
-ADDRESSES: Final = {"notify_url": 190, "return_url": 200, "error_notify_url": 200, "show_url": 400}
+ADDRESSES: Final = {
+    "notify_url": 190,
+    "return_url": 200,
+    "error_notify_url": 200,
+    "show_url": 400,
+    "dback_notify_url": 190,
+}
 
 LENGTHS: Final[dict[str, int]] = {
     **ADDRESSES,
@@ -83,10 +108,23 @@ LENGTHS: Final[dict[str, int]] = {
     "logistics_name": 64,
     "invoice_no": 32,
     "notify_id": 512,
+    "royalty_parameters": 1000,
+    "batch_no": 32,
+    "seller_user_id": 16,
+    "email": 100,
+    "account_name": 128,
+    "merchant_out_order_no": 64,
+    "iw_account_log_id": 64,
+    "trans_code": 100,
 }
 """Characters. Names not listed are ignored, so only the size of the whole message binds them."""
 
 UNLIMITED: Final = 1_000_000
+
+PAYEE_LENGTH: Final = 100
+PAYEE_NAME_LENGTH: Final = 128
+MEMO_LENGTH: Final = 200
+"""Characters of the parts of one payout; the last is ours."""
 
 REQUEST_NAMES: Final = frozenset(LENGTHS) | frozenset(
     (
@@ -94,7 +132,9 @@ REQUEST_NAMES: Final = frozenset(LENGTHS) | frozenset(
         "defaultbank", "enable_paymethod", "disable_paymethod", "it_b_pay", "logistics_type", "logistics_fee",
         "logistics_payment", "logistics_type_1", "logistics_fee_1", "logistics_payment_1", "logistics_type_2",
         "logistics_fee_2", "logistics_payment_2", "transport_type", "create_transport_type", "trade_role",
-        "royalty_type", "royalty_parameters",
+        "royalty_type", "royalty_parameters", "batch_num", "batch_fee", "detail_data", "refund_date", "pay_date",
+        "use_freeze_amount", "page_no", "page_size", "gmt_start_time", "gmt_end_time", "gmt_create_start",
+        "gmt_create_end", "no_coupon",
     )
 )  # fmt: skip
 """Names that mean something here: a value may not spell one of them as ``&name=`` (README, peculiarities)."""
@@ -109,13 +149,22 @@ RETURN_NAMES: Final = frozenset(
         "seller_actions", "receive_name", "receive_address", "receive_zip", "receive_phone", "receive_mobile",
     )
 )  # fmt: skip
-"""Names of a return and of a notification. In a return whatever else stands in the address is the shop's own."""
+"""Names of a return and of a trade's notification. In a return all others in the address are the shop's own."""
+
+NOTICE_NAMES: Final = RETURN_NAMES | frozenset(
+    (
+        "batch_no", "success_num", "result_details", "unfreezed_deta", "unfreezed_details", "pay_user_id",
+        "pay_user_name", "pay_account_no", "success_details", "fail_details",
+    )
+)  # fmt: skip
+"""Names of all notifications."""
 
 PRIVATE: Final = frozenset(
     (
         "sign", "key", "anti_phishing_key", "buyer_id", "buyer_email", "buyer_account_name", "receive_name",
         "receive_address", "receive_zip", "receive_phone", "receive_mobile", "seller_email", "seller_account_name",
-        "token", "exter_invoke_ip", "bank_seq_no",
+        "token", "exter_invoke_ip", "bank_seq_no", "detail_data", "account_name", "email", "royalty_parameters",
+        "pay_user_name", "success_details", "fail_details",
     )
 )  # fmt: skip
 
@@ -332,6 +381,18 @@ FIELD_CODE: Final[dict[tuple[str, str], str]] = {
     ("FIELD_INVALID", "royalty_type"): "ROYALTY_TYPE_ERROR",
     ("TOO_LARGE", "token"): "TOKEN_LEN_TOO_LONG",
     ("AMOUNT_INVALID", "logistics_fee"): "ILLEGAL_LOGISTICS_FORMAT",
+    ("FIELD_INVALID", "royalty_parameters"): "ROYALTY_FORAMT_ERROR",
+    ("FIELD_MISSING", "royalty_parameters"): "ROYALTY_FORAMT_ERROR",
+    ("TOO_LARGE", "royalty_parameters"): "ROYALTY_LENGTH_ERROR",
+    ("AMOUNT_INVALID", "royalty_parameters"): "ROYALTY_FORAMT_ERROR",
+    ("AMOUNT_NOT_POSITIVE", "royalty_parameters"): "ROYALTY_FORAMT_ERROR",
+    ("FIELD_INVALID", "batch_no"): "BATCH_NO_FORMAT_ERROR",
+    ("FIELD_INVALID", "gmt_end_time"): "ILLEGAL_DATA_FORMAT",
+    ("FIELD_INVALID", "gmt_start_time"): "ILLEGAL_DATA_FORMAT",
+    ("FIELD_INVALID", "gmt_create_start"): "ILLEGAL_DATA_FORMAT",
+    ("FIELD_INVALID", "gmt_create_end"): "ILLEGAL_DATA_FORMAT",
+    ("FIELD_INVALID", "page_no"): "ILLEGAL_INTEGER_FORMAT",
+    ("FIELD_INVALID", "page_size"): "ILLEGAL_INTEGER_FORMAT",
 }
 """A closer word where the offending field is known."""
 
@@ -360,8 +421,149 @@ _ALIASES: Final[dict[str, str]] = {
     "SESSION_TIMEOUT": "AUTHORISATION_INVALID",
     "ILLEGAL_REQUEST": "MALFORMED",
     "SYSTEM_EXCEPTION": "SYSTEM",
+    "ROYALTY_FORAMT_ERROR": "FIELD_INVALID",
+    "ROYALTY_TYPE_ERROR": "FIELD_INVALID",
+    "ROYALTY_LENGTH_ERROR": "TOO_LARGE",
+    "BATCH_NO_FORMAT_ERROR": "FIELD_INVALID",
 }
+_OF_REFUND: Final[dict[tuple[str, str], str]] = {
+    ("FIELD_INVALID", "refund_date"): "REFUND_DATE_ERROR",
+    ("FIELD_MISSING", "refund_date"): "REFUND_DATE_ERROR",
+    ("FIELD_INVALID", "batch_no"): "BATCH_NO_FORMAT_ERROR",
+    ("FIELD_INVALID", "batch_num"): "BATCH_NUM_ERROR",
+    ("TOO_LARGE", "batch_num"): "BATCH_NUM_EXCEED_LIMIT",
+    ("BATCH_INVALID", "batch_num"): "BATCH_NUM_NOT_EQUAL_TOTAL",
+    ("FIELD_INVALID", "detail_data"): "DETAIL_DATA_FORMAT_ERROR",
+    ("FIELD_MISSING", "detail_data"): "DETAIL_DATA_FORMAT_ERROR",
+    ("DUPLICATE_PARAM", "detail_data"): "DUBL_TRADE_NO_IN_SAME_BATCH",
+    ("TOO_LARGE", "detail_data"): "BATCH_MEMO_LENGTH_EXCEED_LIMIT",
+    ("AMOUNT_INVALID", "detail_data"): "REFUND_AMOUNT_NOT_VALID",
+    ("AMOUNT_NOT_POSITIVE", "detail_data"): "REFUND_AMOUNT_NOT_VALID",
+    ("SELLER_UNKNOWN", "seller_user_id"): "NOT_THIS_PARTNERS_TRADE",
+}
+_OF_PAYOUT: Final[dict[tuple[str, str], str]] = {
+    ("FIELD_INVALID", "batch_no"): "BATCH_OUT_BIZ_NO_LIMIT_ERROR",
+    ("FIELD_INVALID", "batch_num"): "TOTAL_COUNT_NOT_MATCH",
+    ("TOO_LARGE", "batch_num"): "FILE_CONTENT_LIMIT",
+    ("BATCH_INVALID", "batch_num"): "TOTAL_COUNT_NOT_MATCH",
+    ("BATCH_INVALID", "batch_fee"): "TOTAL_AMOUNT_NOT_MATCH",
+    ("AMOUNT_INVALID", "batch_fee"): "AMOUNT_FORMAT_ERROR",
+    ("AMOUNT_NOT_POSITIVE", "batch_fee"): "AMOUNT_FORMAT_ERROR",
+    ("FIELD_MISSING", "email"): "PAYER_IS_NULL",
+    ("FIELD_MISSING", "account_name"): "PAYER_IS_NULL",
+    ("FIELD_MISSING", "detail_data"): "FILE_CONTENT_NULL",
+    ("FIELD_INVALID", "detail_data"): "ILLEGAL_CONTENT_FORMAT",
+    ("DUPLICATE_PARAM", "detail_data"): "DETAIL_OUT_BIZ_NO_REPEATE",
+    ("TOO_LARGE", "detail_data"): "RECEIVE_ACCOUNT_ERROR",
+    ("PAYEE_UNKNOWN", "detail_data"): "RECEIVE_ACCOUNT_ERROR",
+    ("AMOUNT_INVALID", "detail_data"): "RECEIVE_MONEY_ERROR",
+    ("AMOUNT_NOT_POSITIVE", "detail_data"): "RECEIVE_MONEY_ERROR",
+}
+FIELD_CODE_OF: Final = {REFUND: _OF_REFUND, REFUND_PWD: _OF_REFUND, PAYOUT: _OF_PAYOUT, PAYOUT_PWD: _OF_PAYOUT}
+"""The closer word within one service."""
+
+REFUND_DONE: Final = "SUCCESS"
+REFUND_RUNNING: Final = "PROCESSING"
+REFUND_FAILED: Final = "REFUND_FAIL"
+REFUND_CODE: Final[dict[str, str]] = {
+    "TRADE_NOT_FOUND": "TRADE_NOT_EXISTS",
+    "TRADE_STATE": "TRADE_STATUS_ERROR",
+    "REFUND_EXCEEDS": "REFUND_TRADE_FEE_ERROR",
+    "REFUND_EXPIRED": "TRADE_HAS_FINISHED",
+    "REFUND_MISMATCH": "DUPLICATE_BATCH_NO",
+    "MERCHANT_FUNDS": "TXN_RESULT_ACCOUNT_BALANCE_NOT_ENOUGH",
+    "MERCHANT_DISABLED": "SELLER_STATUS_NOT_ALLOW",
+    "NO_PRIVILEGE": "PARTNER_NOT_SIGN_PROTOCOL",
+    "AMOUNT_INVALID": "REFUND_AMOUNT_NOT_VALID",
+    "SPLIT_EXCEEDS": "REFUND_ROYALTY_FEE_ERROR",
+    "RECEIVER_UNKNOWN": "ROYALTYER_NOT_SIGN_PROTOCOL",
+    "SELLER_UNKNOWN": "NOT_THIS_PARTNERS_TRADE",
+    "BATCH_INVALID": "BATCH_NUM_NOT_EQUAL_TOTAL",
+    "SYSTEM": REFUND_FAILED,
+}
+"""Our refusal code -> the word for it in answers to refunds and in their results; others are REFUND_FAIL there."""
+NEUTRAL_CODE_OF_REFUND: Final[dict[str, str]] = {word: code for code, word in REFUND_CODE.items()} | {
+    "TRADE_HAS_CLOSED": "TRADE_STATE",
+    "REASON_TRADE_REFUND_FEE_ERR": "REFUND_EXCEEDS",
+    "REFUND_TRADE_FAILED": "SYSTEM",
+    "ACCOUNT_NOT_EXISTS": "RECEIVER_UNKNOWN",
+    "EMAIL_USERID_NOT_MATCH": "RECEIVER_UNKNOWN",
+    "TXN_RESULT_ACCOUNT_STATUS_NOT_VALID": "MERCHANT_DISABLED",
+    "SELLER_NOT_SIGN_PROTOCOL": "NO_PRIVILEGE",
+    "BATCH_NO_FORMAT_ERROR": "FIELD_INVALID",
+    "BATCH_NUM_ERROR": "FIELD_INVALID",
+    "REFUND_DATE_ERROR": "FIELD_INVALID",
+    "DETAIL_DATA_FORMAT_ERROR": "FIELD_INVALID",
+    "BATCH_NUM_EXCEED_LIMIT": "TOO_LARGE",
+    "BATCH_MEMO_LENGTH_EXCEED_LIMIT": "TOO_LARGE",
+    "DUBL_TRADE_NO_IN_SAME_BATCH": "DUPLICATE_PARAM",
+}
+
+PAYOUT_FAILED: Final = "SYSTEM_ERROR"
+PAYOUT_CODE: Final[dict[str, str]] = {
+    "PAYEE_UNKNOWN": "RECEIVE_USER_NOT_EXIST",
+    "PAYEE_NAME_MISMATCH": "ACCOUN_NAME_NOT_MATCH",
+    "BUYER_DISABLED": "ILLEGAL_USER_STATUS",
+    "MERCHANT_FUNDS": "TRANSFER_AMOUNT_NOT_ENOUGH",
+    "LIMIT_EXCEEDED": "DAILY_QUOTA_LIMIT_EXCEED",
+    "PAYOUT_MISMATCH": "BATCH_OUT_BIZ_NO_DUPLICATE",
+    "AMOUNT_INVALID": "RECEIVE_MONEY_ERROR",
+    "BATCH_INVALID": "FILE_SUMMARY_NOT_MATCH",
+    "MERCHANT_DISABLED": "PAYER_ACCOUNT_IS_RELEASED",
+    "PAYOUT_COOLING": "PERMIT_CHECK_PERM_LIMITED",
+    "STATE_CONFLICT": "SYSTEM_DISUSE_FILE",
+    "SYSTEM": PAYOUT_FAILED,
+}
+"""Our refusal code -> the word for it in answers to payouts and in their results; others are SYSTEM_ERROR there."""
+NEUTRAL_CODE_OF_PAYOUT: Final[dict[str, str]] = {word: code for code, word in PAYOUT_CODE.items()} | {
+    "USER_NOT_EXIST": "PAYEE_UNKNOWN",
+    "PAYEE_ACCOUNT_IS_RELEASED": "BUYER_DISABLED",
+    "ERROR_OTHER_NOT_REALNAMED": "PAYEE_NAME_MISMATCH",
+    "ERROR_OTHER_CERTIFY_LEVEL_LIMIT": "LIMIT_EXCEEDED",
+    "MERCHANT_DISUSE_FILE": "STATE_CONFLICT",
+    "TOTAL_COUNT_NOT_MATCH": "BATCH_INVALID",
+    "TOTAL_AMOUNT_NOT_MATCH": "BATCH_INVALID",
+    "AMOUNT_FORMAT_ERROR": "AMOUNT_INVALID",
+    "RECEIVE_ACCOUNT_ERROR": "PAYEE_UNKNOWN",
+    "DETAIL_OUT_BIZ_NO_REPEATE": "DUPLICATE_PARAM",
+}
+
+CODES_OF: Final = {REFUND: REFUND_CODE, REFUND_PWD: REFUND_CODE, PAYOUT: PAYOUT_CODE, PAYOUT_PWD: PAYOUT_CODE}
+"""Service -> the words that it uses instead of those of ``WIRE_CODE``."""
+
+# --- lines of an account -----------------------------------------------------------------------------------------
+
+KINDS_OF: Final[dict[str, tuple[str, ...]]] = {
+    "6001": ("payment", "refund"),
+    "3012": ("fee", "fee_return"),
+    "3011": ("split", "payout"),
+    "5103": ("payout_return",),
+    "5004": ("settlement",),
+    "4003": (),
+}
+"""``trans_code`` -> kinds of lines; top-ups do not happen to merchants here."""
+
+KIND_WORD: Final[dict[str, str]] = {
+    "payment": "在线支付",
+    "refund": "退款",
+    "fee": "收费",
+    "fee_return": "退费",
+    "split": "分润",
+    "payout": "转账",
+    "payout_return": "转账退回",
+    "settlement": "结算",
+    "adjustment": "其它",
+    "chargeback": "拒付",
+}
+KIND_OF_WORD: Final = {word: kind for kind, word in KIND_WORD.items()} | {"提现": "payout", "交易退款": "refund"}
+
+BILL_WORD: Final = "账务明细"
+
 NEUTRAL_CODE: Final[dict[str, str]] = {wire: ours for ours, wire in WIRE_CODE.items()} | _ALIASES
+NEUTRAL_CODE_OF: Final = {
+    **dict.fromkeys((REFUND, REFUND_PWD, REFUND_QUERY), NEUTRAL_CODE_OF_REFUND),
+    **dict.fromkeys((PAYOUT, PAYOUT_PWD), NEUTRAL_CODE_OF_PAYOUT),
+}
 """The interface's word -> ours, for the merchant's half; words not listed read as SYSTEM with the word kept."""
 
 # Keys printed in manuals, demos and test suites. A merchant's configuration refuses them; vectors may use them.

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
-from tongbao.kernel.money import MINOR_MAX, InvalidAmount, Money, parse_major
+from tongbao.kernel.money import MINOR_MAX, Money
 from tongbao.protocols.alipay_mapi import messages as m
+from tongbao.protocols.alipay_mapi.account import EXPORT_MAX, read_movements, write_movements
+from tongbao.protocols.alipay_mapi.batch import (
+    read_payouts,
+    read_refund_query,
+    read_refunds,
+    write_payouts,
+    write_refund_query,
+    write_refunds,
+)
+from tongbao.protocols.alipay_mapi.field import (
+    Fields,
+    check_lengths,
+    invalid,
+    read_address,
+    read_money,
+    read_positive,
+    read_quantity,
+    required,
+)
+from tongbao.protocols.alipay_mapi.royalty import read_royalty, write_royalty
 from tongbao.wire.bank import BANKS
-from tongbao.wire.http import split_url
+from tongbao.wire.movement import PayOutBatch, QueryMovements, QueryRefund, RefundBatch
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     CloseTrade,
@@ -22,6 +42,7 @@ from tongbao.wire.vocabulary import (
     Freight,
     Intent,
     Method,
+    Presentation,
     Product,
     QueryTrade,
     RequestTimestamp,
@@ -29,14 +50,11 @@ from tongbao.wire.vocabulary import (
     ShipTrade,
 )
 
-Fields = Mapping[str, str]
-
 TOTAL_MAX: Final = Money(10_000_000_000)
 PRICE_MAX: Final = Money(100_000_000)
 EXPIRY_MIN: Final = 60
 EXPIRY_MAX: Final = 15 * 86_400
 
-_QUANTITY: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
 _UNIT: Final = {"m": 60, "h": 3_600, "d": 86_400}
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
@@ -48,66 +66,6 @@ _CONSIGNEE: Final = {
     "receive_phone": "phone",
     "receive_mobile": "mobile",
 }
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
-
-
-def read_money(fields: Fields, name: str, *, signed: bool = False) -> Money | None:
-    """A sum in yuan, or None where the field is absent or empty."""
-    text = fields.get(name, "")
-    if not text:
-        return None
-    try:
-        return parse_major(text, signed=signed)
-    except InvalidAmount as error:
-        raise invalid(name, str(error), "AMOUNT_INVALID") from error
-
-
-def read_positive(fields: Fields, name: str, largest: Money) -> Money | None:
-    """A sum in yuan from 0.01 up to ``largest``."""
-    money = read_money(fields, name)
-    if money is not None and money.minor <= 0:
-        raise invalid(name, "is not above zero", "AMOUNT_NOT_POSITIVE")
-    if money is not None and largest < money:
-        raise invalid(name, f"is above {largest.text()}", "AMOUNT_INVALID")
-    return money
-
-
-def read_quantity(fields: Fields) -> int | None:
-    text = fields.get("quantity", "")
-    if not text:
-        return None
-    if _QUANTITY.fullmatch(text) is None:
-        raise invalid("quantity", "is not a positive whole number")
-    return int(text)
-
-
-def check_lengths(fields: Fields) -> None:
-    """Refuse a known field that is longer than documented."""
-    for name, value in fields.items():
-        if len(value) > m.LENGTHS.get(name, m.UNLIMITED):
-            raise RemoteProtocolError(name, f"is longer than {m.LENGTHS[name]} characters", "TOO_LARGE")
-
-
-def read_address(fields: Fields, name: str) -> str:
-    """An absolute http(s) address, or ''."""
-    url = fields.get(name, "")
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-    return url
 
 
 def read_expiry(text: str) -> Expiry | None:
@@ -227,7 +185,16 @@ def _read_shipped(fields: Fields, about: dict[str, object]) -> Money:
     return price * quantity + freight + (discount or Money(0))
 
 
-def _read_create(fields: Fields, product: Product) -> CreateTrade:
+def _read_phone(fields: Fields, about: dict[str, object]) -> Money:
+    """The sum of a trade in a phone's browser, which is one field."""
+    total = read_positive(fields, "total_fee", TOTAL_MAX)
+    if total is None:
+        raise RemoteProtocolError("total_fee", "is missing", "FIELD_MISSING")
+    about.update(methods=_read_allowed(fields), presentation=Presentation.H5)
+    return total
+
+
+def _read_create(fields: Fields, product: Product, presentation: Presentation) -> CreateTrade:
     for name in ("out_trade_no", "subject", "payment_type"):
         required(fields, name)
     kind = fields["payment_type"]
@@ -242,14 +209,15 @@ def _read_create(fields: Fields, product: Product) -> CreateTrade:
     passback = fields.get("extra_common_param", "")
     if "&" in passback or "=" in passback:
         raise invalid("extra_common_param", "may not hold & or =")
-    if fields.get("royalty_type") or fields.get("royalty_parameters"):
-        raise invalid("royalty_type", "sharing a sum is not offered")
     about: dict[str, object] = {}
     echo = {
         name: fields[name] for name in ("_input_charset", "sign_type", "service", "payment_type") if fields.get(name)
     }
-    if product is Product.INSTANT:
+    if presentation is Presentation.H5:
+        amount = _read_phone(fields, about)
+    elif product is Product.INSTANT:
         amount = _read_instant(fields, about)
+        about["splits"] = read_royalty(fields, amount)
         method, bank = _read_bank(fields)
         about.update(method=method, bank=bank, methods=_read_allowed(fields))
         about["client_ip"] = _read_ip(fields.get("exter_invoke_ip", ""))
@@ -276,10 +244,14 @@ def _read_create(fields: Fields, product: Product) -> CreateTrade:
         show_url=read_address(fields, "show_url"),
         expiry=read_expiry(fields.get("it_b_pay", "")),
         passback=passback,
-        anti_phishing_key="" if product is Product.ESCROW else fields.get("anti_phishing_key", ""),
+        anti_phishing_key=fields.get("anti_phishing_key", "") if _asks_key(product, presentation) else "",
         echo=echo,
         **about,  # type: ignore[arg-type]
     )
+
+
+def _asks_key(product: Product, presentation: Presentation) -> bool:
+    return product is not Product.ESCROW and presentation is Presentation.PAGE
 
 
 def _read_ip(text: str) -> str:
@@ -292,8 +264,11 @@ def _read_ip(text: str) -> str:
 
 
 def _write_create(intent: CreateTrade) -> dict[str, str]:
+    service = m.SERVICE_OF.get((intent.product, intent.presentation))
+    if service is None:
+        raise LocalProtocolError("presentation", "the interface has no service for this", "UNKNOWN_SERVICE")
     fields = {
-        "service": m.SERVICE_OF[intent.product],
+        "service": service,
         "out_trade_no": intent.out_trade_no,
         "subject": intent.subject,
         "body": intent.body,
@@ -328,7 +303,7 @@ def _write_instant(intent: CreateTrade) -> dict[str, str]:
         fields["paymethod"] = m.PAYMETHOD_OF[intent.method]
     if intent.methods:
         fields["enable_paymethod"] = "^".join([m.ALLOWED_WORD[method] for method in intent.methods])
-    return fields
+    return fields | write_royalty(intent.splits)
 
 
 def _write_shipped(intent: CreateTrade) -> dict[str, str]:
@@ -400,19 +375,46 @@ def read_intent(service: str, fields: Fields) -> Intent:
     """The intent of a request. Raises RemoteProtocolError naming the field."""
     check_lengths(fields)
     merchant = required(fields, "partner")
-    product = m.SERVICES[service].product
-    if product is not None:
-        return _read_create(fields, product)
+    entry = m.SERVICES[service]
+    if entry.product is not None:
+        return _read_create(fields, entry.product, entry.presentation)
     if service == m.QUERY:
         trade_no, number = _numbers(fields, "out_trade_no")
         return QueryTrade(merchant=merchant, trade_no=trade_no, out_trade_no=number)
-    if service == m.CLOSE:
-        return _read_close(fields)
-    if service == m.SHIP:
-        return _read_ship(fields)
-    if service == m.TIMESTAMP:
-        return RequestTimestamp(merchant=merchant)
-    return ConfirmNotification(merchant=merchant, notification_id=notification_id(required(fields, "notify_id")))
+    if service == m.CONFIRM:
+        return ConfirmNotification(merchant=merchant, notification_id=notification_id(required(fields, "notify_id")))
+    return _READERS[service](fields)
+
+
+_READERS: Final[dict[str, Callable[[Fields], Intent]]] = {
+    m.CLOSE: _read_close,
+    m.SHIP: _read_ship,
+    m.TIMESTAMP: lambda fields: RequestTimestamp(merchant=fields["partner"]),
+    m.REFUND: lambda fields: read_refunds(fields, asks_password=False),
+    m.REFUND_PWD: lambda fields: read_refunds(fields, asks_password=True),
+    m.REFUND_QUERY: read_refund_query,
+    m.PAYOUT: lambda fields: read_payouts(fields, asks_password=False),
+    m.PAYOUT_PWD: lambda fields: read_payouts(fields, asks_password=True),
+    m.ACCOUNT: lambda fields: read_movements(m.ACCOUNT, fields),
+    m.EXPORT: lambda fields: read_movements(m.EXPORT, fields),
+}
+
+
+def write_service(intent: Intent) -> str:
+    """The service that carries what the server asks, '' for what a browser carries."""
+    if isinstance(intent, QueryMovements):
+        return m.EXPORT if intent.page_size == EXPORT_MAX else m.ACCOUNT
+    return _SERVICE.get(type(intent), "")
+
+
+_SERVICE: Final[dict[type, str]] = {
+    RefundBatch: m.REFUND,
+    QueryRefund: m.REFUND_QUERY,
+    PayOutBatch: m.PAYOUT,
+    QueryTrade: m.QUERY,
+    CloseTrade: m.CLOSE,
+    ShipTrade: m.SHIP,
+}
 
 
 def write_intent(intent: Intent) -> dict[str, str]:
@@ -445,4 +447,12 @@ def write_intent(intent: Intent) -> dict[str, str]:
         return {"service": m.TIMESTAMP}
     if isinstance(intent, ConfirmNotification):
         return {"service": m.CONFIRM, "notify_id": intent.notification_id}
+    if isinstance(intent, RefundBatch):
+        return write_refunds(intent)
+    if isinstance(intent, QueryRefund):
+        return write_refund_query(intent)
+    if isinstance(intent, PayOutBatch):
+        return write_payouts(intent)
+    if isinstance(intent, QueryMovements):
+        return write_movements(intent)
     raise LocalProtocolError("intent", f"{type(intent).__name__} cannot be said here", "UNKNOWN_SERVICE")

@@ -16,7 +16,8 @@ from tongbao.kernel.error import (
 )
 from tongbao.kernel.time import Instant
 from tongbao.protocols.alipay_mapi import messages as m
-from tongbao.protocols.alipay_mapi.answer import write_failure, write_success
+from tongbao.protocols.alipay_mapi.answer import write_failure, write_page, write_success, write_text
+from tongbao.protocols.alipay_mapi.bill import write_rows
 from tongbao.protocols.alipay_mapi.codec import (
     CODECS,
     LIMITS,
@@ -30,12 +31,14 @@ from tongbao.protocols.alipay_mapi.codec import (
     signed,
 )
 from tongbao.protocols.alipay_mapi.request import read_intent
+from tongbao.protocols.alipay_mapi.result import write_batch_notice, write_found_refunds
 from tongbao.protocols.alipay_mapi.view import write_base, write_notification, write_return, write_trade
 from tongbao.wire import http
 from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import encode_form, split_form
 from tongbao.wire.http import FORM, Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
+from tongbao.wire.movement import BatchTaken, MovementsFound, RefundFound
 from tongbao.wire.vocabulary import (
     Carriage,
     Confirmed,
@@ -46,7 +49,6 @@ from tongbao.wire.vocabulary import (
     TimestampIssued,
     TradeFound,
     TradeOpened,
-    TradeView,
 )
 
 _PARTNER: Final = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
@@ -110,7 +112,7 @@ class Server:
         if isinstance(outcome, Confirmed):
             return _word("true" if outcome.genuine else "false" if outcome.understood else "invalid")
         if isinstance(outcome, Rejection):
-            return write_failure(m.WIRE_CODE.get(outcome.code, "SYSTEM_ERROR"), claim.charset)
+            return self.refuse(claim, Refused(outcome.code, outcome.detail), ring, now)
         message: Message = claim.parsed
         echo = {name: value for name, value in message.fields.items() if name not in ("sign", "sign_type")}
         key = _reply_key(message.fields, ring)
@@ -118,11 +120,28 @@ class Server:
             return write_success(echo, "trade", write_trade(outcome.trade), claim.charset, key)
         if isinstance(outcome, TimestampIssued):
             return write_success(echo, "timestamp", {"encrypt_key": outcome.key}, claim.charset, key)
+        if isinstance(outcome, RefundFound) and claim.operation == m.REFUND_QUERY:
+            details = write_found_refunds(outcome.refunds)
+            if not details:
+                return self.refuse(claim, Refused("REFUND_NOT_FOUND"), ring, now)
+            return write_text({"is_success": "T", "result_details": details}, claim.charset, key)
+        if isinstance(outcome, BatchTaken):
+            return write_success(echo, "", {}, claim.charset, None)
+        if isinstance(outcome, MovementsFound):
+            return self._movements(claim, echo, outcome, key)
         if isinstance(outcome, Done):
             base = write_base(outcome.trade) if outcome.trade is not None and claim.operation == m.SHIP else {}
             return write_success(echo, "tradeBase", base, claim.charset, key)
         what = "opened trade" if isinstance(outcome, TradeOpened) else "follow-up"
         raise LocalProtocolError("", f"the interface has no answer for an {what}")
+
+    def _movements(self, claim: Claim, echo: Mapping[str, str], found: MovementsFound, key: Key | None) -> Response:
+        if claim.operation == m.ACCOUNT:
+            return write_page(echo, found, claim.charset, key)
+        if found.more:
+            return write_failure(m.WIRE_CODE["LIMIT_EXCEEDED"], claim.charset)
+        leaves = {"count": str(len(found.lines)), "csv_data": write_rows(found.lines)}
+        return write_success(echo, "csv_result", leaves, claim.charset, key)
 
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
         code = self.refusal_code(error)
@@ -131,7 +150,16 @@ class Server:
         if claim.operation == m.CONFIRM:
             well_formed = _PARTNER.fullmatch(claim.merchant) is not None
             return _word("false" if isinstance(error, Refused) and well_formed else "invalid")
+        code = self._code_within(claim.operation, error) or code
+        if claim.operation == m.REFUND_QUERY:
+            return write_text({"is_success": "F", "error_code": code}, claim.charset, None)
         return write_failure(code, claim.charset)
+
+    def _code_within(self, service: str, error: TongbaoError) -> str:
+        """The service's own word for an error, where it has one."""
+        if isinstance(error, ProtocolError):
+            return m.FIELD_CODE_OF.get(service, {}).get((error.code, error.field), "")
+        return m.CODES_OF.get(service, {}).get(error.code, "") if isinstance(error, Refused) else ""
 
     def refusal_code(self, error: TongbaoError) -> str:
         if isinstance(error, ProtocolError):
@@ -139,8 +167,15 @@ class Server:
         return m.WIRE_CODE.get(error.code, "SYSTEM_ERROR") if isinstance(error, Refused) else "SYSTEM_ERROR"
 
     def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
-        charset, key = _voice(notification.trade, ring)
-        fields = signed(write_notification(notification, now), CODECS[charset], key)
+        if notification.payout is not None:
+            raise LocalProtocolError("payout", "the interface tells of payouts in batches only")
+        batch = notification.batch
+        charset, key = _voice(batch.echo if batch is not None else notification.trade.echo, ring)
+        if batch is not None:
+            written = write_batch_notice(notification, batch, now)
+        else:
+            written = write_notification(notification, now)
+        fields = signed(written, CODECS[charset], key)
         body = encode_form(tuple(fields.items()), CODECS[charset])
         return http.post(target, body, f"{FORM}; charset={charset}")
 
@@ -148,7 +183,7 @@ class Server:
         return response.status == 200 and response.body.strip(b" \t\r\n") == b"success"
 
     def return_to(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
-        charset, key = _voice(notification.trade, ring)
+        charset, key = _voice(notification.trade.echo, ring)
         fields = signed(write_return(notification, now), CODECS[charset], key)
         text = encode_form(tuple(fields.items()), CODECS[charset]).decode("ascii")
         target = target.partition("#")[0]
@@ -243,10 +278,10 @@ def _reply_key(fields: Mapping[str, str], ring: KeyRing | None) -> Key | None:
     return None if ring is None else _active(ring, fields.get("sign_type", ""))
 
 
-def _voice(view: TradeView, ring: KeyRing) -> tuple[str, Key]:
-    """Charset and key of a trade's return and notifications: those of the request that created it."""
-    charset = view.echo.get("_input_charset", "utf-8").lower()
-    key = _active(ring, view.echo.get("sign_type", ""))
+def _voice(echo: Mapping[str, str], ring: KeyRing) -> tuple[str, Key]:
+    """Charset and key of the messages about a trade or a batch: those of the request that created it."""
+    charset = echo.get("_input_charset", "utf-8").lower()
+    key = _active(ring, echo.get("sign_type", ""))
     if key is None:
         raise InvalidSignature("sign_type", "there is no active key to sign with", "SIGN_TYPE_NOT_ALLOWED")
     return charset if charset in CODECS else "utf-8", key

@@ -7,11 +7,20 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import Instant, china_text, parse_china
+from tongbao.kernel.time import Instant, china_text
 from tongbao.protocols.alipay_mapi import messages as m
-from tongbao.protocols.alipay_mapi.request import invalid, read_money, read_quantity, required
+from tongbao.protocols.alipay_mapi.field import invalid, read_money, read_quantity, read_time, required, write_time
 from tongbao.wire.party import Party
-from tongbao.wire.vocabulary import Consignee, Notification, Product, Role, Shipping, TradeState, TradeView
+from tongbao.wire.vocabulary import (
+    Consignee,
+    Notification,
+    Presentation,
+    Product,
+    Role,
+    Shipping,
+    TradeState,
+    TradeView,
+)
 
 SYNC: Final = "trade_status_sync"
 
@@ -30,10 +39,6 @@ _CONSIGNEE: Final = {
     "receive_phone": "phone",
     "receive_mobile": "mobile",
 }
-
-
-def _time(instant: Instant | None) -> str:
-    return "" if instant is None else china_text(instant)
 
 
 def _sum(money: Money | None) -> str:
@@ -81,11 +86,11 @@ def _goods(view: TradeView) -> dict[str, str]:
         "price": _sum(view.price or view.amount),
         "quantity": str(view.quantity or 1),
         "discount": _sum(view.discount or Money(0)),
-        "gmt_create": _time(view.created_at),
-        "gmt_payment": _time(view.paid_at),
-        "gmt_close": _time(view.ended_at or view.paid_at) if ended else "",
+        "gmt_create": write_time(view.created_at),
+        "gmt_payment": write_time(view.paid_at),
+        "gmt_close": write_time(view.ended_at or view.paid_at) if ended else "",
         "refund_status": _refund(view),
-        "gmt_refund": _time(view.refunded_at) if _refund(view) else "",
+        "gmt_refund": write_time(view.refunded_at) if _refund(view) else "",
         "is_total_fee_adjust": "N",
         "use_coupon": "N",
     }
@@ -96,9 +101,9 @@ def _goods(view: TradeView) -> dict[str, str]:
             "logistics_type": m.LOGISTICS_OF[view.shipping.kind],
             "logistics_fee": view.shipping.fee.text(),
             "logistics_payment": m.FREIGHT_WORD[view.shipping.payer],
-            "gmt_logistics_modify": _time(view.shipped_at or view.created_at),
+            "gmt_logistics_modify": write_time(view.shipped_at or view.created_at),
         }
-    fields["gmt_send_goods"] = _time(view.shipped_at)
+    fields["gmt_send_goods"] = write_time(view.shipped_at)
     if view.state is not None and view.product is not None:
         fields["buyer_actions"], fields["seller_actions"] = m.ACTIONS.get(view.state, ("", ""))
     for name, ours in _CONSIGNEE.items():
@@ -131,7 +136,8 @@ def write_return(notification: Notification, now: Instant) -> dict[str, str]:
 
 
 def _service(view: TradeView) -> str:
-    return view.echo.get("service", "") or m.SERVICE_OF.get(view.product or Product.INSTANT, "")
+    own = (view.product or Product.INSTANT, Presentation.PAGE)
+    return view.echo.get("service", "") or m.SERVICE_OF.get(own, "")
 
 
 def write_trade(view: TradeView) -> dict[str, str]:
@@ -143,7 +149,7 @@ def write_trade(view: TradeView) -> dict[str, str]:
     kept = view.amount - view.refunded if view.amount and view.refunded else view.amount
     return fields | {
         "flag_trade_locked": "0",
-        "gmt_last_modified_time": _time(view.moved_at),
+        "gmt_last_modified_time": write_time(view.moved_at),
         "is_total_fee_adjust": "F",
         "use_coupon": "F",
         "to_buyer_fee": _sum(view.refunded or Money(0)),
@@ -159,9 +165,9 @@ def write_base(view: TradeView) -> dict[str, str]:
         "buyer_actions": f"[{buyer.replace(',', ', ')}]",
         "buyer_login_email": view.buyer.login,
         "buyer_user_id": view.buyer.id,
-        "create_time": _time(view.created_at),
+        "create_time": write_time(view.created_at),
         "currency": "156",
-        "last_modified_time": _time(view.moved_at),
+        "last_modified_time": write_time(view.moved_at),
         "operator_role": "S",
         "out_trade_no": view.out_trade_no,
         "partner_id": view.merchant,
@@ -176,16 +182,6 @@ def write_base(view: TradeView) -> dict[str, str]:
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
-
-
-def read_time(fields: Mapping[str, str], name: str) -> Instant | None:
-    text = fields.get(name, "")
-    if not text:
-        return None
-    try:
-        return parse_china(text)
-    except ValueError as error:
-        raise invalid(name, "is no time") from error
 
 
 def read_view(fields: Mapping[str, str]) -> TradeView:

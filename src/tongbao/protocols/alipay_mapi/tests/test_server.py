@@ -101,7 +101,9 @@ def decode(fields: Mapping[str, str]) -> CreateTrade:
         ({"return_url": "/back"}, "ILLEGAL_ARGUMENT"),
         ({"notify_url": "javascript:alert(1)"}, "ILLEGAL_ARGUMENT"),
         ({"seller_id": ""}, "PARAMTER_IS_NULL"),
-        ({"royalty_type": "10"}, "ROYALTY_TYPE_ERROR"),
+        ({"royalty_type": "1", "royalty_parameters": "a@b.c^1.00^"}, "ROYALTY_TYPE_ERROR"),
+        ({"royalty_type": "10"}, "ROYALTY_FORAMT_ERROR"),
+        ({"royalty_type": "10", "royalty_parameters": "a@b.c^1.00^" + "x" * 1_000}, "ROYALTY_LENGTH_ERROR"),
     ],
 )
 def test_direct_refusals(changes: dict[str, str], wire: str) -> None:
@@ -334,7 +336,7 @@ def test_codes_are_total_and_theirs() -> None:
     """Every refusal has a code, and every code of the interface that we know reads as a refusal of ours."""
     assert set(m.WIRE_CODE) == set(REFUSALS)
     assert set(m.NEUTRAL_CODE.values()) <= set(REFUSALS)
-    assert set(m.WIRE_CODE.values()) | set(m.FIELD_CODE.values()) <= {*m.NEUTRAL_CODE, "ROYALTY_TYPE_ERROR"}
+    assert set(m.WIRE_CODE.values()) | set(m.FIELD_CODE.values()) <= set(m.NEUTRAL_CODE)
 
 
 def test_client_defaults_come_from_the_settings() -> None:
