@@ -52,17 +52,21 @@ def shopper(name: object) -> str:
 
 @dataclass
 class Child:
-    """The server process, which can be killed and started again at the same address."""
+    """A process of the platform, which can be killed and started again at the same address."""
 
     where: str
     lane: int = 0
+    role: str = "both"
     port: int = field(default_factory=find_port)
     process: subprocess.Popen[bytes] | None = None
 
+    def command(self) -> list[str]:
+        """What is started, besides the interpreter."""
+        return ["tests.kill.server", self.where, str(self.port), str(self.lane), self.role]
+
     async def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [sys.executable, "-m", "tests.kill.server", self.where, str(self.port), str(self.lane)]
-        self.process = process = await asyncio.to_thread(_open, command)
+        self.process = process = await asyncio.to_thread(_open, [sys.executable, "-m", *self.command()])
         assert process.stdout is not None
         line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), WAIT)
         assert line.startswith(b"ready"), line
@@ -96,10 +100,22 @@ class Child:
 
 
 @dataclass
+class ShopChild(Child):
+    """A shop's process: it takes orders and notifications. ``where`` is its own database."""
+
+    gateway: str = ""
+
+    def command(self) -> list[str]:
+        return ["tests.kill.shop", self.where, str(self.port), self.gateway]
+
+
+@dataclass
 class Book:
     """What the clients wanted and what they were told. ``told`` holds acknowledged payments; nothing leaves it."""
 
     wanted: list[str] = field(default_factory=list)
+    ordered: set[str] = field(default_factory=set)
+    """What the shop said it has written down."""
     opened: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     already: set[str] = field(default_factory=set)
@@ -113,11 +129,12 @@ class Book:
 
 @dataclass
 class Load:
-    """Eight clients against one child."""
+    """Eight clients against one platform, through one shop where there is one."""
 
     child: Child
     notify_url: str
     book: Book = field(default_factory=Book)
+    shop: ShopChild | None = None
     stopping: bool = False
     others: tuple[int, ...] = ()
     """What else a creation may be answered with: 400, where somebody else may have paid the trade already."""
@@ -126,7 +143,14 @@ class Load:
         return create(number, notify_url=self.notify_url)
 
     async def buy(self, number: str, *, patient: bool = True) -> None:
-        """Create and pay one trade, asking again until there is an answer."""
+        """Order, create and pay one trade, asking again until there is an answer."""
+        while self.shop is not None and number not in self.book.ordered:
+            status = await self.shop.ask("/order", number.encode())
+            assert status in (0, 200), status
+            if status == 200:
+                self.book.ordered.add(number)
+            elif not await self._again(patient):
+                return
         while number not in self.book.opened:
             request = self._creation(number)
             status = await self.child.ask("/alipay_mapi/gateway.do", request.body)

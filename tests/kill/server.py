@@ -1,4 +1,6 @@
-"""The process that is killed: runtime's server, the real faces, the worker's duties, the committer, one database.
+"""The platform's process that is killed: runtime's server, the real faces, the worker's duties, the committer.
+
+As ``both`` it does all of it, as ``web`` it serves and leaves the duties to another, as ``worker`` it only has those.
 
 Beside the faces it has ``POST /hand/pay``, which stands for the cashier: the buyer's password is checked, the trade is
 paid from his balance, and the answer comes after the commit.
@@ -55,8 +57,13 @@ def hand(platform: Platform) -> Application:
     return plain(handle)
 
 
-async def main(where: str, port: int, lane: int) -> None:
-    """Serve until killed. ``where`` is a SQLite file or a PostgreSQL address."""
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+async def main(where: str, port: int, lane: int, role: str) -> None:
+    """Serve and work until killed. ``where`` is a SQLite file or a PostgreSQL address."""
     clock = RealClock()
     world = build_world(
         "test",
@@ -72,20 +79,24 @@ async def main(where: str, port: int, lane: int) -> None:
     platform = Platform(world, database, Secrets.derive(ROOT), settings, {})
     await platform.start()
     stop = asyncio.Event()
-    duties = asyncio.create_task(Worker(platform).loop(stop))
+    if role == "worker":
+        _say("ready worker")
+        await Worker(platform).loop(stop)
+        return
+    duties = asyncio.create_task(Worker(platform).loop(stop)) if role == "both" else None
     web = build_web(platform, PlainPages(), routes={"hand": hand(platform)})
 
     def ready(addresses: Sequence[Address]) -> None:
-        sys.stdout.write(f"ready {addresses[0].url}\n")
-        sys.stdout.flush()
+        _say(f"ready {addresses[0].url}")
 
     await serve([Listener("127.0.0.1", port, web.main)], ready, stop, log=world.log)
     stop.set()
-    await duties
+    if duties is not None:
+        await duties
     await platform.stop()
     await database.close()
     await world.close()
 
 
 if __name__ == "__main__":
-    run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

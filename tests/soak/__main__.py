@@ -1,4 +1,4 @@
-"""``python -m tests.soak [worlds] [--seeds N] [--workers N] [--folder F]``."""
+"""``python -m tests.soak [worlds] [kills] [--seeds N] [--kills N] [--workers N] [--folder F]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.soak import world
+from tests.soak import kill, world
 from tests.soak.journal import ROOT, Journal
 
 
@@ -29,7 +29,13 @@ def run_worlds(given: argparse.Namespace, folder: Path) -> bool:
     return world.run(given.seeds, given.workers, Journal(folder, "worlds"), say)
 
 
-PARTS: Final[dict[str, Callable[[argparse.Namespace, Path], bool]]] = {"worlds": run_worlds}
+def run_kills(given: argparse.Namespace, folder: Path) -> bool:
+    """Processes killed under load, on both databases."""
+    held = [kill.run(dialect, given.kills, Journal(folder, "kills"), say) for dialect in kill.DIALECTS]
+    return all(held)
+
+
+PARTS: Final[dict[str, Callable[[argparse.Namespace, Path], bool]]] = {"worlds": run_worlds, "kills": run_kills}
 
 
 def main() -> int:
@@ -37,6 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)}; all of them if none is given")
     parser.add_argument("--seeds", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=200, help="on each database")
     parser.add_argument("--workers", type=count_workers, default="logical", help="processes, or: logical")
     parser.add_argument("--folder", type=Path, default=ROOT / ".cache" / "soak", help="where journals are kept")
     given = parser.parse_args()
