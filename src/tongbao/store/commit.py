@@ -18,11 +18,14 @@ from tongbao.ledger.entry import Entry, seal
 from tongbao.store.record import AuditRow, EntryRow, Lane, PostingRow
 from tongbao.store.schema import ACCOUNT, AUDIT, ENTRY, LANE, POSTING, STAGES, TRADE
 from tongbao.store.sheet import Sheet
-from tongbao.store.step import Commit, Fenced, Load, Script, Shortfall, Together, Write
+from tongbao.store.step import Ahead, Commit, Fenced, Load, Script, Shortfall, Together, Write
 from tongbao.store.table import Key, Row, Table
 
 LEASE: int = 30_000
 """How long a lane stays its holder's after a commit, in milliseconds of wire time."""
+
+STRIDE: int = 32
+"""Commands decided between two looks at what can be written ahead."""
 
 
 @record
@@ -147,7 +150,7 @@ def commit_batch(
     # another node's clock may be ahead: what follows on a move of its never happens before it (F31, I40)
     now = Now(max([now.business, *(trade.moved_at for trade in sheet.loaded(TRADE))]), now.wire)
     fold = Fold(held, now, sheet)
-    outcomes = [_decide(command, rules, fold, lane) for command in commands]
+    outcomes = yield from _decide_all(commands, rules, fold)
     end = replace(fold.lane, batch=fold.lane.batch + 1, lease_until=Instant(now.wire + LEASE), moved_at=now.business)
     yield from _write_sheet(sheet, end)
     batch = Batch(end, outcomes)
@@ -230,8 +233,7 @@ def _load_first(asking: _Asking, token: int) -> Script[Lane]:
 
 def _write_sheet(sheet: Sheet, end: Lane) -> Script[None]:
     """Write what changed, inserts first, and the lane's end."""
-    inserts = [Write(table, "insert", rows) for table, rows in sheet.inserts()]
-    updates = [Write(table, "update", rows) for table, rows in sheet.updates()]
+    inserts, updates = _writes(sheet.inserts(), []), _writes([], sheet.updates())
     read = [(write.table, sheet.read_unlocked(write.table, write.rows)) for write in updates]
     unlocked = [(table, rows) for table, rows in read if rows]
     updates.append(Write(LANE, "update", [end]))
@@ -243,6 +245,23 @@ def _write_sheet(sheet: Sheet, end: Lane) -> Script[None]:
     for table, rows in unlocked:
         yield from _hold(table, rows)
     yield from _write(updates)
+
+
+def _decide_all(commands: Sequence[Any], rules: Rules, fold: Fold) -> Script[list[Any]]:
+    """Decide in order; what is under our locks is written while the rest is decided."""
+    lane, outcomes = fold.lane.lane, []
+    ahead: list[Write] = []
+    for start in range(0, len(commands), STRIDE):
+        if start:
+            inserts, updates = fold.sheet.guarded()
+            writes = _writes(inserts, updates)
+            if writes:
+                _check(ahead, (yield Ahead(writes)))
+                ahead = writes
+        outcomes += [_decide(command, rules, fold, lane) for command in commands[start : start + STRIDE]]
+    if ahead:
+        _check(ahead, (yield Ahead([])))
+    return outcomes
 
 
 def _decide(command: Any, rules: Rules, fold: Fold, lane: int) -> Any:
@@ -264,8 +283,21 @@ def _hold(table: Table, read: Sequence[Row]) -> Script[None]:
         raise Shortfall(f"a row of {table.name} was changed by another node")
 
 
+Rows = Sequence[tuple[Table, Sequence[Row]]]
+
+
+def _writes(inserts: Rows, updates: Rows) -> list[Write]:
+    return [
+        *[Write(table, "insert", rows) for table, rows in inserts],
+        *[Write(table, "update", rows) for table, rows in updates],
+    ]
+
+
 def _write(writes: Sequence[Write]) -> Script[None]:
-    counts = yield Together(writes)
+    _check(writes, (yield Together(writes)))
+
+
+def _check(writes: Sequence[Write], counts: Sequence[int]) -> None:
     for write, count in zip(writes, counts, strict=True):
         if count != len(write.rows):
             raise Shortfall(f"{write.kind} of {len(write.rows)} {write.table.name} rows took effect for {count}")

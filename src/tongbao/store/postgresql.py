@@ -12,6 +12,7 @@ import asyncpg
 from tongbao.kernel.error import ConfigurationError
 from tongbao.store.fragment import Statement, statements
 from tongbao.store.step import (
+    Ahead,
     Commit,
     CommitUnknown,
     Conflict,
@@ -116,6 +117,31 @@ async def _query(connection: Any, name: str, parameters: Mapping[str, Any]) -> l
     return [tuple(row) for row in rows]
 
 
+class _Ahead:
+    """The write that is under way while the script goes on; one at a time."""
+
+    def __init__(self, tell: Observer) -> None:
+        self._tell = tell
+        self._step = Ahead([])
+        self._task: asyncio.Task[list[int]] | None = None
+
+    async def follow(self, connection: Any, step: Ahead) -> list[int]:
+        """Wait for the write under way, and start this one. Answers with what the former came to."""
+        counts = await self._task if self._task is not None else []
+        self._tell("after", self._step)
+        self._step, self._task = step, None
+        if step.steps:
+            self._tell("before", step)
+            self._task = asyncio.ensure_future(_write_together(connection, step.steps))
+            await asyncio.sleep(0)  # by then it is on its way
+        return counts
+
+    async def drop(self) -> None:
+        """The script has ended early: what is under way must end before the connection can be used."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
 class PostgresqlDatabase:
     """A PostgreSQL database. ``open`` connects and checks durability; ``run`` is for one committer and for scripts."""
 
@@ -186,12 +212,16 @@ class PostgresqlDatabase:
 
     async def _drive(self, connection: Any, script: Script[T]) -> T:
         transaction = connection.transaction()
+        ahead = _Ahead(self._tell)
         committing = False
         try:
             await transaction.start()
             answer: Any = None
             while True:
                 step = script.send(answer)
+                if isinstance(step, Ahead):
+                    answer = await ahead.follow(connection, step)
+                    continue
                 self._tell("before", step)
                 if isinstance(step, Commit):
                     committing = True
@@ -210,10 +240,11 @@ class PostgresqlDatabase:
             raise (CommitUnknown if committing else ConnectionLost)(str(error)) from error
         finally:
             script.close()
+            await ahead.drop()
             await self._roll_back(connection, transaction)
 
     def _tell(self, moment: str, step: Step) -> None:
-        for single in step.steps if isinstance(step, Together) else (step,):
+        for single in step.steps if isinstance(step, Together | Ahead) else (step,):
             self._observe(moment, single)
 
     async def _roll_back(self, connection: Any, transaction: Any) -> None:

@@ -89,6 +89,14 @@ class Sheet:
         """Changed rows by table, in the order of locks; within a table by key."""
         return self._sorted(self._updated)
 
+    def guarded(self) -> tuple[list[tuple[Table, list[Row]]], list[tuple[Table, list[Row]]]]:
+        """Inserts and updates that may be written before the batch is decided to its end, and are then no longer due:
+        rows under a lock that is held, so that no other process waits for them or makes us wait. A balance is left for
+        the end, since every command may move it."""
+        inserts = {table: self._inserted.pop(table) for table in list(self._inserted) if table.blind}
+        due = [table for table in self._updated if table.locked and table is not ACCOUNT]
+        return self._sorted(inserts), self._sorted({table: self._updated.pop(table) for table in due})
+
     def read_unlocked(self, table: Table, rows: Iterable[Row]) -> list[Row]:
         """What rows about to be changed were when they were read, where the table is read without locks."""
         read = self._unlocked.get(table, {})

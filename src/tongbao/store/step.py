@@ -54,23 +54,36 @@ class Together:
     steps: Sequence[Load] | Sequence[Write]
 
 
-Step = Load | Write | Query | Commit | Together
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Writes whose answer is not waited for: the database does them while the next commands are decided. Answer: what
+    the ``Ahead`` before it came to, as for ``Together``; the last one of a script is empty, so that all are heard."""
+
+    steps: Sequence[Write]
+
+
+Step = Load | Write | Query | Commit | Together | Ahead
 Script = Generator[Step, Any, T]
 
 
 def one_by_one(script: Script[T]) -> Script[T]:
     """The same script for a driver that knows single steps only."""
     answer: Any = None
+    before: list[Any] = []
     while True:
         try:
             step = script.send(answer)
         except StopIteration as end:
             result: T = end.value
             return result
-        if isinstance(step, Together):
-            answer = []
+        if isinstance(step, Together | Ahead):
+            answers = []
             for single in step.steps:
-                answer.append((yield single))
+                answer = yield single
+                answers.append(answer)
+            answer = answers
+            if isinstance(step, Ahead):
+                answer, before = before, answers
         else:
             answer = yield step
 
