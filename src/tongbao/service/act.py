@@ -15,6 +15,7 @@ from tongbao.kernel.time import HOUR
 from tongbao.service.bill_act import ACTS as BILL_ACTS
 from tongbao.service.create import Asker, Opened, OpenTrade
 from tongbao.service.escrow import Close, Ship
+from tongbao.service.payout_act import ACTS as PAYOUT_ACTS
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import ACTS as REFUND_ACTS
 from tongbao.service.view import view_now
@@ -151,6 +152,7 @@ _ACTS: Final[dict[type, Act]] = {
     ConfirmNotification: _confirm,
     RequestTimestamp: _timestamp,
     **BILL_ACTS,
+    **PAYOUT_ACTS,
     **REFUND_ACTS,
     **WALLET_ACTS,
 }

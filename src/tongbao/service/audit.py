@@ -52,6 +52,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I30": "one resource for each idempotency key and each number",
     "I31": "one captured payment for each intent",
     "I32": "the merchant's and the platform's part make up the whole",
+    "I33": "a limit's counter is the sum of its day",
     "I34": "nothing links one merchant's rows with another's",
     "I35": "environments never mix",
     "I36": "whoever delivers later holds a younger lease",
@@ -64,6 +65,8 @@ INVARIANTS: Final[dict[str, str]] = {
     "S01": "suspense holds what the open cases of late payments say",
     "S02": "what banks were asked and what payments came to agree",
     "S03": "the clock acts on whatever waits for it, and on nothing else",
+    "S10": "a settlement is the sum of its lines, once, and so is what each trade was settled for",
+    "S11": "a batch of payouts says what its lines say",
 }
 """Every invariant that is checked. Ids with I are those of the project's list; S names its additions."""
 
@@ -85,6 +88,7 @@ QUERIES: Final[tuple[tuple[str, str], ...]] = (
     ("I14", "audit.refund_entries"),
     ("I15", "audit.escrow_leaks"),
     ("I16", "audit.refunds_aside"),
+    ("I16", "audit.payouts_aside"),
     ("I17", "audit.forgotten_unknown"),
     ("I19", "audit.history"),
     ("I20", "audit.money_without_event"),
@@ -94,19 +98,28 @@ QUERIES: Final[tuple[tuple[str, str], ...]] = (
     ("I23", "audit.delivered_again"),
     ("I30", "audit.key_twice"),
     ("I31", "audit.intent_twice"),
+    ("I32", "audit.payout_sums"),
+    ("I33", "audit.counters"),
     ("I32", "audit.fees"),
     ("I34", "audit.strangers"),
     ("I35", "audit.environments"),
     ("I36", "audit.tokens"),
     ("I37", "audit.audit_beyond_head"),
     ("I37", "audit.unaudited"),
+    ("I37", "audit.payout_persons"),
     ("I38", "audit.open_secrets"),
     ("I39", "audit.refused_moves"),
     ("I40", "audit.times"),
     ("I43", "audit.refund_ends"),
+    ("I43", "audit.payout_ends"),
     ("S01", "audit.suspense"),
     ("S02", "audit.instructions"),
+    ("S02", "audit.payout_instructions"),
     ("S03", "audit.clocks"),
+    ("S10", "audit.settlements"),
+    ("S10", "audit.settled_sums"),
+    ("S10", "audit.settled_trades"),
+    ("S11", "audit.payout_batches"),
 )
 """Queries that must return no row, with the invariant each of them guards."""
 

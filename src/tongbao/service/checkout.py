@@ -27,6 +27,7 @@ from tongbao.service.password import (
     check_password,
 )
 from tongbao.service.pay import Paid, PayFromBalance, Started, StartPayment
+from tongbao.service.payout_bank import inquire_payout, take_payout_word
 from tongbao.service.platform import Platform
 from tongbao.service.view import terms_of
 from tongbao.store.record import Attempt
@@ -178,6 +179,8 @@ async def find_instruction(platform: Platform, number: str) -> Instruction:
 async def take_word(platform: Platform, word: BankWord) -> Reported:
     """Enter a bank's word, whoever brought it. Raises Refused PAYMENT_NOT_FOUND."""
     known = await find_instruction(platform, word.instruction_no)
+    if known.kind == "payout":
+        return await take_payout_word(platform, known, word)
     ends = (known.merchant_id, known.out_trade_no, known.attempt)
     command: Any
     if word.result in ("succeeded", "failed"):
@@ -202,6 +205,8 @@ async def inquire(platform: Platform, number: str) -> Reported:
     known = await find_instruction(platform, number)
     if known.state in ("succeeded", "failed"):
         return Reported("repeated", known.merchant_id, known.out_trade_no)
+    if known.kind == "payout":
+        return await inquire_payout(platform, known)
     channel = platform.channel(known.bank)
     # a refund is asked for again under its own number, which the bank takes for one and the same
     request = channel.refund(known) if known.kind == "refund" else channel.inquiry(known)

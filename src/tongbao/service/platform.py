@@ -91,7 +91,13 @@ class Platform:
         self.rings = RingCache(database, self.vault, world.clock)
         self.spool = Spool(settings.bill_folder)
         self.committer = Committer(
-            database, RULES, world.clock, settings.lane, settings.holder, by_force=settings.embedded
+            database,
+            RULES,
+            world.clock,
+            settings.lane,
+            settings.holder,
+            by_force=settings.embedded,
+            weigh=lambda command: getattr(command, "weight", 1),
         )
 
         self.activity = asyncio.Event()

@@ -138,7 +138,6 @@ PAYOUT: Final = Table(
     frozen=(
         "payout_id",
         "n",
-        "kind",
         "bank",
         "secret",
         "digest",

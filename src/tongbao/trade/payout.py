@@ -90,7 +90,8 @@ def move_batch(before: str, after: BatchState) -> str:
 class Payout:
     """One payout. Key: (merchant_id, batch_no, payout_no); ``batch_no`` '' for a single one, ``payout_id`` is ours.
 
-    ``kind``: ``balance`` (``payee_id`` is the buyer's or merchant's number) or ``card`` (``bank`` of the directory).
+    ``kind``: ``buyer`` or ``merchant`` (``payee_id`` is the number, '' where nobody was found) or ``card`` (``bank`` of
+    the directory).
     ``payee`` is what may be shown: a login's or card's end. ``secret`` is an envelope with what the bank is told (card,
     name, branch). ``digest`` tells whether the same number was used for something else. ``code`` is the refusal code of
     a failure. ``source``: ``api``, ``upload``, ``standing``. ``maker`` entered it, ``checker`` agreed.
@@ -122,6 +123,27 @@ class Payout:
     checker: str
     created_at: Instant
     ended_at: Instant | None
+
+
+@record
+class Line:
+    """One payout as it was asked for and prepared: whom it goes to is looked up, what is secret is in its envelope.
+
+    ``name`` is the holder's name, '' where none was given; the other fields as in ``Payout``."""
+
+    payout_no: str
+    payout_id: str
+    kind: str
+    payee_id: str
+    payee: str
+    bank: str
+    secret: str
+    digest: str
+    name: str
+    amount: int
+    currency: str
+    memo: str
+    title: str
 
 
 @record

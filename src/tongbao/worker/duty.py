@@ -10,6 +10,7 @@ from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.time import Instant
 from tongbao.service.checkout import inquire
 from tongbao.service.escrow import TimerDue
+from tongbao.service.payout_act import run_batches
 from tongbao.service.platform import Platform
 from tongbao.service.settlement import Settler
 from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
@@ -55,6 +56,10 @@ class Worker:
             self._report("inquire", outcome)
         return len(rows)
 
+    async def run_payouts(self) -> int:
+        """Act on the lines of running batches."""
+        return await run_batches(self._platform)
+
     async def run_deliveries(self) -> int:
         """Send due notifications."""
         return await self.deliverer.round()
@@ -71,8 +76,9 @@ class Worker:
         first failure is raised in the end (F34)."""
         done = 0
         failure: Exception | None = None
+        duties = (self.run_timers, self.settler.round, self.run_payouts, self.run_inquiries, self.run_deliveries)
         async with self._turn:
-            for duty in (self.run_timers, self.settler.round, self.run_inquiries, self.run_deliveries, *self._also):
+            for duty in (*duties, *self._also):
                 try:
                     done += await duty()
                 except Exception as error:  # noqa: BLE001 - raised below, after the others

@@ -28,7 +28,7 @@ CREATE TABLE bank_account (
 CREATE TABLE bank_order (
   instruction_no text NOT NULL PRIMARY KEY,
   bank text NOT NULL,
-  kind text NOT NULL CHECK (kind IN ('pay', 'refund')),
+  kind text NOT NULL CHECK (kind IN ('pay', 'refund', 'payout')),
   method text NOT NULL,
   amount {bigint} NOT NULL CHECK (amount > 0),
   currency text NOT NULL,

@@ -18,7 +18,7 @@ CREATE TABLE settlement_day (
 ) {strict};
 
 CREATE TABLE settlement (
-  merchant_id text NOT NULL REFERENCES merchant (merchant_id),
+  merchant_id text NOT NULL,
   settlement_no text NOT NULL,
   kind text NOT NULL CHECK (kind IN ('daily', 'early')),
   day {bigint} NOT NULL,
@@ -102,7 +102,7 @@ CREATE TABLE split_part (
 ) {strict};
 
 CREATE TABLE payout_card (
-  merchant_id text NOT NULL PRIMARY KEY REFERENCES merchant (merchant_id),
+  merchant_id text NOT NULL PRIMARY KEY,
   bank text NOT NULL,
   tail text NOT NULL,
   secret text NOT NULL CHECK (secret LIKE 'v1:%:%:%'),
@@ -118,7 +118,7 @@ CREATE TABLE payout_card (
 ) {strict};
 
 CREATE TABLE counter (
-  merchant_id text NOT NULL REFERENCES merchant (merchant_id),
+  merchant_id text NOT NULL,
   name text NOT NULL,
   day {bigint} NOT NULL,
   amount {bigint} NOT NULL CHECK (amount >= 0),
@@ -127,7 +127,7 @@ CREATE TABLE counter (
 ) {strict};
 
 CREATE TABLE payout_batch (
-  merchant_id text NOT NULL REFERENCES merchant (merchant_id),
+  merchant_id text NOT NULL,
   batch_no text NOT NULL,
   batch_id text NOT NULL UNIQUE,
   name text NOT NULL,
@@ -158,12 +158,12 @@ CREATE TABLE payout_batch (
 CREATE INDEX payout_batch_running ON payout_batch (state) WHERE state = 'running';
 
 CREATE TABLE payout (
-  merchant_id text NOT NULL REFERENCES merchant (merchant_id),
+  merchant_id text NOT NULL,
   batch_no text NOT NULL,
   payout_no text NOT NULL,
   payout_id text NOT NULL UNIQUE,
   n {bigint} NOT NULL CHECK (n > 0),
-  kind text NOT NULL CHECK (kind IN ('balance', 'card')),
+  kind text NOT NULL CHECK (kind IN ('buyer', 'merchant', 'card')),
   payee_id text NOT NULL,
   payee text NOT NULL,
   bank text NOT NULL,

@@ -164,7 +164,7 @@ ORDER BY i.instruction_no LIMIT 20;
 
 -- name: audit.moves
 -- every kind of move that was ever made, with one trade that made it
-SELECT from_state, to_state, MIN(out_trade_no) FROM event GROUP BY from_state, to_state;
+SELECT from_state, to_state, MIN(out_trade_no) FROM event WHERE cause <> 'ended' GROUP BY from_state, to_state;
 
 -- name: audit.history
 SELECT t.merchant_id, t.out_trade_no, t.state, t.version FROM trade t
@@ -328,12 +328,19 @@ SELECT 'payment', p.merchant_id, p.out_trade_no FROM payment p WHERE NOT EXISTS 
   SELECT 1 FROM trade t WHERE t.merchant_id = p.merchant_id AND t.out_trade_no = p.out_trade_no
   AND substr(p.payment_no, 1, LENGTH(t.trade_no)) = t.trade_no)
 UNION ALL
-SELECT 'instruction', i.merchant_id, i.out_trade_no FROM instruction i WHERE NOT EXISTS (
+SELECT 'instruction', i.merchant_id, i.out_trade_no FROM instruction i WHERE i.kind <> 'payout' AND NOT EXISTS (
   SELECT 1 FROM payment p WHERE p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no
   AND p.attempt = i.attempt AND substr(i.instruction_no, 1, LENGTH(p.payment_no)) = p.payment_no)
 UNION ALL
+SELECT 'instruction', i.merchant_id, i.instruction_no FROM instruction i WHERE i.kind = 'payout' AND NOT EXISTS (
+  SELECT 1 FROM payout p WHERE p.merchant_id = i.merchant_id AND i.instruction_no = p.payout_id || 'O')
+UNION ALL
 SELECT 'event', v.merchant_id, v.out_trade_no FROM event v WHERE NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = v.merchant_id AND t.out_trade_no = v.out_trade_no)
+AND NOT EXISTS (SELECT 1 FROM payout p WHERE p.merchant_id = v.merchant_id AND p.batch_no = ''
+  AND v.out_trade_no = 'payout:' || p.payout_no)
+AND NOT EXISTS (SELECT 1 FROM payout_batch b WHERE b.merchant_id = v.merchant_id
+  AND v.out_trade_no = 'payouts:' || b.batch_no)
 UNION ALL
 SELECT 'attempt', a.merchant_id, a.out_trade_no FROM attempt a WHERE NOT EXISTS (
   SELECT 1 FROM event v WHERE v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq)
@@ -354,9 +361,11 @@ UNION ALL
 SELECT 'trade', t.merchant_id, t.out_trade_no FROM trade t WHERE NOT EXISTS (
   SELECT 1 FROM merchant m WHERE m.merchant_id = t.merchant_id)
 UNION ALL
+-- only payouts and shares go to another merchant, and only shares come back from one
 SELECT 'entry', e.merchant_id, e.key FROM entry e JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
-WHERE (p.debit LIKE 'merchant:%' AND p.debit NOT LIKE 'merchant:' || e.merchant_id || ':%')
-OR (p.credit LIKE 'merchant:%' AND p.credit NOT LIKE 'merchant:' || e.merchant_id || ':%')
+WHERE (p.debit LIKE 'merchant:%' AND p.debit NOT LIKE 'merchant:' || e.merchant_id || ':%' AND e.kind <> 'split_back')
+OR (p.credit LIKE 'merchant:%' AND p.credit NOT LIKE 'merchant:' || e.merchant_id || ':%'
+    AND (e.kind NOT IN ('payout', 'split') OR p.credit NOT LIKE 'merchant:%:available:%'))
 LIMIT 20;
 
 -- name: audit.environments

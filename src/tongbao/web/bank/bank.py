@@ -196,6 +196,23 @@ class Bank:
         order = await self.book.transact(lambda desk: rule.take_refund(desk, bank, number, pays, amount, currency, now))
         return rule.word_of(order, number)
 
+    async def take_payout(
+        self, bank: str, number: str, card: str, name: str, amount: int, currency: str
+    ) -> BankWord | None:
+        """Money to a card, once per number; None where the card is one whose first answer is lost. Raises
+        BankRefused."""
+        now = self.world.clock.business()
+
+        def act(desk: Desk) -> tuple[Order, bool]:
+            known = desk.order(number)
+            order = rule.take_payout(desk, bank, number, card, name, amount, currency, now)
+            if known is not None:
+                rule.act_on(desk, number, now)
+            return desk.order(number) or order, known is None and rule.is_silent(desk, card)
+
+        order, silent = await self.book.transact(act)
+        return None if silent else rule.word_of(order, number)
+
     async def open_code(self, asked: Asked, code: str) -> BankWord:
         """The outlets take cash for ``code`` from now on. Raises BankRefused."""
         now = self.world.clock.business()

@@ -12,7 +12,7 @@ from tongbao.web.bank.rule import Asked, BankRefused
 from tongbao.wire.bank import OUTLET
 from tongbao.wire.http import Request, Response
 
-ACTS: Final = ("inquiry", "refund", "open")
+ACTS: Final = ("inquiry", "refund", "payout", "open")
 
 
 async def answer_call(bank: Bank, code: str, act: str, request: Request) -> Response:
@@ -28,6 +28,8 @@ async def answer_call(bank: Bank, code: str, act: str, request: Request) -> Resp
         return _problem(400, str(error))
     except BankRefused as refused:
         return _problem(409, refused.key)
+    if word is None:
+        return _problem(504, "the answer is lost")
     body, headers = bank.sign(code, word)
     return Response(200, ((b"Content-Type", b"application/json"), *headers), body)
 
@@ -46,16 +48,24 @@ def _amount(said: dict[str, Any]) -> int:
     return value
 
 
-async def _inquiry(bank: Bank, code: str, said: dict[str, Any]) -> BankWord:
+async def _inquiry(bank: Bank, code: str, said: dict[str, Any]) -> BankWord | None:
     return await bank.answer_inquiry(code, _text(said, "instruction_no"))
 
 
-async def _refund(bank: Bank, code: str, said: dict[str, Any]) -> BankWord:
+async def _refund(bank: Bank, code: str, said: dict[str, Any]) -> BankWord | None:
     number, pays = _text(said, "instruction_no"), _text(said, "pays")
     return await bank.take_refund(code, number, pays, _amount(said), _text(said, "currency"))
 
 
-async def _open(bank: Bank, code: str, said: dict[str, Any]) -> BankWord:
+async def _payout(bank: Bank, code: str, said: dict[str, Any]) -> BankWord | None:
+    number, card = _text(said, "instruction_no"), _text(said, "card")
+    name = said.get("name", "")
+    if not isinstance(name, str):
+        raise RemoteProtocolError("name", "is not text")
+    return await bank.take_payout(code, number, card, name, _amount(said), _text(said, "currency"))
+
+
+async def _open(bank: Bank, code: str, said: dict[str, Any]) -> BankWord | None:
     if code != OUTLET:
         raise RemoteProtocolError("", "only outlets take cash")
     asked = Asked(
@@ -71,7 +81,7 @@ async def _open(bank: Bank, code: str, said: dict[str, Any]) -> BankWord:
     return await bank.open_code(asked, _text(said, "code"))
 
 
-_ACTS: Final = {"inquiry": _inquiry, "refund": _refund, "open": _open}
+_ACTS: Final = {"inquiry": _inquiry, "refund": _refund, "payout": _payout, "open": _open}
 
 
 def _problem(status: int, detail: str) -> Response:

@@ -10,6 +10,7 @@ from tongbao.kernel.time import DAY, HOUR, MINUTE, SECOND, Instant, business_day
 from tongbao.service.channel import BankWord
 from tongbao.store.bankbook import CARD, NOTICE, ORDER, UNBOUNDED, Card, Desk, Notice, Order
 from tongbao.trade.party import LOCK_TIME, PASSWORD_TRIES
+from tongbao.trade.payout import same_name
 from tongbao.wire.bank import OUTLET
 
 TEST_BIN: Final = "620000"
@@ -84,7 +85,8 @@ def card_account(number: str) -> str:
 
 
 def platform_account(bank: str) -> str:
-    """The platform's account at a bank (its nostro, seen from the other side)."""
+    """The platform's account at a bank (its nostro, seen from the other side). It may be overdrawn: what comes in at
+    one bank may go out at another."""
     return f"platform:{bank}"
 
 
@@ -174,6 +176,56 @@ def take_refund(desk: Desk, bank: str, number: str, pays: str, amount: int, curr
     return refund
 
 
+def take_payout(
+    desk: Desk, bank: str, number: str, card_no: str, name: str, amount: int, currency: str, now: Instant
+) -> Order:
+    """Send the platform's money to a card, once per number: at once, or later where the card is a slow one. A card that
+    does not exist, or is somebody else's, fails for good.
+
+    Raises BankRefused when the number is known with another sum or card."""
+    known = desk.order(number)
+    if known is not None:
+        if (known.kind, known.card, known.amount, known.currency) != ("payout", card_no, amount, currency):
+            raise BankRefused("order_changed")
+        return known
+    card = desk.card(card_no)
+    reason = ""
+    if card is None or card.bank != bank:
+        reason = "account_unknown"
+    elif name and not same_name(name, card.holder):
+        reason = "name_mismatch"
+    delay = card.delay if card is not None and not reason and card.outcome in DELAYS else 0
+    order = Order(
+        instruction_no=number,
+        bank=bank,
+        kind="payout",
+        method="debit",
+        amount=amount,
+        currency=currency,
+        subject="",
+        code="",
+        pays="",
+        notice_url="",
+        card=card_no,
+        state="failed" if reason else "accepted",
+        reason=reason,
+        bank_ref="",
+        quiet=True,
+        made_at=now,
+        act_at=None if reason else later(now, delay),
+        ended_at=now if reason else None,
+    )
+    desk.add(ORDER, order)
+    act_on(desk, number, now)
+    return desk.order(number) or order
+
+
+def is_silent(desk: Desk, card_no: str) -> bool:
+    """Whether the bank's first answer about this card gets lost."""
+    card = desk.card(card_no)
+    return card is not None and card.outcome == "lost"
+
+
 # --- the buyer acts ----------------------------------------------------------------------------------------------
 
 
@@ -243,6 +295,8 @@ def act_on(desk: Desk, order_no: str, now: Instant) -> None:
         return
     if order.state == "open":
         _fail(desk, order, "abandoned", now)
+    elif order.kind == "payout":
+        _send_out(desk, order, now)
     elif desk.available(card_account(order.card)) < order.amount:
         _fail(desk, order, "insufficient_funds", now)
     else:
@@ -260,10 +314,20 @@ def _still_open(desk: Desk, order_no: str) -> Order:
 
 def _execute(desk: Desk, order: Order, source: str, now: Instant, *, quiet: bool) -> Order:
     target = platform_account(order.bank)
-    desk.open_account(target, order.bank, 0)
+    desk.open_account(target, order.bank, UNBOUNDED)
     desk.open_account(vault(order.bank), order.bank, UNBOUNDED)
     seq = desk.post(f"pay:{order.instruction_no}", "pay", order.bank, source, target, order.amount, now)
     done = replace(order, state="succeeded", bank_ref=reference(now, seq), quiet=quiet, act_at=None, ended_at=now)
+    return _end(desk, done, now)
+
+
+def _send_out(desk: Desk, order: Order, now: Instant) -> Order:
+    source = platform_account(order.bank)
+    desk.open_account(source, order.bank, UNBOUNDED)
+    seq = desk.post(
+        f"payout:{order.instruction_no}", "payout", order.bank, source, card_account(order.card), order.amount, now
+    )
+    done = replace(order, state="succeeded", bank_ref=reference(now, seq), act_at=None, ended_at=now)
     return _end(desk, done, now)
 
 
@@ -316,6 +380,6 @@ def fund_platform(desk: Desk, bank: str, amount: int, key: str, now: Instant) ->
     """Money reaches the platform's account from outside (a buyer's top-up), once per ``key``."""
     if desk.is_posted(f"fund:{key}"):
         return
-    desk.open_account(platform_account(bank), bank, 0)
+    desk.open_account(platform_account(bank), bank, UNBOUNDED)
     desk.open_account(vault(bank), bank, UNBOUNDED)
     desk.post(f"fund:{key}", "fund", bank, vault(bank), platform_account(bank), amount, now)

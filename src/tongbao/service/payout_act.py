@@ -1,0 +1,279 @@
+"""What merchants ask about payouts, and the walks of a running batch: chunk after chunk until nothing is left."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.identifier import trade_number
+from tongbao.kernel.money import Money
+from tongbao.ledger.account import (
+    merchant_available,
+    merchant_escrow,
+    merchant_payout,
+    merchant_pending,
+    merchant_reserve,
+    merchant_settling,
+)
+from tongbao.service.create import Asker
+from tongbao.service.payout import DecidePayout, Origin, PayOne, Taken
+from tongbao.service.payout_batch import BatchSaid, LoadLines, OpenBatch, RunLines, StartBatch
+from tongbao.service.payout_line import look_up_again, open_payee, prepare
+from tongbao.service.platform import Platform
+from tongbao.store.schema import PAYOUT, PAYOUT_BATCH
+from tongbao.trade.payout import CHUNK, BatchState, Payout, PayoutBatch, PayoutState
+from tongbao.wire.movement import (
+    BalanceFound,
+    BatchTaken,
+    BatchView,
+    MovementState,
+    PayOut,
+    PayOutBatch,
+    PayOutFound,
+    PayOutItem,
+    PayOutView,
+    QueryBalance,
+    QueryPayOut,
+)
+from tongbao.wire.party import Payee
+from tongbao.wire.vocabulary import Outcome
+
+BATCHES: Final = 20
+"""Running batches that one round of the worker looks at."""
+
+_STATES: Final = {
+    PayoutState.PROPOSED: MovementState.ACCEPTED,
+    PayoutState.SENT: MovementState.ACCEPTED,
+    PayoutState.SUCCEEDED: MovementState.SUCCEEDED,
+    PayoutState.FAILED: MovementState.FAILED,
+    PayoutState.CLOSED: MovementState.CLOSED,
+}
+
+
+def payout_view(platform: Platform, payout: Payout, batch: PayoutBatch | None = None) -> PayOutView:
+    """A payout as its merchant is told of it. Lines of a batch that was withdrawn are closed with it."""
+    state = _STATES[PayoutState(payout.state)]
+    if batch is not None and batch.state == BatchState.CLOSED:
+        state = MovementState.CLOSED
+    return PayOutView(
+        merchant=payout.merchant_id,
+        payout_no=payout.payout_no,
+        payout_id=payout.payout_id,
+        batch_no=payout.batch_no,
+        payee=open_payee(platform, payout),
+        amount=Money(payout.amount, payout.currency),
+        fee=Money(payout.fee, payout.currency),
+        state=state,
+        memo=payout.memo,
+        code=payout.code,
+        created_at=payout.created_at,
+        ended_at=payout.ended_at,
+    )
+
+
+async def find_payout(platform: Platform, merchant_id: str, batch_no: str, payout_no: str) -> Payout:
+    """A merchant's payout. Raises Refused PAYOUT_NOT_FOUND."""
+    found: list[Payout] = await platform.database.load(PAYOUT, [(merchant_id, batch_no, payout_no)])
+    if not found:
+        raise Refused("PAYOUT_NOT_FOUND", "no such payout")
+    return found[0]
+
+
+async def find_payout_batch(platform: Platform, merchant_id: str, batch_no: str) -> PayoutBatch:
+    """A merchant's batch. Raises Refused BATCH_NOT_FOUND."""
+    found: list[PayoutBatch] = await platform.database.load(PAYOUT_BATCH, [(merchant_id, batch_no)])
+    if not found:
+        raise Refused("BATCH_NOT_FOUND", "no such batch")
+    return found[0]
+
+
+async def page_of_batch(platform: Platform, batch: PayoutBatch, after: int, most: int = CHUNK) -> list[Payout]:
+    """The next lines of a batch after line number ``after``, in order."""
+    where = {"merchant_id": batch.merchant_id, "batch_no": batch.batch_no, "number": after, "most": most}
+    keys = [
+        (batch.merchant_id, batch.batch_no, row[0]) for row in await platform.database.read("payout.of_batch", where)
+    ]
+    found: list[Payout] = await platform.database.load(PAYOUT, sorted(keys)) if keys else []
+    return sorted(found, key=lambda payout: payout.n)
+
+
+async def batch_view(platform: Platform, merchant_id: str, batch_no: str) -> BatchView:
+    """A batch, line by line."""
+    batch = await find_payout_batch(platform, merchant_id, batch_no)
+    views: list[PayOutView] = []
+    after = 0
+    while page := await page_of_batch(platform, batch, after):
+        views += [payout_view(platform, payout, batch) for payout in page]
+        after = page[-1].n
+    return BatchView(batch_no=batch_no, payouts=tuple(views), merchant=merchant_id)
+
+
+# --- carrying out ------------------------------------------------------------------------------------------------
+
+
+async def run_batch(platform: Platform, merchant_id: str, batch_no: str) -> int:
+    """Act on every line of a running batch that nobody has acted on; returns how many."""
+    where = {"merchant_id": merchant_id, "batch_no": batch_no, "most": CHUNK}
+    done = 0
+    while rows := await platform.database.read("payout.waiting", where):
+        payouts: list[Payout] = await platform.database.load(
+            PAYOUT, sorted((merchant_id, batch_no, row[0]) for row in rows)
+        )
+        await platform.submit(RunLines(merchant_id, batch_no, tuple(await look_up_again(platform, payouts))))
+        done += len(payouts)
+    return done
+
+
+async def run_batches(platform: Platform) -> int:
+    """The worker's duty: batches that run, or that stopped on the way. Returns how many lines were acted on."""
+    done = 0
+    for merchant_id, batch_no in await platform.database.read("payout.running", {"most": BATCHES}):
+        done += await run_batch(platform, merchant_id, batch_no)
+    return done
+
+
+async def decide_payout(
+    platform: Platform, merchant_id: str, payout_no: str, checker: str, *, agrees: bool = True, reason: str = ""
+) -> Taken:
+    """A second person agrees to a single payout, or turns it down. Raises Refused."""
+    payout = await find_payout(platform, merchant_id, "", payout_no)
+    (line,) = await look_up_again(platform, [payout])
+    taken: Taken = await platform.submit(DecidePayout(merchant_id, line, checker, agrees, reason))
+    return taken
+
+
+async def open_batch(
+    platform: Platform,
+    asker: Asker,
+    batch_no: str,
+    name: str,
+    lines: int,
+    total: int,
+    digest: str,
+    origin: Origin,
+    echo: str = "{}",
+) -> BatchSaid:
+    """Announce a batch, or find the equal one. Raises Refused."""
+    number = trade_number(platform.entropy, platform.world.clock.business())
+    said: BatchSaid = await platform.submit(
+        OpenBatch(asker, batch_no, number, name, lines, total, digest, origin, echo)
+    )
+    return said
+
+
+async def load_lines(
+    platform: Platform,
+    merchant_id: str,
+    batch_no: str,
+    start: int,
+    items: Sequence[tuple[str, Payee, Money, str]],
+) -> BatchSaid:
+    """Load the next lines, at most ``CHUNK``. Raises Refused naming the line."""
+    lines = tuple(await prepare(platform, merchant_id, items, batch_no))
+    said: BatchSaid = await platform.submit(LoadLines(merchant_id, batch_no, start, lines))
+    return said
+
+
+# --- asked over a protocol ---------------------------------------------------------------------------------------
+
+
+async def _pay_out(platform: Platform, asker: Asker, intent: PayOut) -> Outcome:
+    (line,) = await prepare(
+        platform, asker.merchant_id, [(intent.payout_no, intent.payee, intent.amount, intent.memo)], title=intent.title
+    )
+    origin = Origin("api", asker.protocol, intent.notify_url, _signer(asker))
+    await platform.submit(PayOne(asker, line, origin))
+    payout = await find_payout(platform, asker.merchant_id, "", intent.payout_no)
+    return PayOutFound((payout_view(platform, payout),))
+
+
+def _signer(asker: Asker) -> str:
+    """Who entered what came over a protocol: the merchant, by his key."""
+    return f"{asker.merchant_id}/{asker.key_id}"
+
+
+def _digest(platform: Platform, items: Sequence[PayOutItem]) -> str:
+    said = json.dumps(
+        [[item.payout_no, item.amount.minor, item.amount.currency, item.memo, _told(item.payee)] for item in items]
+    )
+    return hmac.digest(platform.secrets.seal, said.encode(), hashlib.sha256).hex()
+
+
+def _told(payee: Payee) -> list[str]:
+    return [payee.party.id, payee.party.login, payee.name, payee.bank, payee.card, payee.branch]
+
+
+async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) -> Outcome:
+    items = intent.items
+    currencies = {item.amount.currency for item in items} | {intent.total.currency}
+    if currencies != {"CNY"}:
+        raise Refused("CURRENCY_NOT_ALLOWED", "a batch is in CNY")
+    if intent.count != len(items) or intent.total.minor != sum(item.amount.minor for item in items):
+        raise Refused("BATCH_INVALID", "count or total is not that of the lines")
+    if len({item.payout_no for item in items}) != len(items):
+        raise Refused("BATCH_INVALID", "two lines have one number")
+    merchant = await platform.merchant(asker.merchant_id)
+    if intent.payer.id not in ("", merchant.merchant_id) or intent.payer.login not in ("", merchant.login):
+        raise Refused("SELLER_UNKNOWN", "the payer is not this merchant")
+    echo = json.dumps(dict(intent.echo), ensure_ascii=False)
+    origin = Origin("api", asker.protocol, intent.notify_url, _signer(asker))
+    said = await open_batch(
+        platform,
+        asker,
+        intent.batch_no,
+        intent.name,
+        intent.count,
+        intent.total.minor,
+        _digest(platform, items),
+        origin,
+        echo,
+    )
+    while said.state == BatchState.LOADING:
+        part = items[said.loaded : said.loaded + CHUNK]
+        said = await load_lines(
+            platform,
+            asker.merchant_id,
+            intent.batch_no,
+            said.loaded,
+            [(item.payout_no, item.payee, item.amount, item.memo) for item in part],
+        )
+    if said.state == BatchState.PROPOSED and not said.checker_needed and not intent.asks_password:
+        await platform.submit(StartBatch(asker.merchant_id, intent.batch_no))
+    return BatchTaken(intent.batch_no)
+
+
+async def _query(platform: Platform, asker: Asker, intent: QueryPayOut) -> Outcome:
+    merchant_id = asker.merchant_id
+    batch = await find_payout_batch(platform, merchant_id, intent.batch_no) if intent.batch_no else None
+    if intent.payout_id:
+        rows = await platform.database.read("payout.by_id", {"payout_id": intent.payout_id})
+        if not rows or rows[0][0] != merchant_id or intent.payout_no not in ("", rows[0][2]):
+            raise Refused("PAYOUT_NOT_FOUND", "no such payout")
+        payout = await find_payout(platform, *rows[0])
+        return PayOutFound((payout_view(platform, payout, batch),))
+    if intent.payout_no:
+        payout = await find_payout(platform, merchant_id, intent.batch_no, intent.payout_no)
+        return PayOutFound((payout_view(platform, payout, batch),))
+    if batch is None:
+        raise Refused("FIELD_MISSING", "a payout is asked for by its number, or its batch's")
+    return PayOutFound((await batch_view(platform, merchant_id, intent.batch_no)).payouts)
+
+
+async def _balance(platform: Platform, asker: Asker, intent: QueryBalance) -> Outcome:
+    available = await platform.balance(merchant_available(asker.merchant_id, "CNY"))
+    held = 0
+    for account in (merchant_pending, merchant_escrow, merchant_settling, merchant_reserve, merchant_payout):
+        held += await platform.balance(account(asker.merchant_id, "CNY"))
+    return BalanceFound(Money(available), Money(held))
+
+
+ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {
+    PayOut: _pay_out,
+    PayOutBatch: _pay_out_batch,
+    QueryPayOut: _query,
+    QueryBalance: _balance,
+}

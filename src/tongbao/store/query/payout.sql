@@ -1,0 +1,28 @@
+-- name: payout.by_id
+SELECT merchant_id, batch_no, payout_no FROM payout WHERE payout_id = :payout_id;
+
+-- name: payout.waiting
+-- lines of a running batch that nobody has acted on
+SELECT payout_no FROM payout WHERE merchant_id = :merchant_id AND batch_no = :batch_no AND state = 'proposed'
+ORDER BY n LIMIT :most;
+
+-- name: payout.running
+SELECT merchant_id, batch_no FROM payout_batch b WHERE state = 'running' AND EXISTS (
+  SELECT 1 FROM payout p WHERE p.merchant_id = b.merchant_id AND p.batch_no = b.batch_no AND p.state = 'proposed')
+ORDER BY started_at, merchant_id, batch_no LIMIT :most;
+
+-- name: payout.of_batch
+SELECT payout_no FROM payout WHERE merchant_id = :merchant_id AND batch_no = :batch_no AND n > :number
+ORDER BY n LIMIT :most;
+
+-- name: payout.batches
+SELECT batch_no FROM payout_batch WHERE merchant_id = :merchant_id ORDER BY created_at DESC, batch_no DESC LIMIT :most;
+
+-- name: payout.cards
+SELECT merchant_id FROM payout_card WHERE standing <> 'off' AND state = 'verified' ORDER BY merchant_id;
+
+-- name: party.named
+-- buyers and merchants by number or login
+SELECT 'buyer', buyer_id, login FROM buyer WHERE buyer_id {in words} OR login {in words}
+UNION ALL SELECT 'merchant', merchant_id, login FROM merchant WHERE merchant_id {in words} OR login {in words}
+ORDER BY 1, 2;
