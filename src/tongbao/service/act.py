@@ -18,7 +18,7 @@ from tongbao.service.escrow import Close, Ship
 from tongbao.service.payout_act import ACTS as PAYOUT_ACTS
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import ACTS as REFUND_ACTS
-from tongbao.service.view import view_now
+from tongbao.service.view import view_now, view_then
 from tongbao.service.wallet import ACTS as WALLET_ACTS
 from tongbao.service.wallet import meant_buyer, pay_by_code, told_view
 from tongbao.store.record import Attempt
@@ -108,7 +108,9 @@ async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification
     found = platform.seal.read_event_id(word)
     if found is None:
         trade_no = platform.seal.read_return_id(word, platform.world.clock.wire())
-        return Confirmed(trade_no is not None and await _is_of(platform, trade_no, asker.merchant_id))
+        if trade_no is None or not await _is_of(platform, trade_no, asker.merchant_id):
+            return Confirmed(False)
+        return Confirmed(True, trade=await see_trade(platform, await platform.trade_by_no(trade_no)))
     trade_no, seq = found
     rows = await platform.database.read("trade.by_no", {"trade_no": trade_no})
     if not rows or rows[0][0] != asker.merchant_id:
@@ -116,9 +118,12 @@ async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification
     events = await platform.database.load(EVENT, [(rows[0][0], rows[0][1], seq)])
     if not events or not events[0].target:
         return Confirmed(False)
-    if events[0].notify_state == "dead":
-        return Confirmed(await _was_sent_lately(platform, events[0]))
-    return Confirmed(events[0].notify_state == "pending")
+    dead = events[0].notify_state == "dead"
+    if not (await _was_sent_lately(platform, events[0]) if dead else events[0].notify_state == "pending"):
+        return Confirmed(False)
+    trade = await platform.trade_by_no(trade_no)
+    merchant = await platform.merchant(trade.merchant_id)
+    return Confirmed(True, trade=told_view(platform, trade, view_then(trade, events[0].snapshot, merchant.login)))
 
 
 async def _was_sent_lately(platform: Platform, event: Event) -> bool:

@@ -293,10 +293,12 @@ class Done:
 
 @record
 class Confirmed:
-    """``genuine``: the id is ours, for this merchant, and live. ``understood`` False: the question itself was wrong."""
+    """``genuine``: the id is ours, for this merchant, and live. ``understood`` False: the question itself was wrong.
+    ``trade``: the trade as the notification told it, for protocols whose yes repeats it."""
 
     genuine: bool
     understood: bool = True
+    trade: TradeView | None = None
 
 
 @record
