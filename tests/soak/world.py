@@ -6,7 +6,6 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any, Final
 
@@ -37,14 +36,16 @@ def play(first: int, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _play(piece: tuple[int, int]) -> dict[str, Any]:
+    return play(*piece)
+
+
 def run(seeds: int, workers: int, journal: Journal, say: Callable[[str], None]) -> bool:
     """Play what of ``seeds`` was not played yet; True where everything held."""
     done = {(piece["first"], piece["count"]) for piece in journal.pieces()}
     todo = [(first, min(PIECE, FIRST + seeds - first)) for first in range(FIRST, FIRST + seeds, PIECE)]
-    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=8) as pool:
-        running = [pool.submit(play, *piece) for piece in todo if piece not in done]
-        for ended in as_completed(running):
-            piece = ended.result()
+    with get_context("spawn").Pool(workers, maxtasksperchild=8) as pool:
+        for piece in pool.imap_unordered(_play, [piece for piece in todo if piece not in done]):
             journal.add(piece)
             for report in piece["broken"].values():
                 say(report)

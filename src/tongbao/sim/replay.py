@@ -1,6 +1,6 @@
 """A second, much smaller ledger: replays every entry in order and says what each balance must be.
 
-It knows what a payment, a release, a late arrival, a return and a top-up may touch, and nothing of how the platform
+It knows what a payment, a release, a refund, a settlement or a top-up may touch, and nothing of how the platform
 decides them.
 """
 
@@ -11,13 +11,38 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 SIDES: Final = {
-    "topup": (("bank:", "buyer:"),),
-    "pay": (("buyer:", "merchant:"), ("bank:", "merchant:"), ("merchant:", "platform:")),
-    "release": (("merchant:", "merchant:"), ("merchant:", "platform:")),
-    "late": (("bank:", "platform:"),),
-    "return": (("platform:", "bank:"),),
-}
-"""By kind of entry: who may give to whom."""
+    "topup": (("bank", "buyer.balance"),),
+    "pay": (("buyer.balance", "merchant"), ("bank", "merchant"), ("merchant.pending", "platform.fee")),
+    "release": (("merchant.escrow", "merchant.pending"), ("merchant.pending", "platform.fee")),
+    "late": (("bank", "platform.suspense"),),
+    "return": (("platform.suspense", "bank"),),
+    "settle": (
+        ("merchant.pending", "merchant.available"), ("merchant.settling", "merchant.available"),
+        ("merchant.available", "merchant.reserve"), ("merchant.available", "platform.fee"),
+    ),
+    "settle_part": (("merchant.pending", "merchant.settling"),),
+    "reserve_release": (("merchant.reserve", "merchant.available"),),
+    "refund": (
+        ("merchant", "buyer.balance"), ("merchant", "merchant.refunding"), ("platform.fee", "merchant.pending"),
+    ),
+    "refunded": (("merchant.refunding", "bank"),),
+    "refund_back": (("merchant.refunding", "merchant"), ("merchant.pending", "platform.fee")),
+}  # fmt: skip
+"""By kind of entry: who may give to whom, as owner or owner and purpose. One merchant never gives to another."""
+
+PER_LANE: Final = ("suspense", "fee")
+"""Purposes of the platform that only all lanes together may not overdraw."""
+
+
+def _is(code: str, side: str) -> bool:
+    owner, _, purpose, *_ = code.split(":")
+    return side in (owner, f"{owner}.{purpose}")
+
+
+def _may(kind: str, debit: str, credit: str) -> bool:
+    if debit.startswith("merchant:") and credit.startswith("merchant:") and debit.split(":")[1] != credit.split(":")[1]:
+        return False
+    return any(_is(debit, giver) and _is(credit, taker) for giver, taker in SIDES.get(kind, ()))
 
 
 def replay(entries: Iterable[tuple[Any, ...]]) -> tuple[dict[str, int], list[str]]:
@@ -36,15 +61,16 @@ def replay(entries: Iterable[tuple[Any, ...]]) -> tuple[dict[str, int], list[str
         last[lane] = seq
         if keys.setdefault(key, (lane, seq)) != (lane, seq):
             wrong.append(f"{key} was posted twice")
-        sides = SIDES.get(kind, ())
-        if not any(debit.startswith(giver) and credit.startswith(taker) for giver, taker in sides):
+        if not _may(kind, debit, credit):
             wrong.append(f"{kind} moves money from {debit} to {credit}")
         balances[debit] -= amount
         balances[credit] += amount
-    suspense = sum(balance for code, balance in balances.items() if ":suspense:" in code)
-    if suspense < 0:
-        wrong.append(f"suspense ends at {suspense} over all lanes")
+    for purpose in PER_LANE:
+        total = sum(balance for code, balance in balances.items() if _is(code, f"platform.{purpose}"))
+        if total < 0:
+            wrong.append(f"{purpose} ends at {total} over all lanes")
     for code, balance in sorted(balances.items()):
-        if balance < 0 and not code.startswith("bank:") and ":suspense:" not in code:
+        per_lane = any(_is(code, f"platform.{purpose}") for purpose in PER_LANE)
+        if balance < 0 and not per_lane and not code.startswith("bank:"):
             wrong.append(f"{code} ends at {balance}")
     return dict(balances), wrong
