@@ -30,15 +30,19 @@ from tongbao.protocols.yeepay.split import (
     callback_shapes,
     check_split,
     is_answer,
+    is_any,
     is_callback,
     is_order,
+    refund_query_shapes,
+    refund_shapes,
 )
-from tongbao.protocols.yeepay.view import read_answer, read_event, read_lines
+from tongbao.protocols.yeepay.view import read_answer, read_event, read_lines, read_refund, read_refund_result
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.movement import QueryRefund, RefundFound, RefundTrade
 from tongbao.wire.party import Party
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
@@ -58,6 +62,12 @@ from tongbao.wire.vocabulary import (
 _PLAIN: Final = (
     "p1_MerId", "gateway", "queryURL", "return_url", "notify_url", "order_sample", "query_version",
 )  # fmt: skip
+_COMMAND: Final[dict[type, str]] = {
+    QueryTrade: m.QUERY,
+    CloseTrade: m.CANCEL,
+    RefundTrade: m.REFUND,
+    QueryRefund: m.REFUND_QUERY,
+}
 _NUMBER: Final = re.compile(r"[0-9A-Za-z]{1,11}", re.ASCII)
 _LOOSE: Final = re.compile(r"[ -~]{0,64}", re.ASCII)
 
@@ -100,21 +110,25 @@ class Client:
             raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
         if isinstance(intent, CreateTrade):
             return Call(Carriage.BROWSER, "POST", credentials.gateway, pairs, WIRE)
+        if isinstance(intent, QueryRefund):
+            return Call(Carriage.SERVER, "POST", credentials.gateway, pairs, WIRE)
         return Call(Carriage.SERVER, "POST", _query_address(credentials), pairs, WIRE)
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
-        if not isinstance(intent, QueryTrade | CloseTrade):
+        command = _COMMAND.get(type(intent))
+        if command is None:
             raise LocalProtocolError("", "the answer to this request is a page for the buyer's browser")
-        command = m.QUERY if isinstance(intent, QueryTrade) else m.CANCEL
         fields, proof = _authentic_lines(response, m.ANSWER_NAMES[command], credentials)
         if required(fields, "r0_Cmd") != command:
             raise invalid("r0_Cmd", "is the answer to another command")
         code = required(fields, "r1_Code")
         if code != m.OK:
             return _rejection(fields, code, command)
-        if isinstance(intent, CloseTrade):
-            return Done()
-        return _found(intent, fields, proof, credentials)
+        if isinstance(intent, RefundTrade | QueryRefund):
+            return _refund_found(intent, fields, proof, credentials)
+        if isinstance(intent, QueryTrade):
+            return _found(intent, fields, proof, credentials)
+        return Done()
 
     def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """One codec for both: what came by a browser (``r9_BType`` 1) has the role of a return, wherever it came."""
@@ -174,14 +188,14 @@ def _check_said(intent: Intent, fields: Fields) -> None:
         except UnicodeEncodeError as error:
             raise LocalProtocolError(name, "holds characters that gbk lacks", "BAD_CHARSET") from error
     try:
-        read = read_intent(fields["p0_Cmd"], fields)
+        read = read_intent(fields["p0_Cmd"], fields, Instant(0))
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.field, error.reason, error.code) from error
     for member in members(intent):
         asked, told = getattr(intent, member.name), getattr(read, member.name)
         if member.name == "echo" or asked in (None, "", ()) or asked == told or not asked:
             continue
-        if member.name == "trade_no":
+        if member.name == "trade_no" and isinstance(intent, QueryTrade | CloseTrade):
             continue  # the merchant's number names the trade, and the answer is compared with both
         raise LocalProtocolError(member.name, "the gateway cannot say this", "FIELD_INVALID")
 
@@ -217,7 +231,7 @@ def _authentic_lines(
 
 def _rejection(fields: Fields, code: str, command: str) -> Rejection:
     """A refusal says its number alone; only "no such order", into which no success can be cut, may fill the rest."""
-    neutral = m.NEUTRAL_CODE.get(code)
+    neutral = m.NEUTRAL_CODE_OF.get(command, {}).get(code) or m.NEUTRAL_CODE.get(code)
     if neutral is None:
         raise invalid("r1_Code", "is no number of the list")
     rest = [name for name in m.ANSWER_NAMES[command][2:] if fields.get(name)]
@@ -236,3 +250,16 @@ def _found(intent: QueryTrade, fields: Fields, proof: Proof, credentials: Creden
     shapes = answer_shapes(order, new=new, marked=proof.safe)
     check_split(fields, shapes, is_answer, proof, answer_shapes(order, new=new, marked=True))
     return TradeFound(read_answer(fields, credentials.merchant))
+
+
+def _refund_found(
+    intent: RefundTrade | QueryRefund, fields: Fields, proof: Proof, credentials: Credentials
+) -> RefundFound:
+    """About the refund that was asked for; its number is signed in the answer to a query only."""
+    if required(fields, "r2_TrxId") != intent.trade_no or fields.get("r4_Order", intent.refund_no) != intent.refund_no:
+        raise RemoteProtocolError("r2_TrxId", "the answer is about another refund", "MALFORMED")
+    if isinstance(intent, RefundTrade):
+        check_split(fields, refund_shapes(intent.trade_no), is_any, proof)
+        return RefundFound((read_refund(fields, credentials.merchant, intent.refund_no),))
+    check_split(fields, refund_query_shapes(intent.trade_no, intent.refund_no), is_any, proof)
+    return RefundFound((read_refund_result(fields, credentials.merchant),), total=1)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from tongbao.wire.movement import MovementState, QueryRefund, RefundTrade
 from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Method, QueryTrade, TradeState
 
 BUY: Final = "Buy"
 QUERY: Final = "QueryOrdDetail"
 CANCEL: Final = "CancelOrd"
+REFUND: Final = "RefundOrd"
+REFUND_QUERY: Final = "RefundResults"
 
-OPERATIONS: Final[dict[str, type]] = {BUY: CreateTrade, QUERY: QueryTrade, CANCEL: CloseTrade}
+OPERATIONS: Final[dict[str, type]] = {
+    BUY: CreateTrade,
+    QUERY: QueryTrade,
+    CANCEL: CloseTrade,
+    REFUND: RefundTrade,
+    REFUND_QUERY: QueryRefund,
+}
 
 NODE_PATH: Final = "/app-merchant-proxy/node"
 COMMAND_PATH: Final = "/app-merchant-proxy/command"
@@ -28,6 +37,8 @@ REQUEST_NAMES: Final[dict[str, tuple[str, ...]]] = {
     ),
     QUERY: ("p0_Cmd", "p1_MerId", "p2_Order", "pv_Ver", "p3_ServiceType"),
     CANCEL: ("p0_Cmd", "p1_MerId", "pb_TrxId", "pv_Ver"),
+    REFUND: ("p0_Cmd", "p1_MerId", "p2_Order", "pb_TrxId", "p3_Amt", "p4_Cur", "p5_Desc"),
+    REFUND_QUERY: ("p0_Cmd", "p1_MerId", "p2_Order", "pb_TrxId"),
 }  # fmt: skip
 
 CALLBACK_NAMES: Final = (
@@ -41,6 +52,8 @@ ANSWER_NAMES: Final[dict[str, tuple[str, ...]]] = {
         "rx_CreateTime", "ry_FinshTime", "rz_RefundAmount", "rb_PayStatus", "rc_RefundCount", "rd_RefundAmt",
     ),
     CANCEL: ("r0_Cmd", "r1_Code"),
+    REFUND: ("r0_Cmd", "r1_Code", "r2_TrxId", "r3_Amt", "r4_Cur"),
+    REFUND_QUERY: ("r0_Cmd", "r1_Code", "r2_TrxId", "r4_Order", "refundStatus", "refundFrpStatus"),
 }  # fmt: skip
 """The old answer to a query lacks the four from rw to rz; absent equals empty, so one order serves both."""
 
@@ -76,6 +89,7 @@ LENGTHS: Final[dict[str, int]] = {
     "pt_Email": 100,
     "pt_LeaveMessage": 100,
     "pb_TrxId": 50,
+    "p5_Desc": 1000,
 }
 """Characters. Names not listed are ignored, so only the size of the whole message binds them."""
 
@@ -106,6 +120,18 @@ STATUS_OF: Final[dict[TradeState, str]] = {state: word for word, state in STATE_
 STATUS_WORDS: Final = (*STATE_OF, "AUTHORIZED", "FAILED")
 
 SAID_AS: Final[dict[str, str]] = {TradeState.FINISHED: TradeState.PAID}
+
+# --- refunds -------------------------------------------------------------------------------------------------------
+
+REFUND_STATE_OF: Final[dict[str, MovementState]] = {
+    "1": MovementState.ACCEPTED,
+    "2": MovementState.SUCCEEDED,
+    "3": MovementState.FAILED,
+    "4": MovementState.CLOSED,
+}
+"""``refundFrpStatus``: on its way, done, failed, come back."""
+REFUND_STATUS_OF: Final = {state: word for word, state in REFUND_STATE_OF.items()}
+TAKEN: Final = "1"
 
 # --- paying --------------------------------------------------------------------------------------------------------
 
@@ -251,6 +277,30 @@ NEUTRAL_CODE: Final[dict[str, str]] = {
     "6801": "RATE_LIMITED",
 }
 """The platform's number -> ours, for the merchant's half."""
+
+CODES_OF: Final[dict[str, dict[str, str]]] = {
+    REFUND: {
+        "TRADE_NOT_FOUND": "32",
+        "TRADE_STATE": "526",
+        "REFUND_EXPIRED": "83",
+        "NO_PRIVILEGE": "10803",
+        "MERCHANT_FUNDS": "900",
+    },
+    REFUND_QUERY: {"TRADE_NOT_FOUND": "-3", "REFUND_NOT_FOUND": "-3"},
+}
+"""Command -> numbers of its own list."""
+NEUTRAL_CODE_OF: Final[dict[str, dict[str, str]]] = {
+    REFUND: {number: code for code, number in CODES_OF[REFUND].items()}
+    | {
+        "7": "TRADE_STATE",
+        "18": "MERCHANT_FUNDS",
+        "50": "TRADE_NOT_FOUND",
+        "55": "REFUND_EXPIRED",
+        "11": "REFUND_MISMATCH",
+    },
+    REFUND_QUERY: {"-3": "REFUND_NOT_FOUND"},
+}
+"""The same backwards, with the other numbers that its list has."""
 
 SIGN_PAGE: Final = "抱歉,交易签名无效"
 ERROR_PAGE: Final = "抱歉,交易无法受理"

@@ -7,13 +7,16 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import Instant
 from tongbao.protocols.yeepay import messages as m
 from tongbao.protocols.yeepay.codec import Fields, invalid, read_money, required
 from tongbao.protocols.yeepay.split import is_order
 from tongbao.wire.http import split_url
+from tongbao.wire.movement import QueryRefund, RefundTrade
 from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Expiry, Intent, Method, Product, QueryTrade
 
 _PERIOD: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_TRADE: Final = re.compile(r"[0-9A-Za-z]{1,50}", re.ASCII)
 _UNITS: Final = ("day", "hour", "minute", "second")
 
 CLASSIC: Final = Expiry(m.PERIOD_DEFAULT * m.UNIT[m.UNIT_DEFAULT])
@@ -96,7 +99,7 @@ def _write_channel(intent: CreateTrade) -> str:
     return code
 
 
-# --- the three requests --------------------------------------------------------------------------------------------
+# --- the requests --------------------------------------------------------------------------------------------------
 
 
 def _read_buy(fields: Fields) -> CreateTrade:
@@ -156,12 +159,56 @@ def _read_cancel(fields: Fields) -> CloseTrade:
     return CloseTrade(merchant=fields["p1_MerId"], out_trade_no=_order(fields, "pb_TrxId"), role="seller")
 
 
-def read_intent(command: str, fields: Fields) -> Intent:
-    """The intent of a request. Raises RemoteProtocolError naming the field."""
+def _trade(fields: Fields) -> str:
+    """The platform's number of a trade."""
+    number = required(fields, "pb_TrxId")
+    if _TRADE.fullmatch(number) is None:
+        raise invalid("pb_TrxId", "holds more than letters and digits")
+    return number
+
+
+def _read_refund(fields: Fields, now: Instant) -> RefundTrade:
+    """A refund without a number of the shop's, as before 2016, is one of its own: trade and time of arrival name it."""
+    trade_no = _trade(fields)
+    given = bool(fields.get("p2_Order"))
+    return RefundTrade(
+        merchant=fields["p1_MerId"],
+        refund_no=_order(fields, "p2_Order") if given else f"{trade_no[:30]}-{now}",
+        trade_no=trade_no,
+        amount=_amount(fields),
+        reason=fields.get("p5_Desc", ""),
+    )
+
+
+def _read_refund_query(fields: Fields) -> QueryRefund:
+    return QueryRefund(merchant=fields["p1_MerId"], refund_no=_order(fields, "p2_Order"), trade_no=_trade(fields))
+
+
+def read_intent(command: str, fields: Fields, now: Instant) -> Intent:
+    """The intent of a request that arrived at ``now``. Raises RemoteProtocolError naming the field."""
     check_lengths(fields)
     if command == m.BUY:
         return _read_buy(fields)
+    if command == m.REFUND:
+        return _read_refund(fields, now)
+    if command == m.REFUND_QUERY:
+        return _read_refund_query(fields)
     return _read_query(fields) if command == m.QUERY else _read_cancel(fields)
+
+
+def _write_refund(intent: RefundTrade) -> dict[str, str]:
+    for name in ("refund_no", "trade_no", "amount"):
+        if not getattr(intent, name):
+            raise LocalProtocolError(name, "is missing: the gateway gives back a named sum of a trade it numbered")
+    amount = intent.amount or Money(0)
+    return {
+        "p0_Cmd": m.REFUND,
+        "p2_Order": intent.refund_no,
+        "pb_TrxId": intent.trade_no,
+        "p3_Amt": amount.text(),
+        "p4_Cur": amount.currency,
+        "p5_Desc": intent.reason,
+    }
 
 
 def write_intent(intent: Intent, version: str) -> dict[str, str]:
@@ -178,4 +225,8 @@ def write_intent(intent: Intent, version: str) -> dict[str, str]:
             return {"p0_Cmd": m.CANCEL, "pb_TrxId": intent.out_trade_no}
         added = {} if version == m.OLD_VERSION else {"pv_Ver": m.NEW_VERSION, "p3_ServiceType": m.ORDER_SERVICE}
         return {"p0_Cmd": m.QUERY, "p2_Order": intent.out_trade_no, **added}
+    if isinstance(intent, RefundTrade):
+        return _write_refund(intent)
+    if isinstance(intent, QueryRefund):
+        return {"p0_Cmd": m.REFUND_QUERY, "p2_Order": intent.refund_no, "pb_TrxId": intent.trade_no}
     raise LocalProtocolError("", f"the gateway has no command for {type(intent).__name__}", "UNKNOWN_SERVICE")

@@ -35,6 +35,8 @@ from tongbao.protocols.yeepay.view import (
     write_answer,
     write_callback,
     write_lines,
+    write_refund,
+    write_refund_result,
     write_unsigned,
 )
 from tongbao.wire import http
@@ -42,6 +44,7 @@ from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Request, Response
 from tongbao.wire.key import KeyRing
+from tongbao.wire.movement import MovementState, RefundFound
 from tongbao.wire.vocabulary import (
     Carriage,
     CreateTrade,
@@ -79,7 +82,7 @@ class Server:
         fields: Fields = claim.parsed
         names = m.REQUEST_NAMES[claim.operation]
         proof = authenticate(fields, names, ring, charsets=HASHED_BY_SOME, any_case=True)
-        intent = read_intent(claim.operation, fields)
+        intent = read_intent(claim.operation, fields, now)
         if isinstance(intent, CreateTrade):
             echo = {"pd_FrpId": fields.get("pd_FrpId", ""), "hashed": proof.charset}
             intent = replace(intent, echo={name: value for name, value in echo.items() if value})
@@ -87,10 +90,12 @@ class Server:
 
     def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
         if isinstance(outcome, Rejection):
-            return self._refusal(claim, m.WIRE_CODE.get(outcome.code, "-1"), ring)
+            return self._refusal(claim, _number(claim.operation, outcome.code), ring)
         if isinstance(outcome, TradeFound) and claim.operation == m.QUERY:
             fields: Fields = claim.parsed
             return _signed_lines(m.QUERY, write_answer(outcome.trade, new=bool(fields.get("pv_Ver"))), ring)
+        if isinstance(outcome, RefundFound) and claim.operation in (m.REFUND, m.REFUND_QUERY):
+            return self._refund(claim, outcome, ring)
         if isinstance(outcome, Done) and claim.operation == m.CANCEL:
             return _signed_lines(m.CANCEL, {"r0_Cmd": m.CANCEL, "r1_Code": m.OK}, ring)
         raise LocalProtocolError("", f"{claim.operation} has no answer for {type(outcome).__name__}")
@@ -98,11 +103,25 @@ class Server:
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
         if isinstance(error, InvalidSignature) or claim is None:
             return _page(m.SIGN_PAGE if isinstance(error, InvalidSignature) else m.ERROR_PAGE, self.refusal_code(error))
-        return self._refusal(claim, self.refusal_code(error), ring)
+        code = error.code if isinstance(error, ProtocolError | Refused) else "SYSTEM"
+        return self._refusal(claim, _number(claim.operation, code), ring)
 
     def refusal_code(self, error: TongbaoError) -> str:
         code = error.code if isinstance(error, ProtocolError | Refused) else "SYSTEM"
         return m.WIRE_CODE.get(code, "-1")
+
+    def _refund(self, claim: Claim, found: RefundFound, ring: KeyRing | None) -> Response:
+        """A refund that was taken on, or what became of one. One that failed already is refused, not taken on."""
+        asked: Fields = claim.parsed
+        if not found.refunds:
+            return self._refusal(claim, _number(claim.operation, "REFUND_NOT_FOUND"), ring)
+        refund = found.refunds[0]
+        ended = refund.state in (MovementState.FAILED, MovementState.CLOSED)
+        if claim.operation == m.REFUND:
+            if ended:
+                return self._refusal(claim, _number(m.REFUND, refund.code or "PAYMENT_STATE"), ring)
+            return _signed_lines(m.REFUND, write_refund(refund, asked["pb_TrxId"]), ring)
+        return _signed_lines(m.REFUND_QUERY, write_refund_result(refund, asked["pb_TrxId"]), ring)
 
     def _refusal(self, claim: Claim, code: str, ring: KeyRing | None) -> Response:
         if ring is None or not ring.sign or claim.operation not in m.ANSWER_NAMES:
@@ -110,6 +129,8 @@ class Server:
         return _signed_lines(claim.operation, {"r0_Cmd": claim.operation, "r1_Code": code}, ring)
 
     def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
+        if notification.batch is not None or notification.payout is not None:
+            raise LocalProtocolError("batch", "the gateway tells of payments only")
         return http.get(_address(target, _callback(notification.trade, SERVER, ring, now)))
 
     def acknowledged(self, response: Response) -> bool:
@@ -131,6 +152,11 @@ class Server:
         if names is None or not fields.get("hmac"):
             return None
         return SignatureTrail(ALGORITHM, glue(fields, names), fields["hmac"], HASHED)
+
+
+def _number(command: str, code: str) -> str:
+    """The number for a refusal in the answer to a command."""
+    return m.CODES_OF.get(command, {}).get(code) or m.WIRE_CODE.get(code, "-1")
 
 
 def _callback(view: TradeView, role: str, ring: KeyRing, now: Instant) -> dict[str, str]:

@@ -107,7 +107,35 @@ def answer_shapes(order: str, *, new: bool, marked: bool) -> tuple[Shape, ...]:
     )
 
 
+def refund_shapes(trade_no: str) -> tuple[Shape, ...]:
+    """Shapes of the answer to a refund of a trade that was named."""
+    return (
+        _word("r0_Cmd", m.REFUND),
+        _word("r1_Code", m.OK),
+        _word("r2_TrxId", trade_no),
+        _shape("r3_Amt", _MONEY, 14),
+        _word("r4_Cur", "RMB"),
+    )
+
+
+def refund_query_shapes(trade_no: str, refund_no: str) -> tuple[Shape, ...]:
+    """Shapes of the answer to a query about a refund that was named."""
+    return (
+        _word("r0_Cmd", m.REFUND_QUERY),
+        _word("r1_Code", m.OK),
+        _word("r2_TrxId", trade_no),
+        _word("r4_Order", refund_no),
+        _word("refundStatus", m.TAKEN),
+        _word("refundFrpStatus", *m.REFUND_STATE_OF),
+    )
+
+
 Split = tuple[str, ...]
+
+
+def is_any(split: Split) -> bool:
+    """Nothing contradicts within it."""
+    return bool(split)
 
 
 def is_callback(split: Split) -> bool:

@@ -12,6 +12,7 @@ from tongbao.protocols.yeepay import messages as m
 from tongbao.protocols.yeepay.codec import WIRE, Fields, invalid, is_text, read_money, read_text, required, write_money
 from tongbao.wire.form import quote, unquote
 from tongbao.wire.http import Response
+from tongbao.wire.movement import MovementState, RefundView
 from tongbao.wire.vocabulary import PAID_STATES, Notification, Role, TradeState, TradeView
 
 BROWSER: Final = "1"
@@ -148,6 +149,57 @@ def read_answer(fields: Fields, merchant: str) -> TradeView:
         paid_at=_time(fields, "ry_FinshTime"),
         refunded=read_money(fields, "rd_RefundAmt"),
         passback=fields.get("r8_MP", ""),
+    )
+
+
+# --- refunds -------------------------------------------------------------------------------------------------------
+
+
+def write_refund(refund: RefundView, trade_no: str) -> dict[str, str]:
+    """Lines that say that a refund was taken on; its number and the fee are not signed."""
+    if refund.amount is None:
+        raise LocalProtocolError("amount", "is missing")
+    return {
+        "r0_Cmd": m.REFUND,
+        "r1_Code": m.OK,
+        "r2_TrxId": trade_no,
+        "r3_Amt": write_money(refund.amount),
+        "r4_Cur": "RMB",
+        "r4_Order": refund.refund_no,
+        "rf_fee": write_money(refund.fee or Money(0)),
+    }
+
+
+def read_refund(fields: Fields, merchant: str, refund_no: str) -> RefundView:
+    """What verified fields say: the sum, and no more than that it was taken on."""
+    return RefundView(
+        merchant=merchant,
+        refund_no=refund_no,
+        trade_no=fields["r2_TrxId"],
+        state=MovementState.ACCEPTED,
+        amount=read_money(fields, "r3_Amt"),
+    )
+
+
+def write_refund_result(refund: RefundView, trade_no: str) -> dict[str, str]:
+    """Lines that say what became of a refund."""
+    return {
+        "r0_Cmd": m.REFUND_QUERY,
+        "r1_Code": m.OK,
+        "r2_TrxId": trade_no,
+        "r4_Order": refund.refund_no,
+        "refundStatus": m.TAKEN,
+        "refundFrpStatus": m.REFUND_STATUS_OF[refund.state or MovementState.ACCEPTED],
+    }
+
+
+def read_refund_result(fields: Fields, merchant: str) -> RefundView:
+    """What verified fields say."""
+    return RefundView(
+        merchant=merchant,
+        refund_no=fields["r4_Order"],
+        trade_no=fields["r2_TrxId"],
+        state=m.REFUND_STATE_OF[fields["refundFrpStatus"]],
     )
 
 
