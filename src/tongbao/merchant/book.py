@@ -146,6 +146,15 @@ class MappedOrderBook:
             raise ConfigurationError("columns.amount", "is not a whole number of minor units")
         return Money(value, currency)
 
+    def page(self, transaction: Transaction, after: str, limit: int) -> list[Order]:
+        """Orders in the order of their numbers, those after ``after``: for walking over the whole table."""
+        number = self._columns["order_no"]
+        listed = self._select.partition(" WHERE ")[0]
+        rows = transaction.rows(
+            f"{listed} WHERE {number} > :after ORDER BY {number} LIMIT {int(limit)}", {"after": after}
+        )
+        return [self._order(row) for row in rows]
+
     def mark(self, transaction: Transaction, order: Order, state: OrderState, payment: Payment) -> None:
         values: dict[str, object] = {"trade_state": str(payment.state), "moved_at": payment.at}
         if state in self._write:

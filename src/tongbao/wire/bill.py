@@ -95,7 +95,9 @@ class BillShape:
     ``income``, ``outcome``, ``amount`` (where a file has one sum without a direction), ``currency``, ``at``; any other
     name is a column nobody reads. ``kinds`` gives the file's words for ``kind`` -> ours; a line with another word is
     no movement (totals, notes) and is left out. ``strip``: characters that stand around cells. ``charset`` must keep
-    delimiter and quote apart from its letters (GBK does). ``minor``: sums are whole minor units.
+    delimiter and quote apart from its letters (GBK does). ``minor``: sums are whole minor units. ``guarded``: text
+    cells are as ``guard`` writes them. ``ragged``: lines that are no movements may have fewer cells. ``words`` of
+    ``state`` mean done; empty where every line is done.
     """
 
     columns: tuple[str, ...]
@@ -106,6 +108,9 @@ class BillShape:
     skip: int = 1
     strip: str = ""
     minor: bool = False
+    guarded: bool = False
+    ragged: bool = False
+    words: frozenset[str] = frozenset()
 
 
 def guard(text: str) -> str:
@@ -237,7 +242,7 @@ class PlainBill:
     shape: Final = BillShape(
         columns=tuple("order_no" if name == "out_trade_no" else name for name in COLUMNS),
         kinds={kind: kind for kind in KINDS},
-        strip="'",
+        guarded=True,
     )
 
     def write(self, head: BillHead, lines: Iterable[BillLine]) -> Iterator[bytes]:

@@ -1,10 +1,11 @@
-"""The one loader for protocol folders: found by listing, imported on demand."""
+"""The one loader for what is imported on demand: protocol folders, found by listing, and drivers that few need."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from functools import cache
+from typing import Any
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.wire.contract import Manifest
@@ -26,3 +27,12 @@ def load_protocol(name: str) -> Manifest:
     if not isinstance(manifest, Manifest) or manifest.name != name:
         raise ConfigurationError("protocol", f"{name} exports no manifest of its own name")
     return manifest
+
+
+@cache
+def load_driver(name: str) -> Any:
+    """A driver or engine by its module's name. Raises ConfigurationError where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigurationError("driver", f"{name} is not installed: pip install {name}") from error
