@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.support.history_money import move_money
 from tests.support.platform import BUYER, COST, MERCHANT, OTHER, PROTOCOL, House, make_buyer, make_merchant, refusal
 from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.service.command import Once
@@ -42,6 +43,7 @@ async def live(house: House) -> None:
     await house.submit(OpenVisit("link", "browser", MERCHANT, "E"))
     await house.submit(OpenSession("cookie", "buyer", BUYER))
     await _deliver(house)
+    await move_money(house)
 
 
 async def _serve_another_merchant(house: House) -> None:

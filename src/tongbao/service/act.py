@@ -15,6 +15,7 @@ from tongbao.kernel.time import HOUR
 from tongbao.service.bill_act import ACTS as BILL_ACTS
 from tongbao.service.create import Asker, Opened, OpenTrade
 from tongbao.service.escrow import Close, Ship
+from tongbao.service.notice import event_key
 from tongbao.service.payout_act import ACTS as PAYOUT_ACTS
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import ACTS as REFUND_ACTS
@@ -113,7 +114,9 @@ async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification
         return Confirmed(True, trade=await see_trade(platform, await platform.trade_by_no(trade_no)))
     trade_no, seq = found
     rows = await platform.database.read("trade.by_no", {"trade_no": trade_no})
-    if not rows or rows[0][0] != asker.merchant_id:
+    if not rows:
+        return Confirmed(await _is_of_payouts(platform, trade_no, asker.merchant_id))
+    if rows[0][0] != asker.merchant_id:
         return Confirmed(False)
     events = await platform.database.load(EVENT, [(rows[0][0], rows[0][1], seq)])
     if not events or not events[0].target:
@@ -124,6 +127,18 @@ async def _confirm(platform: Platform, asker: Asker, intent: ConfirmNotification
     trade = await platform.trade_by_no(trade_no)
     merchant = await platform.merchant(trade.merchant_id)
     return Confirmed(True, trade=told_view(platform, trade, view_then(trade, events[0].snapshot, merchant.login)))
+
+
+async def _is_of_payouts(platform: Platform, number: str, merchant_id: str) -> bool:
+    """Whether the id is of a payout's or a batch's notification to this merchant that is live."""
+    key = await event_key(platform, number)
+    if key is None or key[0] != merchant_id:
+        return False
+    events: list[Event] = await platform.database.load(EVENT, [(*key, 1)])
+    if not events or not events[0].target:
+        return False
+    dead = events[0].notify_state == "dead"
+    return await _was_sent_lately(platform, events[0]) if dead else events[0].notify_state == "pending"
 
 
 async def _was_sent_lately(platform: Platform, event: Event) -> bool:

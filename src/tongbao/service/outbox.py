@@ -8,6 +8,7 @@ from typing import Final
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import SECOND, Instant
+from tongbao.service.notice import about, is_of_trade, own_number, told_over
 from tongbao.service.platform import Platform
 from tongbao.service.refund_view import refund_then
 from tongbao.service.view import view_then
@@ -26,11 +27,22 @@ CLAIM_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An event to deliver, with the fencing token under which this worker holds it."""
+    """An event to deliver, with the fencing token under which this worker holds it. ``trade`` is None where the event
+    is about a payout or a batch."""
 
     event: Event
-    trade: Trade
+    trade: Trade | None
     token: int
+
+    @property
+    def protocol(self) -> str:
+        """The protocol it is told over."""
+        return self.trade.protocol if self.trade is not None else told_over(self.event)
+
+    @property
+    def number(self) -> str:
+        """Our number of what it is about."""
+        return self.trade.trade_no if self.trade is not None else own_number(self.event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +71,35 @@ async def claim(platform: Platform, most: int = CLAIM_MAX) -> list[Claimed]:
         return []
     tokens = {row[:3]: row[3] for row in rows}
     events: list[Event] = await platform.database.load(EVENT, sorted(tokens))
-    wanted = sorted({(event.merchant_id, event.out_trade_no) for event in events})
+    wanted = sorted({(event.merchant_id, event.out_trade_no) for event in events if is_of_trade(event)})
     trades: dict[tuple[str, str], Trade] = {
-        (trade.merchant_id, trade.out_trade_no): trade for trade in await platform.database.load(TRADE, wanted)
+        (trade.merchant_id, trade.out_trade_no): trade
+        for trade in (await platform.database.load(TRADE, wanted) if wanted else [])
     }
     return [
-        Claimed(event, trades[event.merchant_id, event.out_trade_no], tokens[EVENT.key_of(event)])
+        Claimed(event, trades.get((event.merchant_id, event.out_trade_no)), tokens[EVENT.key_of(event)])
         for event in sorted(events, key=lambda event: (event.next_at or 0, event.seq))
     ]
 
 
 async def write_notification(platform: Platform, claimed: Claimed) -> Request:
-    """The signed message for one delivery: the trade as it stood at the event, signed now. Raises InvalidSignature."""
+    """The signed message for one delivery: the trade as it stood at the event, or the payout or batch as it ended,
+    signed now. Raises InvalidSignature."""
     event, trade = claimed.event, claimed.trade
-    manifest = platform.protocol(trade.protocol)
-    merchant = await platform.merchant(trade.merchant_id)
     at = platform.world.clock.wire()
-    note = Notification(
-        id=platform.seal.event_id(trade.trade_no, event.seq),
-        at=at,
-        trade=told_view(platform, trade, view_then(trade, event.snapshot, merchant.login)),
-        refund=refund_then(trade, event.snapshot),
-    )
-    ring = await platform.rings.ring(trade.merchant_id, trade.protocol)
-    return manifest.server.notify(note, event.target, ring, at)
+    number = platform.seal.event_id(claimed.number, event.seq)
+    if trade is None:
+        note = Notification(id=number, at=at, **await about(platform, event))
+    else:
+        merchant = await platform.merchant(trade.merchant_id)
+        note = Notification(
+            id=number,
+            at=at,
+            trade=told_view(platform, trade, view_then(trade, event.snapshot, merchant.login)),
+            refund=refund_then(trade, event.snapshot),
+        )
+    ring = await platform.rings.ring(event.merchant_id, claimed.protocol)
+    return platform.protocol(claimed.protocol).server.notify(note, event.target, ring, at)
 
 
 def next_state(timetable: Sequence[int], attempts: int, answer_class: str, now: Instant) -> tuple[str, Instant | None]:
@@ -101,7 +118,7 @@ def _finish(platform: Platform, done: Sequence[Delivered]) -> Script[int]:
     for result in done:
         event, token = result.claimed.event, result.claimed.token
         attempts = event.attempts + 1
-        timetable = platform.protocol(result.claimed.trade.protocol).timetable
+        timetable = platform.protocol(result.claimed.protocol).timetable
         state, again = next_state(timetable, attempts, result.answer_class, result.at)
         key = {"merchant_id": event.merchant_id, "out_trade_no": event.out_trade_no, "seq": event.seq}
         rows = yield Query(
@@ -132,12 +149,12 @@ def _finish(platform: Platform, done: Sequence[Delivered]) -> Script[int]:
 
 
 def _case(result: Delivered, state: str) -> dict[str, object]:
-    event, trade = result.claimed.event, result.claimed.trade
+    event = result.claimed.event
     return {
-        "case_id": f"notify:{trade.trade_no}:{event.seq}",
+        "case_id": f"notify:{result.claimed.number}:{event.seq}",
         "kind": "notification_abandoned" if state == "dead" else "notification_blocked",
         "merchant_id": event.merchant_id,
-        "out_trade_no": event.out_trade_no,
+        "out_trade_no": event.out_trade_no if result.claimed.trade is not None else "",
         "subject": event.target,
         "note": f"after {event.attempts + 1} deliveries, last answer {result.answer_class}",
         "now": result.at,

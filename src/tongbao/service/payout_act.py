@@ -109,7 +109,7 @@ async def batch_view(platform: Platform, merchant_id: str, batch_no: str) -> Bat
     while page := await page_of_batch(platform, batch, after):
         views += [payout_view(platform, payout, batch) for payout in page]
         after = page[-1].n
-    return BatchView(batch_no=batch_no, payouts=tuple(views), merchant=merchant_id)
+    return BatchView(batch_no=batch_no, payouts=tuple(views), merchant=merchant_id, echo=json.loads(batch.echo))
 
 
 # --- carrying out ------------------------------------------------------------------------------------------------

@@ -25,7 +25,12 @@ def payout_event(payout: Payout, now: Instant) -> list[tuple[Table, Row]]:
     """The event of a single payout that has ended, where the merchant is to be told."""
     if payout.batch_no or payout.state not in FINAL or not payout.notify_url:
         return []
-    said = {"kind": "payout", "number": payout.payout_no, "protocol": payout.protocol}
+    said = {
+        "kind": "payout",
+        "number": payout.payout_no,
+        "id": payout.payout_id,
+        "protocol": payout.protocol,
+    }
     return [(EVENT, _event(payout.merchant_id, SINGLE + payout.payout_no, payout.state, payout.notify_url, said, now))]
 
 
@@ -33,7 +38,7 @@ def batch_event(batch: PayoutBatch, now: Instant) -> list[tuple[Table, Row]]:
     """The event of a batch that has ended, where the merchant is to be told."""
     if not batch.notify_url:
         return []
-    said = {"kind": "payouts", "number": batch.batch_no, "protocol": batch.protocol, "echo": json.loads(batch.echo)}
+    said = {"kind": "payouts", "number": batch.batch_no, "id": batch.batch_id, "protocol": batch.protocol}
     return [(EVENT, _event(batch.merchant_id, BATCH + batch.batch_no, batch.state, batch.notify_url, said, now))]
 
 

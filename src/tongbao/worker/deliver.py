@@ -147,5 +147,5 @@ class Deliverer:
             return "NETWORK_ERROR", None
         if response.status != 200:
             return "STATUS", response
-        server = self._platform.protocol(claimed.trade.protocol).server
+        server = self._platform.protocol(claimed.protocol).server
         return ("SUCCESS" if server.acknowledged(response) else "OTHER_ANSWER"), response

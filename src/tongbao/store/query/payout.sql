@@ -26,3 +26,6 @@ SELECT merchant_id FROM payout_card WHERE standing <> 'off' AND state = 'verifie
 SELECT 'buyer', buyer_id, login FROM buyer WHERE buyer_id {in words} OR login {in words}
 UNION ALL SELECT 'merchant', merchant_id, login FROM merchant WHERE merchant_id {in words} OR login {in words}
 ORDER BY 1, 2;
+
+-- name: payout.batch_by_id
+SELECT merchant_id, batch_no FROM payout_batch WHERE batch_id = :payout_id;

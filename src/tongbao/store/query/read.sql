@@ -51,7 +51,7 @@ ORDER BY created_at, instruction_no;
 SELECT seq FROM event WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no ORDER BY seq;
 
 -- name: event.recent
-SELECT merchant_id, out_trade_no, seq FROM event WHERE target <> '' ORDER BY at DESC, out_trade_no, seq DESC LIMIT :most;
+SELECT merchant_id, out_trade_no, seq FROM event WHERE target <> '' AND cause <> 'ended' ORDER BY at DESC, out_trade_no, seq DESC LIMIT :most;
 
 -- name: event.next_due
 SELECT MIN(next_at) FROM event WHERE next_at IS NOT NULL;

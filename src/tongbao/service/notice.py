@@ -1,0 +1,64 @@
+"""Notifications that belong to no single trade: what became of a payout, or of a batch of payouts or refunds.
+
+Their events stand in the outbox beside the trades'. The snapshot says what they are about (``kind``), the merchant's
+number, our own number (``id``, which their notification ids are made of) and the protocol they are told over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from tongbao.service.payout_act import batch_view, find_payout, payout_view
+from tongbao.service.payout_event import BATCH, SINGLE
+from tongbao.service.platform import Platform
+from tongbao.trade.record import Event
+
+PREFIXES: Final = (SINGLE, BATCH, "refunds:")
+"""What the numbers of such events begin with; no trade's number may."""
+
+
+def is_of_trade(event: Event) -> bool:
+    """Whether an event is a trade's."""
+    return not event.out_trade_no.startswith(PREFIXES)
+
+
+def told_over(event: Event) -> str:
+    """The protocol of an event that is no trade's."""
+    return str(json.loads(event.snapshot)["protocol"])
+
+
+def own_number(event: Event) -> str:
+    """Our number of what an event that is no trade's is about."""
+    return str(json.loads(event.snapshot)["id"])
+
+
+async def _payout(platform: Platform, merchant_id: str, said: dict[str, Any]) -> dict[str, Any]:
+    return {"payout": payout_view(platform, await find_payout(platform, merchant_id, "", said["number"]))}
+
+
+async def _payouts(platform: Platform, merchant_id: str, said: dict[str, Any]) -> dict[str, Any]:
+    return {"batch": await batch_view(platform, merchant_id, said["number"])}
+
+
+ABOUT: Final[dict[str, Callable[[Platform, str, dict[str, Any]], Awaitable[dict[str, Any]]]]] = {
+    "payout": _payout,
+    "payouts": _payouts,
+}
+"""By kind: the fields of the notification besides id and time. A room with another kind adds its own line here."""
+
+
+async def about(platform: Platform, event: Event) -> dict[str, Any]:
+    """The fields of the notification of an event that is no trade's."""
+    said = json.loads(event.snapshot)
+    return await ABOUT[said["kind"]](platform, event.merchant_id, said)
+
+
+async def event_key(platform: Platform, number: str) -> tuple[str, str] | None:
+    """(merchant_id, number of the event) behind our own number of a payout or a batch of payouts, or None."""
+    for merchant_id, batch_no, payout_no in await platform.database.read("payout.by_id", {"payout_id": number}):
+        return (merchant_id, SINGLE + payout_no) if not batch_no else None
+    for merchant_id, batch_no in await platform.database.read("payout.batch_by_id", {"payout_id": number}):
+        return merchant_id, BATCH + batch_no
+    return None

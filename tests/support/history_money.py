@@ -1,0 +1,70 @@
+"""The day after: money that was paid is settled, paid out and shared, with every kind of end."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from tests.support.platform import BUYER, OTHER, House, make_merchant
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import DAY
+from tongbao.service.party import ChangeMerchant, RegisterMerchant
+from tongbao.service.payout_act import decide_payout, find_payout, run_batches
+from tongbao.service.settle import PutCalendarDays
+from tongbao.service.settlement import settle_day, settle_early
+from tongbao.wire.movement import PayOut, PayOutBatch, PayOutItem
+from tongbao.wire.party import Party, Payee
+
+PAYER: Final = "2088000000000003"
+TERMS: Final = {
+    "rates": [{"method": "balance", "rate": 100, "minimum": 1, "cap": 0}],
+    "reserve": {"rate": 1000, "days": 7},
+    "early": {"rate": 50, "minimum": 3, "cap": 0},
+    "payout": {"rate": 0, "minimum": 2, "cap": 0, "most": 5_000, "day": 50_000, "check": 500},
+}
+HIM: Final = Payee(Party(BUYER), "Test Buyer")
+CARD: Final = Payee(Party(), "王小明", "ICBC", "6200000000000018")
+
+
+async def move_money(house: House) -> None:
+    """Make the day after. The audit is clean afterwards."""
+    await house.submit(RegisterMerchant(make_merchant(PAYER, notify_url="", settings=json.dumps(TERMS)), "maker"))
+    await house.submit(ChangeMerchant(PAYER, "approved", "checker", ""))
+    for number in ("S1", "S2", "S3"):
+        await house.open(number, amount=2_000, merchant=PAYER, notify_url="")
+        await house.pay(number, merchant=PAYER)
+    await settle_early(house.platform, PAYER, "first")
+    await house.submit(PutCalendarDays((20270101,), False, "olga", "New Year"))
+    house.clock.advance(DAY)
+    await settle_day(house.platform, 20260301)
+    await _pay_out(house)
+    await _pay_batch(house)
+
+
+async def _ask(house: House, number: str, payee: Payee, amount: int) -> None:
+    await house.ask(PayOut(merchant=PAYER, payout_no=number, payee=payee, amount=Money(amount)))
+
+
+async def _pay_out(house: House) -> None:
+    await _ask(house, "p1", HIM, 100)
+    await _ask(house, "p2", Payee(Party(OTHER)), 100)
+    for number, word in (("p3", "succeeded"), ("p4", "failed"), ("p5", "silence")):
+        await _ask(house, number, CARD, 100)
+        asked = (await find_payout(house.platform, PAYER, "", number)).payout_id + "O"
+        await house.inquire(asked, word if word == "silence" else {"result": word, "bank_ref": f"ref {number}"})
+    for number, agrees in (("p6", True), ("p7", False)):
+        await _ask(house, number, HIM, 501)
+        await decide_payout(house.platform, PAYER, number, "carla", agrees=agrees, reason="seen")
+
+
+async def _pay_batch(house: House) -> None:
+    lines = ((HIM, 10), (Payee(Party("", "nobody@buyer.example")), 20), (CARD, 30))
+    items = tuple(
+        PayOutItem(payout_no=f"{n}", payee=payee, amount=Money(amount)) for n, (payee, amount) in enumerate(lines, 1)
+    )
+    for number in ("b1", "b2"):
+        await house.ask(PayOutBatch(merchant=PAYER, batch_no=number, items=items, total=Money(60), count=3))
+        if number == "b1":
+            await run_batches(house.platform)
+            asked = (await find_payout(house.platform, PAYER, "b1", "3")).payout_id + "O"
+            await house.inquire(asked, {"result": "succeeded", "bank_ref": "ref b1"})
