@@ -1,0 +1,119 @@
+"""WeChat Pay API v3: JSON over REST paths, RSA signatures both ways, contents sealed with AES-256-GCM (2019 to now).
+
+See the README beside this file for era, sources, peculiarities and what is not covered. Must never be registered
+anywhere: the folder is found by listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.client import GATEWAY, Client
+from tongbao.protocols.wechatpay_v3.codec import public_key_id, serial_of
+from tongbao.protocols.wechatpay_v3.server import Server
+from tongbao.wire.certificate import chain_pem
+from tongbao.wire.contract import CredentialField, Manifest
+from tongbao.wire.key import KeyRing
+from tongbao.wire.sign import private_pem, public_pem
+from tongbao.wire.vocabulary import Presentation, Product
+
+APPID = "wxd930ea5d5a258f4f"
+"""The appid that a sandbox hands out; the platform takes any."""
+
+
+def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str, str]) -> dict[str, Any]:
+    """What a client of this interface needs, under names that its SDKs use.
+
+    ``ring`` is the merchant's side: ``sign`` signs requests, ``verify`` checks the platform. ``base`` is the face's
+    address without a slash at its end. ``extra`` may hold ``appid`` and ``notify_url``. Both ways of trust are handed
+    out: the platform's certificates, and its public key with its id.
+    """
+    said = {
+        "mchid": merchant,
+        "appid": extra.get("appid", "") or APPID,
+        "gateway": base,
+        "notify_url": extra.get("notify_url", ""),
+    }
+    for key in ring.sign:
+        if key.algorithm == m.AEAD and isinstance(key.material, bytes):
+            said["apiv3_key"] = key.material.decode("ascii")
+        elif key.algorithm == m.ALGORITHM and isinstance(key.material, RSAPrivateKey):
+            said["private_key"] = private_pem(key.material)
+            said["serial_no"] = serial_of(key)
+            said["certificate"] = chain_pem(key.chain[:1])
+    for key in ring.verify:
+        if key.algorithm == m.ALGORITHM and isinstance(key.material, RSAPublicKey):
+            said["wechatpay_public_key"] = public_pem(key.material)
+            said["wechatpay_public_key_id"] = public_key_id(key)
+            said["platform_certificate"] = chain_pem(key.chain[:1])
+    return {name: value for name, value in said.items() if value}
+
+
+PROTOCOL = Manifest(
+    name="wechatpay_v3",
+    title="WeChat Pay, API v3",
+    title_zh="微信支付 API v3",
+    version="v3, as documented in August 2026",
+    charset="utf-8",
+    operations={route.operation: route.intent for route in m.ROUTES},
+    paths=tuple(dict.fromkeys(route.path for route in m.ROUTES)),
+    hosts=("api.mch.weixin.qq.com", "api2.mch.weixin.qq.com", "api.wechatpay.cn", "api2.wechatpay.cn"),
+    gateway=GATEWAY,
+    timetable=(15, 15, 30, 180, 600, 1_200, 1_800, 1_800, 1_800, 3_600, 10_800, 10_800, 10_800, 21_600, 21_600),
+    timetable_source="the interface's notification pages: fifteen repeats in 24 hours and 4 minutes",
+    algorithms=(m.ALGORITHM,),
+    weak=False,
+    confirms=False,
+    products=frozenset({Product.INSTANT}),
+    credentials=(
+        CredentialField("mchid", "id", "the merchant's number (商户号), 8 to 10 digits"),
+        CredentialField("appid", "text", "the appid that is bound to the merchant"),
+        CredentialField("apiv3_key", "secret", "the APIv3 key (APIv3密钥), 32 letters and digits"),
+        CredentialField("private_key", "private_key", "the merchant's RSA key (apiclient_key.pem)"),
+        CredentialField("serial_no", "text", "serial number of the merchant's certificate, 40 hex digits"),
+        CredentialField(
+            "certificate", "certificate", "the merchant's certificate (apiclient_cert.pem)", required=False
+        ),
+        CredentialField(
+            "wechatpay_public_key", "public_key", "the platform's public key (微信支付公钥)", required=False
+        ),
+        CredentialField("wechatpay_public_key_id", "text", "its id, PUB_KEY_ID_ and digits", required=False),
+        CredentialField(
+            "platform_certificate", "certificate", "the platform's certificates (平台证书), PEM", required=False
+        ),
+        CredentialField("gateway", "url", "address of the API, without a path", required=False),
+        CredentialField("notify_url", "url", "where notifications go, unless a request says", required=False),
+    ),
+    server=Server(),
+    client=Client(),
+    sources=(
+        "pay.weixin.qq.com, documents of API v3: signing, verification, orders, refunds, bills, transfers, errors",
+        "the official Go and Java SDKs and public SDKs of the community, run against a server of our own",
+        "the community's OpenAPI description of v2 and v3",
+    ),
+    unverified=(
+        "the order of some checks before the signature's; 404 and 405 with an empty body",
+        "whether a repeated request is refused by its nonce",
+        "error words spelt with and without underscores; status of OUT_TRADE_NO_USED",
+    ),
+    notifies=frozenset({("instant", "paid")}),
+    said_as={"finished": "paid"},
+    unsaid=frozenset({("TradeFound.unpaid", "trade_no"), ("TradeFound.closed", "trade_no")}),
+    codes=m.WIRE_CODE,
+    merchant_example="1900000109",
+    private=m.PRIVATE,
+    certificates=True,
+    content_keys={m.AEAD: "text"},
+    presentations=(Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5),
+    costly=True,
+    own_buyers=True,
+    notifies_refund="own",
+    notifies_payout=True,
+    returns=False,
+    acknowledged_by_status=frozenset({200, 204}),
+    credentials_for=credentials_for,
+)

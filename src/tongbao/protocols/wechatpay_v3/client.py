@@ -1,0 +1,373 @@
+"""The merchant's half."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import quote
+
+from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.time import Instant
+from tongbao.protocols.wechatpay_v3 import codec
+from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.event import read_event
+from tongbao.protocols.wechatpay_v3.field import Fields
+from tongbao.protocols.wechatpay_v3.request import Cover, Parts, local, plain, read_intent, write_intent
+from tongbao.protocols.wechatpay_v3.view import read_refund, read_share, read_trade, read_transfer
+from tongbao.wire.certificate import certificate_key, load_chain
+from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.form import encode_form
+from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.loss import find_loss
+from tongbao.wire.movement import (
+    CertificatesFound,
+    FetchCertificates,
+    PayOut,
+    PayOutFound,
+    QueryPayOut,
+    QueryRefund,
+    QuerySplit,
+    RefundFound,
+    RefundTrade,
+    RequestBill,
+    SplitFound,
+    SplitTrade,
+)
+from tongbao.wire.party import Party
+from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
+from tongbao.wire.vocabulary import (
+    Carriage,
+    CloseTrade,
+    CreateTrade,
+    Done,
+    FollowUp,
+    Intent,
+    Notification,
+    Outcome,
+    Presentation,
+    QueryTrade,
+    Rejection,
+    TradeFound,
+    TradeOpened,
+)
+
+GATEWAY: Final = "https://api.mch.weixin.qq.com"
+SCAN: Final = "weixin://wxpay/bizpayurl?pr="
+"""What a QR code of a NATIVE order begins with; the trade's code follows."""
+
+PREPAID: Final = "wx"
+_TIME_DIGITS: Final = 14
+_MCHID: Final = re.compile(r"[0-9]{8,10}", re.ASCII)
+_APPID: Final = re.compile(r"[0-9A-Za-z_-]{6,32}", re.ASCII)
+_SERIAL: Final = re.compile(r"[0-9A-Fa-f]{8,40}", re.ASCII)
+_KEY_ID: Final = re.compile(r"PUB_KEY_ID_[0-9A-Za-z]{1,40}", re.ASCII)
+_SAFE: Final = "-_.~"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What an answer is read with: the question, whose it was, and how to reveal persons' fields."""
+
+    intent: Any
+    credentials: Credentials
+    cover: Cover
+    now: Instant
+
+
+class Client:
+    """See ``tongbao.wire.contract.ClientEnd``."""
+
+    def load(self, settings: Mapping[str, str]) -> Credentials:
+        values = {name: (settings.get(name) or "").strip() for name in _PLAIN}
+        secret = load_secret(settings.get("apiv3_key") or "", "apiv3_key", shortest=32, published=m.PUBLISHED_KEYS)
+        if len(secret) != 32:
+            raise ConfigurationError("apiv3_key", "does not have 32 characters")
+        mchid = values["mchid"]
+        if not _MCHID.fullmatch(mchid):
+            raise ConfigurationError("mchid", "is not the 8 to 10 digits of a merchant's number")
+        if not _APPID.fullmatch(values["appid"]):
+            raise ConfigurationError("appid", "is no appid")
+        values["gateway"] = (values["gateway"] or GATEWAY).rstrip("/")
+        for name in ("gateway", "notify_url"):
+            if values[name]:
+                try:
+                    split_url(values[name])
+                except ValueError as error:
+                    raise ConfigurationError(name, str(error)) from error
+        content = Key("apiv3_key", 1, m.AEAD, secret)
+        own, theirs = _own_key(values, settings), _platform_keys(values, settings)
+        ring = KeyRing(mchid, (content, *theirs), (content, own))
+        return Credentials("wechatpay_v3", mchid, values["gateway"], values, ring)
+
+    def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
+        if intent.merchant not in ("", credentials.merchant):
+            raise LocalProtocolError("merchant", "these are another merchant's credentials")
+        intent = _complete(intent, credentials)
+        self._check_said(intent, credentials)
+        cover = _Hiding(credentials.ring)
+        parts = write_intent(intent, credentials.values["appid"], cover)
+        route = parts.route
+        path = re.sub(r"{([a-z_]+)}", lambda name: quote(parts.path[name[1]], safe=_SAFE), route.path)
+        query = encode_form(tuple(parts.query.items()))
+        target = path.encode("ascii") + (b"?" + query if query else b"")
+        body = b"" if parts.body is None else codec.write_body(parts.body)
+        key = credentials.ring.signing(m.ALGORITHM)
+        headers = _headers(credentials, route.method, target, body, key, now)
+        if cover.used:
+            headers = (*headers, (b"Wechatpay-Serial", cover.used.encode("ascii")))
+        url = f"{credentials.gateway}{path}"
+        if route.method == "GET":
+            return Call(Carriage.SERVER, "GET", url, tuple(parts.query.items()), headers=headers)
+        return Call(Carriage.SERVER, route.method, url, (), headers=headers, body=body)
+
+    def _check_said(self, intent: Intent, credentials: Credentials) -> None:
+        """Read the request as the platform will; raise LocalProtocolError where it does not say the whole intent."""
+        parts = write_intent(intent, credentials.values["appid"], plain)
+        try:
+            read = read_intent(_as_sent(parts), credentials.merchant, plain)
+        except RemoteProtocolError as error:
+            raise local(error) from error
+        said: Any = intent
+        if isinstance(intent, QueryTrade) and intent.out_trade_no:
+            said = replace(intent, trade_no="")  # one number names the trade; the answer is compared with both
+        lost = find_loss(said, read)
+        if lost:
+            raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
+
+    def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
+        """Verify and read. A refusal (4xx, 5xx) is taken unsigned, as the platform sends it: it moves no money, and
+        what it says of an order is no evidence. Success must be signed, but for the first certificates, which the
+        APIv3 key proves."""
+        if response.status not in (200, 204):
+            return _rejection(response)
+        ring = credentials.ring
+        if isinstance(intent, FetchCertificates):
+            return _read_certificates(response, credentials, now)
+        codec.check_signed(response.headers, response.body, ring, now)
+        if isinstance(intent, CloseTrade):
+            if response.body:
+                raise RemoteProtocolError("", "answers a close with a body", "MALFORMED")
+            return Done()
+        if response.status == 204:
+            raise RemoteProtocolError("", "answers with nothing", "MALFORMED")
+        reading = _Reading(intent, credentials, _Revealing(ring), now)
+        read = _ANSWERS.get(type(intent))
+        if read is None:
+            raise LocalProtocolError("", f"the interface has no {type(intent).__name__}", "UNKNOWN_SERVICE")
+        return read(reading, codec.read_body(response.body))
+
+    def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        if request.method != "POST":
+            raise RemoteProtocolError("", "a notification is a POST", "MALFORMED")
+        at = codec.check_signed(request.headers, request.body, credentials.ring, now)
+        return read_event(codec.read_body(request.body), credentials, at)
+
+    def acknowledge(self, accepted: bool) -> Response:
+        if accepted:
+            return Response(204)
+        body = codec.write_body({"code": "FAIL", "message": "失败"})
+        return Response(500, ((b"Content-Type", codec.JSON.encode("ascii")),), body)
+
+    def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        """There is none: the buyer's browser comes home with nothing that proves anything."""
+        raise RemoteProtocolError("", "the interface has no signed return", "SIGN_MISSING")
+
+
+class _Hiding:
+    """Encrypts persons' fields to the platform's key, and remembers under which name, for ``Wechatpay-Serial``."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._keys = codec.live(ring.verify, m.ALGORITHM)
+        self.used = ""
+
+    def __call__(self, text: str) -> str:
+        if not self._keys:
+            raise LocalProtocolError("name", "there is no key of the platform to encrypt it with", "KEY_UNKNOWN")
+        self.used = codec.platform_name(self._keys[0])
+        return codec.hide(text, self._keys[0])
+
+
+class _Revealing:
+    """Decrypts what the platform encrypted to the merchant's key."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._keys = [key for key in ring.sign if key.algorithm == m.ALGORITHM]
+
+    def __call__(self, text: str) -> str:
+        return codec.reveal(text, self._keys, "name")
+
+
+_PLAIN: Final = ("mchid", "appid", "serial_no", "wechatpay_public_key_id", "gateway", "notify_url")
+
+
+def _own_key(values: Mapping[str, str], settings: Mapping[str, str]) -> Key:
+    private = load_rsa_private(settings.get("private_key") or "", "private_key", smallest=2_048)
+    serial = values["serial_no"]
+    if settings.get("certificate"):
+        chain = load_chain(settings["certificate"], "certificate")
+        if certificate_key(chain[0], "certificate").public_numbers() != private.public_key().public_numbers():
+            raise ConfigurationError("certificate", "does not belong to the private key")
+        if serial and serial.upper() != f"{chain[0].serial_number:X}":
+            raise ConfigurationError("serial_no", "is not the certificate's serial number")
+        return Key(serial or f"{chain[0].serial_number:X}", 1, m.ALGORITHM, private, chain=chain)
+    if not _SERIAL.fullmatch(serial) and not serial.isidentifier():
+        raise ConfigurationError("serial_no", "is not the serial number of the merchant's certificate")
+    return Key(serial, 1, m.ALGORITHM, private)
+
+
+def _platform_keys(values: Mapping[str, str], settings: Mapping[str, str]) -> tuple[Key, ...]:
+    """The keys that are trusted: the public key first, then the certificates. Raises ConfigurationError."""
+    keys: list[Key] = []
+    name, text = values["wechatpay_public_key_id"], settings.get("wechatpay_public_key")
+    if name or text is not None:
+        public = load_rsa_public(text or "", "wechatpay_public_key", smallest=2_048)
+        if not _KEY_ID.fullmatch(name):
+            raise ConfigurationError("wechatpay_public_key_id", "is not PUB_KEY_ID_ and what follows it")
+        keys.append(Key(name, 1, m.ALGORITHM, public))
+    if settings.get("platform_certificate"):
+        for leaf in load_chain(settings["platform_certificate"], "platform_certificate"):
+            public = certificate_key(leaf, "platform_certificate", smallest=2_048)
+            keys.append(Key(f"{leaf.serial_number:X}", 1, m.ALGORITHM, public, chain=(leaf,)))
+    return tuple(keys)
+
+
+def _complete(intent: Intent, credentials: Credentials) -> Intent:
+    """The intent with what the settings say wherever it is silent."""
+    intent = replace(intent, merchant=credentials.merchant)
+    if isinstance(intent, CreateTrade):
+        if intent.seller == Party(credentials.merchant):
+            intent = replace(intent, seller=Party())
+        return replace(intent, notify_url=intent.notify_url or credentials.values["notify_url"])
+    return intent
+
+
+def _as_sent(parts: Parts) -> Parts:
+    """The parts as they come out of JSON."""
+    return parts if parts.body is None else replace(parts, body=codec.read_body(codec.write_body(parts.body)))
+
+
+def _headers(
+    credentials: Credentials, method: str, target: bytes, body: bytes, key: Key, now: Instant
+) -> codec.Headers:
+    timestamp = str(now // 1_000)
+    nonce = codec.request_nonce(credentials, method, target, body, now)
+    text = codec.request_text(method, target, timestamp, nonce, body)
+    proof = codec.Proof(credentials.merchant, codec.serial_of(key), timestamp, nonce, codec.sign(text, key))
+    return (
+        (b"Content-Type", b"application/json"),
+        (b"Accept", b"application/json"),
+        (b"User-Agent", b"tongbao"),
+        (b"Authorization", codec.write_authorization(proof).encode("ascii")),
+    )
+
+
+def _rejection(response: Response) -> Rejection:
+    """Raises RemoteProtocolError where the answer is none of the interface's."""
+    if not (response.status == 202 or 400 <= response.status < 600):
+        raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
+    fields = Fields(codec.read_body(response.body))
+    word = fields.text("code", 64, needed=True)
+    code = m.NEUTRAL_CODE.get(word.replace("_", ""), "SYSTEM" if response.status >= 500 else "STATE_CONFLICT")
+    return Rejection(code, word, fields.text("message", 4_096)[:256])
+
+
+# --- reading answers ---------------------------------------------------------------------------------------------
+
+
+def _opened(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    fields, where = Fields(said), reading.intent.presentation
+    if where is Presentation.QR:
+        url = fields.text("code_url", 512, needed=True)
+        return TradeOpened("", url, url.removeprefix(SCAN) if url.startswith(SCAN) else "")
+    if where is Presentation.H5:
+        return TradeOpened("", fields.text("h5_url", 512, needed=True))
+    number = fields.text("prepay_id", 64, needed=True)
+    return TradeOpened("", number, number[len(PREPAID) + _TIME_DIGITS :])
+
+
+def _compare(asked: Any, told: Any, *names: str) -> None:
+    """The answer is about what was asked for."""
+    for name in names:
+        if getattr(asked, name) and getattr(asked, name) != getattr(told, name):
+            raise RemoteProtocolError(name, "the answer is about another one", "MALFORMED")
+
+
+def _found(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    view = read_trade(said)
+    if view.merchant != reading.credentials.merchant:
+        raise RemoteProtocolError("mchid", "is another merchant's", "FIELD_INVALID")
+    intent = reading.intent
+    if intent.trade_no and not view.trade_no and intent.out_trade_no == view.out_trade_no:
+        intent = replace(intent, trade_no="")  # an unpaid order does not tell its number
+    _compare(intent, view, "out_trade_no", *(["trade_no"] if view.trade_no else []))
+    return TradeFound(view)
+
+
+def _refunded(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    view = read_refund(said, reading.credentials.merchant)
+    _compare(reading.intent, view, "refund_no", "trade_no", "out_trade_no")
+    if isinstance(reading.intent, RefundTrade):
+        _compare(reading.intent, view, "amount", "total")
+    return RefundFound((view,))
+
+
+def _transferred(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    view = read_transfer(said, reading.credentials.merchant, reading.cover)
+    _compare(reading.intent, view, "payout_no", *(["payout_id"] if isinstance(reading.intent, QueryPayOut) else []))
+    if isinstance(reading.intent, PayOut):
+        asked = reading.intent
+        view = replace(view, amount=asked.amount, payee=asked.payee, memo=asked.memo)
+    return PayOutFound((view,))
+
+
+def _shared(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    view = read_share(said, reading.credentials.merchant)
+    _compare(reading.intent, view, "split_no", "trade_no")
+    return SplitFound(replace(view, finished=isinstance(reading.intent, SplitTrade) and reading.intent.finish))
+
+
+def _bill(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    fields = Fields(said)
+    if fields.text("hash_type", 16) not in ("", "SHA1"):
+        raise RemoteProtocolError("hash_type", "is not SHA1", "FIELD_INVALID")
+    return FollowUp(fields.text("download_url", 2_048, needed=True), fields.text("hash_value", 128))
+
+
+_ANSWERS: Final[dict[type, Callable[[_Reading, Mapping[str, Any]], Outcome]]] = {
+    CreateTrade: _opened,
+    QueryTrade: _found,
+    RefundTrade: _refunded,
+    QueryRefund: _refunded,
+    PayOut: _transferred,
+    QueryPayOut: _transferred,
+    SplitTrade: _shared,
+    QuerySplit: _shared,
+    RequestBill: _bill,
+}
+
+
+def _read_certificates(response: Response, credentials: Credentials, now: Instant) -> Outcome:
+    """Open every certificate with the APIv3 key, then verify the answer by a key already trusted or by one of these:
+    only who holds the APIv3 key can have sealed them. Raises RemoteProtocolError."""
+    secret = codec.content_key(credentials.ring)
+    found: list[str] = []
+    fresh: list[Key] = []
+    for item in Fields(codec.read_body(response.body)).children("data", 100):
+        text = codec.unseal(item.child("encrypt_certificate", needed=True).said, secret)
+        try:
+            leaf = load_chain(text.decode("ascii", "replace"), "encrypt_certificate")[0]
+            public = certificate_key(leaf, "encrypt_certificate", smallest=2_048)
+        except ConfigurationError as error:
+            raise RemoteProtocolError("data.encrypt_certificate", error.reason, "FIELD_INVALID") from error
+        if item.text("serial_no", 64, needed=True).upper() != f"{leaf.serial_number:X}":
+            raise RemoteProtocolError("data.serial_no", "is not the certificate's", "FIELD_INVALID")
+        fresh.append(Key(f"{leaf.serial_number:X}", 1, m.ALGORITHM, public, chain=(leaf,)))
+        found.append(text.decode("ascii", "replace"))
+    if not fresh:
+        raise InvalidSignature("data", "holds no certificate", "KEY_UNKNOWN")
+    ring = credentials.ring
+    codec.check_signed(response.headers, response.body, replace(ring, verify=(*ring.verify, *fresh)), now)
+    return CertificatesFound("", tuple(found))

@@ -1,0 +1,325 @@
+"""Routes, wire words, states and codes of the interface, as tables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from tongbao.wire.movement import (
+    FetchCertificates,
+    MovementState,
+    PayOut,
+    QueryPayOut,
+    QueryRefund,
+    QuerySplit,
+    RefundTrade,
+    RequestBill,
+    SplitTrade,
+)
+from tongbao.wire.refusal import REFUSALS
+from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Presentation, QueryTrade, TradeState
+
+ALGORITHM: Final = "WECHATPAY2-SHA256-RSA2048"
+AEAD: Final = "AEAD_AES_256_GCM"
+WINDOW: Final = 300_000
+"""How far a signed time may be from now, in milliseconds, either way."""
+
+PAY: Final = "/v3/pay/transactions"
+BY_NUMBER: Final = f"{PAY}/out-trade-no/{{out_trade_no}}"
+REFUNDS: Final = "/v3/refund/domestic/refunds"
+TRANSFERS: Final = "/v3/fund-app/mch-transfer/transfer-bills"
+SHARING: Final = "/v3/profitsharing/orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation: its method, its path with ``{name}`` segments, and the intent it carries."""
+
+    method: str
+    path: str
+    intent: type
+    pattern: re.Pattern[bytes]
+
+    @property
+    def operation(self) -> str:
+        """Method and path, as the coverage page lists them."""
+        return f"{self.method} {self.path}"
+
+
+def _route(method: str, path: str, intent: type) -> Route:
+    parts = re.split(r"{([a-z_]+)}", path)
+    pattern = "".join(
+        f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)
+    )  # fmt: skip
+    return Route(method, path, intent, re.compile(pattern.encode("ascii")))
+
+
+NATIVE: Final = _route("POST", f"{PAY}/native", CreateTrade)
+JSAPI: Final = _route("POST", f"{PAY}/jsapi", CreateTrade)
+APP: Final = _route("POST", f"{PAY}/app", CreateTrade)
+H5: Final = _route("POST", f"{PAY}/h5", CreateTrade)
+QUERY: Final = _route("GET", BY_NUMBER, QueryTrade)
+QUERY_ID: Final = _route("GET", f"{PAY}/id/{{transaction_id}}", QueryTrade)
+CLOSE: Final = _route("POST", f"{BY_NUMBER}/close", CloseTrade)
+REFUND: Final = _route("POST", REFUNDS, RefundTrade)
+QUERY_REFUND: Final = _route("GET", f"{REFUNDS}/{{out_refund_no}}", QueryRefund)
+CERTIFICATES: Final = _route("GET", "/v3/certificates", FetchCertificates)
+TRADE_BILL: Final = _route("GET", "/v3/bill/tradebill", RequestBill)
+FLOW_BILL: Final = _route("GET", "/v3/bill/fundflowbill", RequestBill)
+TRANSFER: Final = _route("POST", TRANSFERS, PayOut)
+QUERY_TRANSFER: Final = _route("GET", f"{TRANSFERS}/out-bill-no/{{out_bill_no}}", QueryPayOut)
+QUERY_TRANSFER_ID: Final = _route("GET", f"{TRANSFERS}/transfer-bill-no/{{transfer_bill_no}}", QueryPayOut)
+SHARE: Final = _route("POST", SHARING, SplitTrade)
+UNFREEZE: Final = _route("POST", f"{SHARING}/unfreeze", SplitTrade)
+QUERY_SHARE: Final = _route("GET", f"{SHARING}/{{out_order_no}}", QuerySplit)
+
+ROUTES: Final = (
+    NATIVE, JSAPI, APP, H5, QUERY, QUERY_ID, CLOSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL, FLOW_BILL,
+    TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, SHARE, UNFREEZE, QUERY_SHARE,
+)  # fmt: skip
+"""An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
+
+ROUTE_OF: Final = {route.operation: route for route in ROUTES}
+CREATING: Final = {
+    Presentation.QR: NATIVE,
+    Presentation.WALLET: JSAPI,
+    Presentation.APP: APP,
+    Presentation.H5: H5,
+}
+PRESENTED: Final = {route.operation: presentation for presentation, route in CREATING.items()}
+TYPE_OF: Final = {
+    Presentation.QR: "NATIVE",
+    Presentation.WALLET: "JSAPI",
+    Presentation.APP: "APP",
+    Presentation.H5: "MWEB",
+}
+"""``trade_type`` by where the buyer met the trade."""
+
+STATE_OF: Final = {
+    "SUCCESS": TradeState.PAID,
+    "REFUND": TradeState.PAID,
+    "NOTPAY": TradeState.UNPAID,
+    "USERPAYING": TradeState.UNPAID,
+    "ACCEPT": TradeState.UNPAID,
+    "CLOSED": TradeState.CLOSED,
+    "REVOKED": TradeState.CLOSED,
+    "PAYERROR": TradeState.UNPAID,
+}
+STATE_SAID: Final = {
+    "SUCCESS": "支付成功",
+    "REFUND": "转入退款",
+    "NOTPAY": "订单未支付",
+    "CLOSED": "订单已关闭",
+}
+
+REFUND_STATE_OF: Final = {
+    "PROCESSING": MovementState.ACCEPTED,
+    "SUCCESS": MovementState.SUCCEEDED,
+    "ABNORMAL": MovementState.FAILED,
+    "CLOSED": MovementState.CLOSED,
+}
+REFUND_WORD: Final = {state: word for word, state in REFUND_STATE_OF.items()}
+
+TRANSFER_STATE_OF: Final = {
+    "ACCEPTED": MovementState.ACCEPTED,
+    "PROCESSING": MovementState.ACCEPTED,
+    "WAIT_USER_CONFIRM": MovementState.ACCEPTED,
+    "TRANSFERING": MovementState.ACCEPTED,
+    "CANCELING": MovementState.ACCEPTED,
+    "SUCCESS": MovementState.SUCCEEDED,
+    "FAIL": MovementState.FAILED,
+    "CANCELLED": MovementState.CLOSED,
+}
+TRANSFER_WORD: Final = {
+    MovementState.ACCEPTED: "PROCESSING",
+    MovementState.SUCCEEDED: "SUCCESS",
+    MovementState.FAILED: "FAIL",
+    MovementState.CLOSED: "CANCELLED",
+}
+FAIL_REASON: Final = {
+    "PAYEE_NAME_MISMATCH": "NAME_NOT_CORRECT",
+    "PAYEE_UNKNOWN": "OPENID_INVALID",
+    "LIMIT_EXCEEDED": "TRANSFER_QUOTA_EXCEED",
+    "BUYER_DISABLED": "ACCOUNT_FROZEN",
+    "MERCHANT_FUNDS": "MERCHANT_REJECT",
+}
+REASON_FAILED: Final = {word: code for code, word in FAIL_REASON.items()}
+
+SHARE_STATE_OF: Final = {"PROCESSING": MovementState.ACCEPTED, "FINISHED": MovementState.SUCCEEDED}
+SHARE_RESULT: Final = {
+    MovementState.ACCEPTED: "PENDING",
+    MovementState.SUCCEEDED: "SUCCESS",
+    MovementState.FAILED: "CLOSED",
+    MovementState.CLOSED: "CLOSED",
+}
+RECEIVER_KINDS: Final = frozenset(("MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"))
+
+BANK_TYPE: Final = {
+    "ICBC": "ICBC", "CMB": "CMB", "CCB": "CCB", "ABC": "ABC", "BOC": "BOC", "COMM": "COMM", "SPDB": "SPDB",
+    "CIB": "CIB", "CEB": "CEB", "CITIC": "CITIC", "CMBC": "CMBC", "GDB": "GDB", "PSBC": "PSBC", "SPABANK": "PAB",
+}  # fmt: skip
+"""Bank of the directory -> first part of ``bank_type``; others are OTHERS."""
+
+# --- notifications -----------------------------------------------------------------------------------------------
+
+TRANSACTION_EVENT: Final = "TRANSACTION.SUCCESS"
+REFUND_EVENT: Final = {
+    MovementState.SUCCEEDED: "REFUND.SUCCESS",
+    MovementState.FAILED: "REFUND.ABNORMAL",
+    MovementState.CLOSED: "REFUND.CLOSED",
+}
+TRANSFER_EVENT: Final = "MCHTRANSFER.BILL.FINISHED"
+SUMMARY: Final = {
+    TRANSACTION_EVENT: "支付成功",
+    "REFUND.SUCCESS": "退款成功",
+    "REFUND.ABNORMAL": "退款异常",
+    "REFUND.CLOSED": "退款关闭",
+    TRANSFER_EVENT: "商家转账单据终态通知",
+}
+ORIGINAL: Final = {
+    TRANSACTION_EVENT: "transaction",
+    **dict.fromkeys(REFUND_EVENT.values(), "refund"),
+    TRANSFER_EVENT: "mch_payment",
+}
+
+# --- refusals ----------------------------------------------------------------------------------------------------
+
+_WORDS: Final = {
+    "MALFORMED": "PARAM_ERROR",
+    "TOO_LARGE": "PARAM_ERROR",
+    "BAD_CHARSET": "PARAM_ERROR",
+    "DUPLICATE_PARAM": "PARAM_ERROR",
+    "FIELD_MISSING": "PARAM_ERROR",
+    "FIELD_INVALID": "PARAM_ERROR",
+    "AMOUNT_INVALID": "PARAM_ERROR",
+    "AMOUNT_NOT_POSITIVE": "PARAM_ERROR",
+    "CURRENCY_NOT_ALLOWED": "PARAM_ERROR",
+    "URL_NOT_ALLOWED": "PARAM_ERROR",
+    "EXPIRY_INVALID": "PARAM_ERROR",
+    "CLIENT_IP_INVALID": "PARAM_ERROR",
+    "BILL_DATE_INVALID": "PARAM_ERROR",
+    "BATCH_INVALID": "PARAM_ERROR",
+    "BUYER_UNKNOWN": "PARAM_ERROR",
+    "UNKNOWN_SERVICE": "NOT_FOUND",
+    "PAYOUT_NOT_FOUND": "NOT_FOUND",
+    "BATCH_NOT_FOUND": "NOT_FOUND",
+    "UNKNOWN_MERCHANT": "MCH_NOT_EXISTS",
+    "SIGN_MISSING": "SIGN_ERROR",
+    "SIGN_TYPE_NOT_ALLOWED": "SIGN_ERROR",
+    "SIGN_INVALID": "SIGN_ERROR",
+    "KEY_UNKNOWN": "SIGN_ERROR",
+    "KEY_REVOKED": "SIGN_ERROR",
+    "STALE": "SIGN_ERROR",
+    "NO_PRIVILEGE": "NO_AUTH",
+    "MERCHANT_DISABLED": "NO_AUTH",
+    "RECEIVER_UNKNOWN": "NO_AUTH",
+    "SELLER_UNKNOWN": "APPID_MCHID_NOT_MATCH",
+    "RATE_LIMITED": "FREQUENCY_LIMITED",
+    "TRADE_NOT_FOUND": "ORDER_NOT_EXIST",
+    "TRADE_STATE": "ORDERPAID",
+    "TRADE_NOT_PAYABLE": "ORDERPAID",
+    "TRADE_AMOUNT_MISMATCH": "OUT_TRADE_NO_USED",
+    "TRADE_PRICE_MISMATCH": "OUT_TRADE_NO_USED",
+    "TRADE_QUANTITY_MISMATCH": "OUT_TRADE_NO_USED",
+    "TRADE_SELLER_MISMATCH": "OUT_TRADE_NO_USED",
+    "TRADE_BUYER_MISMATCH": "OUT_TRADE_NO_USED",
+    "TRADE_FROZEN": "OUT_TRADE_NO_USED",
+    "BUYER_DISABLED": "USER_ACCOUNT_ABNORMAL",
+    "REFUND_NOT_FOUND": "RESOURCE_NOT_EXISTS",
+    "SPLIT_NOT_FOUND": "RESOURCE_NOT_EXISTS",
+    "NOT_FOUND": "RESOURCE_NOT_EXISTS",
+    "REFUND_EXPIRED": "TRADE_OVERDUE",
+    "MERCHANT_FUNDS": "NOT_ENOUGH",
+    "INSUFFICIENT_FUNDS": "NOT_ENOUGH",
+    "BILL_NOT_READY": "STATEMENT_CREATING",
+    "BILL_NOT_FOUND": "NO_STATEMENT_EXIST",
+    "LIMIT_EXCEEDED": "RULE_LIMIT",
+    "PAYOUT_COOLING": "RULE_LIMIT",
+    "BUYER_PAYING": "USER_PAYING",
+    "SYSTEM": "SYSTEM_ERROR",
+}
+WIRE_CODE: Final = {code: _WORDS.get(code, "INVALID_REQUEST") for code in REFUSALS}
+"""Our refusal code -> the interface's word. Total over ``REFUSALS``."""
+
+STATUS: Final = {
+    "USER_PAYING": 202,
+    "SIGN_ERROR": 401,
+    "NO_AUTH": 403,
+    "RULE_LIMIT": 403,
+    "NOT_ENOUGH": 403,
+    "OUT_TRADE_NO_USED": 403,
+    "USER_ACCOUNT_ABNORMAL": 403,
+    "TRADE_OVERDUE": 403,
+    "ORDER_NOT_EXIST": 404,
+    "RESOURCE_NOT_EXISTS": 404,
+    "NOT_FOUND": 404,
+    "FREQUENCY_LIMITED": 429,
+    "SYSTEM_ERROR": 500,
+}
+"""HTTP status of an error word; 400 for all others."""
+
+NEUTRAL_CODE: Final = {
+    "PARAMERROR": "FIELD_INVALID",
+    "INVALIDREQUEST": "TRADE_FROZEN",
+    "NOTFOUND": "PAYOUT_NOT_FOUND",
+    "MCHNOTEXISTS": "UNKNOWN_MERCHANT",
+    "SIGNERROR": "SIGN_INVALID",
+    "NOAUTH": "NO_PRIVILEGE",
+    "APPIDMCHIDNOTMATCH": "SELLER_UNKNOWN",
+    "FREQUENCYLIMITED": "RATE_LIMITED",
+    "RATELIMITEXCEEDED": "RATE_LIMITED",
+    "ORDERNOTEXIST": "TRADE_NOT_FOUND",
+    "ORDERPAID": "TRADE_NOT_PAYABLE",
+    "ORDERCLOSED": "TRADE_NOT_PAYABLE",
+    "OUTTRADENOUSED": "TRADE_FROZEN",
+    "USERACCOUNTABNORMAL": "BUYER_DISABLED",
+    "RESOURCENOTEXISTS": "NOT_FOUND",
+    "TRADEOVERDUE": "REFUND_EXPIRED",
+    "NOTENOUGH": "MERCHANT_FUNDS",
+    "STATEMENTCREATING": "BILL_NOT_READY",
+    "NOSTATEMENTEXIST": "BILL_NOT_FOUND",
+    "RULELIMIT": "LIMIT_EXCEEDED",
+    "USERPAYING": "BUYER_PAYING",
+    "SYSTEMERROR": "SYSTEM",
+    "REFUNDFEEMISMATCH": "REFUND_EXCEEDS",
+}
+"""The interface's word without underscores (older pages spell them so) -> our code."""
+
+MESSAGE: Final = {
+    "PARAM_ERROR": "参数错误",
+    "INVALID_REQUEST": "无效请求",
+    "SIGN_ERROR": "签名错误",
+    "NO_AUTH": "商户无权限",
+    "ORDER_NOT_EXIST": "订单不存在",
+    "ORDERPAID": "该订单已支付",
+    "ORDER_CLOSED": "该订单已关闭",
+    "OUT_TRADE_NO_USED": "商户订单号重复",
+    "RESOURCE_NOT_EXISTS": "查询的资源不存在",
+    "NOT_FOUND": "记录不存在",
+    "FREQUENCY_LIMITED": "频率超限",
+    "SYSTEM_ERROR": "系统异常，请用相同参数重新调用",
+    "MCH_NOT_EXISTS": "商户号不存在",
+    "APPID_MCHID_NOT_MATCH": "appid和mch_id不匹配",
+    "NOT_ENOUGH": "商户可用余额不足",
+    "STATEMENT_CREATING": "账单生成中",
+    "NO_STATEMENT_EXIST": "账单文件不存在",
+    "RULE_LIMIT": "业务规则限制",
+    "USER_PAYING": "用户支付中，需要输入密码",
+    "USER_ACCOUNT_ABNORMAL": "用户账户异常",
+    "TRADE_OVERDUE": "订单已经超过退款期限",
+}
+
+PUBLISHED_KEYS: Final = frozenset(
+    (
+        "0123456789abcdef0123456789ABCDEF",
+        "0123456789abcdef0123456789abcdef",
+        "a7cde1ZJB1kG2e7VfTs3jQzaWizur8Gb",
+        "192006250b4c09247ec02edce69f6a2d",
+    )
+)
+"""APIv3 keys that everybody can read in a manual or a test suite (T01)."""
+
+PRIVATE: Final = frozenset(
+    ("signature", "authorization", "wechatpay-signature", "openid", "user_name", "ciphertext", "apiv3_key", "token")
+)

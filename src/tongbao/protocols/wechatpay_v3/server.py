@@ -1,0 +1,337 @@
+"""The platform's half."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tongbao.kernel.error import (
+    InvalidSignature,
+    LocalProtocolError,
+    ProtocolError,
+    Refused,
+    RemoteProtocolError,
+    TongbaoError,
+)
+from tongbao.kernel.time import Instant, china_compact
+from tongbao.protocols.wechatpay_v3 import codec
+from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.client import PREPAID, SCAN
+from tongbao.protocols.wechatpay_v3.event import write_event
+from tongbao.protocols.wechatpay_v3.request import Cover, Parts, read_intent
+from tongbao.protocols.wechatpay_v3.view import write_refund, write_share, write_trade, write_transfer
+from tongbao.wire import http
+from tongbao.wire.certificate import chain_pem
+from tongbao.wire.contract import Claim, SignatureTrail, Verified
+from tongbao.wire.form import parse_form, unquote
+from tongbao.wire.http import Request, Response
+from tongbao.wire.key import Key, KeyRing, KeyState
+from tongbao.wire.movement import CertificatesFound, PayOut, PayOutFound, RefundFound, SplitFound
+from tongbao.wire.vocabulary import (
+    Carriage,
+    Done,
+    FollowUp,
+    Notification,
+    Outcome,
+    Rejection,
+    TradeFound,
+    TradeOpened,
+)
+
+_LANGUAGE: Final = (b"Content-Language", b"zh-CN")
+_CACHE: Final = (b"Cache-Control", b"no-cache, must-revalidate")
+_NO_BODY: Final = frozenset(("GET",))
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The server's own reading of a request: who proves what with which words, and under which name he wants to be
+    answered (``serial``; '' where he does not say)."""
+
+    route: m.Route
+    path: Mapping[str, str]
+    target: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    proof: codec.Proof = field(repr=False)
+    serial: str = ""
+
+
+class Server:
+    """See ``tongbao.wire.contract.ServerEnd``."""
+
+    def claim(self, request: Request) -> Claim:
+        """In the platform's order: path, method, needed headers, the form of ``Authorization``."""
+        matches = [(route, route.pattern.fullmatch(request.raw_path)) for route in m.ROUTES]
+        known = [(route, match) for route, match in matches if match is not None]
+        if not known:
+            raise RemoteProtocolError("path", "is no path of the interface", "UNKNOWN_SERVICE")
+        right = [(route, match) for route, match in known if route.method == request.method]
+        if not right:
+            raise RemoteProtocolError("method", "is not the one of this path", "UNKNOWN_SERVICE")
+        route, match = right[0]
+        for name in ("Accept", "User-Agent"):
+            if not request.header(name):
+                raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
+        proof = codec.read_authorization(_only(request, "Authorization"))
+        path = {name: _segment(name, raw) for name, raw in match.groupdict().items()}
+        target = request.raw_path + (b"?" + request.raw_query if request.raw_query else b"")
+        parsed = Parsed(route, path, target, request.body, proof, _only(request, "Wechatpay-Serial"))
+        return Claim(proof.mchid, route.operation, Carriage.SERVER, parsed)
+
+    def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
+        parsed: Parsed = claim.parsed
+        proof = parsed.proof
+        codec.check_fresh(proof.timestamp, "timestamp", now)
+        text = codec.request_text(parsed.route.method, parsed.target, proof.timestamp, proof.nonce_str, parsed.body)
+        keys = codec.choose(ring.verify, proof.serial_no, "serial_no", now)
+        key = next((key for key in keys if codec.verify(text, proof.signature, key)), None)
+        if key is None:
+            raise InvalidSignature("signature", "sign not match")
+        if parsed.serial and _answering(ring, parsed.serial) is None:
+            raise RemoteProtocolError("Wechatpay-Serial", "names no key of the platform", "KEY_UNKNOWN")
+        intent = read_intent(_parts(parsed), claim.merchant, _revealing(ring, parsed.serial))
+        return Verified(intent, key, once=f"{proof.timestamp}:{proof.nonce_str}")
+
+    def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
+        if isinstance(outcome, Rejection):
+            return self.refuse(claim, Refused(outcome.code, outcome.detail), ring, now)
+        if isinstance(outcome, CertificatesFound) and not _certified(ring):
+            # a merchant who has the public key alone has no certificates to fetch
+            return self.refuse(
+                claim, Refused("NOT_FOUND", "no usable platform certificate; use the public key"), ring, now
+            )
+        parsed: Parsed = claim.parsed
+        if isinstance(outcome, Done):
+            return _signed(204, b"", parsed, ring, now)
+        return _signed(200, codec.write_body(_content(outcome, claim, ring, now)), parsed, ring, now)
+
+    def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
+        """Unsigned, as the platform's own errors are; nothing at all for a path or method that is none."""
+        if claim is None and isinstance(error, RemoteProtocolError) and error.field in ("path", "method"):
+            return Response(404 if error.field == "path" else 405, ((b"Content-Length", b"0"),))
+        word = _word(error)
+        said: dict[str, Any] = {"code": word, "message": _message(word, error)}
+        if isinstance(error, ProtocolError):
+            said["detail"] = _detail(error, claim)
+        body = codec.write_body(said)
+        headers = (
+            (b"Content-Type", codec.JSON.encode("ascii")),
+            (b"Content-Length", str(len(body)).encode("ascii")),
+            (b"Request-ID", _request_id(body, now, 268_435_461).encode("ascii")),
+            _LANGUAGE,
+            _CACHE,
+        )
+        return Response(m.STATUS.get(word, 400), headers, body)
+
+    def refusal_code(self, error: TongbaoError) -> str:
+        return _word(error)
+
+    def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
+        body = write_event(notification, ring.merchant, codec.content_key(ring), now)
+        key = ring.signing(m.ALGORITHM)
+        nonce = codec.derived_nonce(codec.content_key(ring), b"notification", str(now).encode(), body)
+        headers = codec.signed_headers(body, key, codec.platform_name(key), nonce, now)
+        accept = ((b"Accept", b"*/*"), (b"User-Agent", b"Mozilla/4.0"))
+        return http.post(target, body, "application/json", (*accept, *headers))
+
+    def acknowledged(self, response: Response) -> bool:
+        """The status decides, whatever the body says."""
+        return response.status in (200, 204)
+
+    def return_to(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
+        """The browser goes home with nothing but the shop's own address."""
+        return http.get(target.partition("#")[0])
+
+    def trail(self, request: Request) -> SignatureTrail | None:
+        try:
+            return _trail(request)
+        except RemoteProtocolError:
+            return None
+
+
+def _only(request: Request, name: str) -> str:
+    """A header's value, '' where it is missing. Raises InvalidSignature where it stands twice."""
+    wanted = name.lower().encode("ascii")
+    found = [value for key, value in request.headers if key.lower() == wanted]
+    if len(found) > 1:
+        raise InvalidSignature(name, "appears twice", "DUPLICATE_PARAM")
+    return found[0].decode("latin-1").strip() if found else ""
+
+
+def _segment(name: str, raw: bytes) -> str:
+    if re.search(rb"%(?![0-9A-Fa-f]{2})", raw):
+        raise RemoteProtocolError(name, "is not percent-encoded", "MALFORMED")
+    try:
+        return unquote(raw.replace(b"+", b"%2B")).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError(name, "is not UTF-8", "BAD_CHARSET") from error
+
+
+def _parts(parsed: Parsed) -> Parts:
+    query = dict(parse_form(parsed.target.partition(b"?")[2]))
+    if parsed.route.method in _NO_BODY:
+        return Parts(parsed.route, parsed.path, query)
+    return Parts(parsed.route, parsed.path, query, codec.read_body(parsed.body) if parsed.body.strip() else {})
+
+
+def _revealing(ring: KeyRing, serial: str) -> Cover:
+    def reveal(text: str) -> str:
+        if not serial:
+            raise RemoteProtocolError("Wechatpay-Serial", "must name the key of the encrypted fields", "FIELD_MISSING")
+        return codec.reveal(text, [key for key in _signers(ring) if codec.is_called(key, serial)], "user_name")
+
+    return reveal
+
+
+def _covering(ring: KeyRing | None) -> Cover:
+    """Encrypts to the merchant's own key."""
+    keys = codec.live(ring.verify, m.ALGORITHM) if ring else []
+    if not keys:
+        raise InvalidSignature("serial_no", "the merchant has no live key", "KEY_REVOKED")
+    return lambda text: codec.hide(text, keys[0])
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+def _signers(ring: KeyRing) -> list[Key]:
+    """The platform's keys that may still be asked for."""
+    able = (KeyState.ACTIVE, KeyState.RETIRING)
+    return [key for key in ring.sign if key.algorithm == m.ALGORITHM and key.state in able]
+
+
+def _answering(ring: KeyRing, name: str) -> Key | None:
+    return next((key for key in _signers(ring) if codec.is_called(key, name)), None)
+
+
+def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now: Instant) -> Response:
+    """Signed by the key that the request names, else by the active one."""
+    if ring is None:
+        raise InvalidSignature("Wechatpay-Serial", "there is no key to sign with", "KEY_UNKNOWN")
+    key = _answering(ring, parsed.serial) if parsed.serial else None
+    if key is None:
+        key, name = ring.signing(m.ALGORITHM), ""
+    else:
+        name = parsed.serial if parsed.serial.startswith(codec.PUBLIC_KEY) else ""
+    nonce = codec.derived_nonce(codec.content_key(ring), b"answer", str(now).encode(), parsed.target, body)
+    headers = (
+        *(((b"Content-Type", codec.JSON.encode("ascii")),) if body else ()),
+        *(((b"Content-Length", str(len(body)).encode("ascii")),) if status != 204 else ()),
+        _LANGUAGE,
+        _CACHE,
+        (b"Request-ID", _request_id(parsed.target + body, now, 0).encode("ascii")),
+        *codec.signed_headers(body, key, name or codec.platform_name(key), nonce, now),
+    )
+    return Response(status, headers, body)
+
+
+def _request_id(body: bytes, now: Instant, number: int) -> str:
+    return f"08{codec.derived_nonce(str(now).encode(), body).upper()}-{number}"
+
+
+def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant) -> dict[str, Any]:
+    """The body of a successful answer. Raises LocalProtocolError."""
+    parsed: Parsed = claim.parsed
+    if isinstance(outcome, TradeOpened):
+        return _opened(outcome, parsed.route, now)
+    if isinstance(outcome, TradeFound):
+        return write_trade(outcome.trade, claim.merchant)
+    if isinstance(outcome, RefundFound) and outcome.refunds:
+        return write_refund(outcome.refunds[0])
+    if isinstance(outcome, PayOutFound) and outcome.payouts:
+        whole = parsed.route.intent is not PayOut
+        return write_transfer(outcome.payouts[0], claim.merchant, _covering(ring), whole=whole)
+    if isinstance(outcome, SplitFound):
+        return write_share(outcome.split)
+    if isinstance(outcome, FollowUp):
+        return {"hash_type": "SHA1", "hash_value": outcome.expected_digest, "download_url": outcome.url}
+    if isinstance(outcome, CertificatesFound):
+        return {"data": [_certificate(key, ring, now) for key in _certified(ring)]}
+    raise LocalProtocolError("", f"the interface has no answer for {type(outcome).__name__}")
+
+
+def _opened(outcome: TradeOpened, route: m.Route, now: Instant) -> dict[str, str]:
+    if route is m.NATIVE:
+        return {"code_url": f"{SCAN}{outcome.code}"}
+    if route is m.H5:
+        return {"h5_url": outcome.cashier_url}
+    return {"prepay_id": f"{PREPAID}{china_compact(now)}{outcome.code}"}
+
+
+def _certified(ring: KeyRing | None) -> list[Key]:
+    """The platform's keys that have certificates; the next one is told of before it signs."""
+    return [key for key in ring.sign if key.chain and key.state is not KeyState.REVOKED] if ring else []
+
+
+def _certificate(key: Key, ring: KeyRing | None, now: Instant) -> dict[str, Any]:
+    leaf = key.chain[0]
+    from_, until = (
+        Instant(int(moment.timestamp()) * 1_000) for moment in (leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+    )
+    sealed = codec.seal_fresh(chain_pem((leaf,)).encode("ascii"), "certificate", codec.content_key(ring))
+    return {
+        "serial_no": codec.serial_of(key),
+        "effective_time": codec.write_time(from_),
+        "expire_time": codec.write_time(until),
+        "encrypt_certificate": {"algorithm": m.AEAD, **sealed},
+    }
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------
+
+
+def _word(error: TongbaoError) -> str:
+    if isinstance(error, Refused) and error.code == "TRADE_NOT_PAYABLE" and "closed" in error.detail:
+        return "ORDER_CLOSED"
+    if isinstance(error, ProtocolError):
+        return m.WIRE_CODE.get(error.code, "PARAM_ERROR")
+    if isinstance(error, Refused):
+        return m.WIRE_CODE.get(error.code, "INVALID_REQUEST")
+    return "SYSTEM_ERROR"
+
+
+def _message(word: str, error: TongbaoError) -> str:
+    if word == "SIGN_ERROR" and isinstance(error, ProtocolError):
+        if error.code == "STALE":
+            return "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"
+        if error.field == "Authorization":
+            return "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
+        if error.field == "serial_no":
+            return "商户证书序列号有误。请使用签名私钥匹配的证书序列号"
+        if error.field == "Wechatpay-Serial":
+            return "平台证书序列号Wechatpay-Serial错误"
+    if isinstance(error, ProtocolError) and error.field in ("Accept", "User-Agent"):
+        return "Http头缺少Accept或User-Agent"
+    text = m.MESSAGE.get(word, "请求错误")
+    reason = error.detail if isinstance(error, Refused) else ""
+    return f"{text} ({reason})" if reason else text
+
+
+def _detail(error: ProtocolError, claim: Claim | None) -> dict[str, str]:
+    """Where the mistake is, as a JSON pointer; for signatures, that they do not match."""
+    if _word(error) == "SIGN_ERROR":
+        return {"issue": error.reason, "field": error.field, "location": "authorization"}
+    query = claim is not None and claim.operation.startswith("GET")
+    return {
+        "field": f"/{error.field.replace('.', '/')}",
+        "issue": error.reason,
+        "location": "query" if query else "body",
+    }
+
+
+# --- the doctor --------------------------------------------------------------------------------------------------
+
+
+def _trail(request: Request) -> SignatureTrail | None:
+    if request.header("Wechatpay-Signature"):
+        text = codec.answer_text(
+            request.header("Wechatpay-Timestamp") or "", request.header("Wechatpay-Nonce") or "", request.body
+        )
+        signature = request.header("Wechatpay-Signature") or ""
+        return SignatureTrail(m.ALGORITHM, text.decode("utf-8", "replace"), signature)
+    proof = codec.read_authorization(_only(request, "Authorization"))
+    target = request.raw_path + (b"?" + request.raw_query if request.raw_query else b"")
+    text = codec.request_text(request.method, target, proof.timestamp, proof.nonce_str, request.body)
+    return SignatureTrail(m.ALGORITHM, text.decode("utf-8", "replace"), proof.signature)

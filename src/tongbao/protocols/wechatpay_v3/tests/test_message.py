@@ -1,0 +1,335 @@
+"""What the generic laws do not see: headers, single bytes, the change of keys, the platform's own error answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.protocol.bench import NOW, Pair, make_pair
+from tests.protocol.sample import simple_intents
+from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import Instant, later
+from tongbao.protocols.wechatpay_v3 import codec
+from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.wire.certificate import chain_pem
+from tongbao.wire.http import Request, Response
+from tongbao.wire.key import Key, KeyRing, KeyState
+from tongbao.wire.movement import CertificatesFound, FetchCertificates, MovementState, RefundView
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import (
+    CloseTrade,
+    CreateTrade,
+    Done,
+    Expiry,
+    Notification,
+    Presentation,
+    Product,
+    QueryTrade,
+    TradeFound,
+    TradeState,
+    TradeView,
+)
+
+TARGET = "https://shop.example.com/notify"
+
+
+@pytest.fixture(name="pair")
+def fixture_pair() -> Pair:
+    return make_pair("wechatpay_v3", m.ALGORITHM)
+
+
+def paid(pair: Pair, **more: object) -> TradeView:
+    view = TradeView(
+        merchant=pair.credentials.merchant,
+        out_trade_no="T20250101000001",
+        trade_no="4200000000202501010000000001",
+        state=TradeState.PAID,
+        amount=Money(101),
+        buyer=Party("oUpF8uMEb4qRXf22hE3X68TekukE"),
+        paid_at=NOW,
+        echo={"appid": "wxd930ea5d5a258f4f", "trade_type": "NATIVE"},
+    )
+    return replace(view, **more)  # type: ignore[arg-type]
+
+
+def told(pair: Pair) -> Request:
+    return pair.manifest.server.notify(Notification(id="EV-1", at=None, trade=paid(pair)), TARGET, pair.ring, NOW)
+
+
+def test_every_flipped_byte_of_a_notification_is_refused(pair: Pair) -> None:
+    """Body and signature headers: whatever single byte is changed, the notification is refused."""
+    sent, client = told(pair), pair.manifest.client
+    assert client.decode_notification(sent, pair.credentials, NOW).trade.amount == Money(101)
+    for place in range(len(sent.body)):
+        flipped = bytearray(sent.body)
+        flipped[place] ^= 1
+        with pytest.raises(RemoteProtocolError):
+            client.decode_notification(replace(sent, body=bytes(flipped)), pair.credentials, NOW)
+    for number, (name, value) in enumerate(sent.headers):
+        if not name.startswith(b"Wechatpay-"):
+            continue
+        for place in range(len(value)):
+            if name == b"Wechatpay-Serial" and value[place : place + 1].isalpha():
+                continue  # a serial number is a number: its letters' case says nothing, and is tried below
+            changed = value[:place] + bytes([value[place] ^ 1]) + value[place + 1 :]
+            headers = (*sent.headers[:number], (name, changed), *sent.headers[number + 1 :])
+            with pytest.raises(RemoteProtocolError):
+                client.decode_notification(replace(sent, headers=headers), pair.credentials, NOW)
+        headers = sent.headers[:number] + sent.headers[number + 1 :]
+        if name != b"Wechatpay-Signature-Type":
+            with pytest.raises(InvalidSignature):
+                client.decode_notification(replace(sent, headers=headers), pair.credentials, NOW)
+        with pytest.raises(InvalidSignature):
+            client.decode_notification(replace(sent, headers=(*sent.headers, (name, value))), pair.credentials, NOW)
+
+
+def test_header_names_have_the_platforms_case(pair: Pair) -> None:
+    """Clients exist that look headers up letter by letter; ours reads them in any case."""
+    sent = told(pair)
+    names = [name for name, _ in sent.headers if name.startswith(b"Wechatpay-")]
+    assert names == [
+        b"Wechatpay-Nonce", b"Wechatpay-Signature", b"Wechatpay-Timestamp", b"Wechatpay-Serial",
+        b"Wechatpay-Signature-Type",
+    ]  # fmt: skip
+    lower = replace(sent, headers=tuple((name.lower(), value) for name, value in sent.headers))
+    assert pair.manifest.client.decode_notification(lower, pair.credentials, NOW).id == "EV-1"
+    assert base64.b64decode(dict(sent.headers)[b"Wechatpay-Signature"])
+
+
+def test_T19_freshness(pair: Pair) -> None:
+    """Five minutes either way, and not a second more, on both sides."""
+    sent, client, server = told(pair), pair.manifest.client, pair.manifest.server
+    request = client.encode(QueryTrade(merchant="", out_trade_no="T1"), pair.credentials, NOW).request()
+    for seconds in (-300, 300):
+        client.decode_notification(sent, pair.credentials, later(NOW, seconds * 1_000))
+        server.decode(server.claim(request), pair.ring, later(NOW, seconds * 1_000))
+    for seconds in (-301, 301):
+        for read in (
+            lambda at: client.decode_notification(sent, pair.credentials, at),
+            lambda at: server.decode(server.claim(request), pair.ring, at),
+        ):
+            with pytest.raises(InvalidSignature) as caught:
+                read(later(NOW, seconds * 1_000))
+            assert caught.value.code == "STALE"
+
+
+def test_every_request_carries_a_nonce_of_its_own(pair: Pair) -> None:
+    """Two requests, or one a millisecond later, have different nonces; the platform is told which may be seen once."""
+    client = pair.manifest.client
+    asked = [
+        client.encode(intent, pair.credentials, at).request()
+        for intent in simple_intents("wechatpay_v3")
+        for at in (NOW, later(NOW, 1))
+    ]
+    seen = {pair.read(request)[1].once for request in asked}
+    assert len(seen) == len(asked)
+    assert "" not in seen
+
+
+def test_certificate_to_public_key_without_a_failed_verification(pair: Pair) -> None:
+    """The whole change under traffic: certificate alone, both, public key alone. Every answer and notification verifies
+    at merchants who have not changed, who change, and who have changed, and nobody verifies by the wrong key."""
+    platform = next(key for key in pair.ring.sign if key.algorithm == m.ALGORITHM)
+    fresh = next(
+        key for key in make_pair("wechatpay_v3", m.ALGORITHM, number=1).ring.sign if key.algorithm == m.ALGORITHM
+    )
+    bare = Key("PUB_KEY_ID_0119000001092026010100000001", 1, m.ALGORITHM, fresh.material)
+    content = tuple(key for key in pair.ring.sign if key.algorithm == m.AEAD)
+
+    def public(key: Key) -> Key:
+        assert not isinstance(key.material, bytes)
+        return replace(key, material=key.material.public_key())  # type: ignore[union-attr]
+
+    def ring(*keys: Key) -> KeyRing:
+        return replace(pair.ring, sign=(*content, *keys))
+
+    retired = replace(platform, state=KeyState.RETIRING)
+    phases = [ring(platform), ring(platform, bare), ring(bare, platform), ring(bare, retired), ring(bare)]
+    before, after = (*content, public(platform)), (*content, public(bare))
+    merchants = {"old": [before] * 2, "both": [(*content, public(platform), public(bare))] * 5, "new": [after] * 2}
+    spans = {"old": phases[:2], "both": phases, "new": phases[3:]}
+    verified = 0
+    for kind, rings in merchants.items():
+        for verify, signing in zip(rings, spans[kind], strict=True):
+            own = replace(pair.credentials, ring=replace(pair.credentials.ring, verify=verify))
+            server, client = pair.manifest.server, pair.manifest.client
+            for number in range(10):
+                intent = QueryTrade(merchant="", out_trade_no="T20250101000001")
+                request = client.encode(intent, own, later(NOW, number)).request()
+                chosen = {
+                    "old": codec.platform_name(platform),
+                    "both": codec.platform_name((platform, bare)[number % 2]),
+                    "new": bare.id,
+                }[kind]
+                named = any(codec.platform_name(key) == chosen for key in signing.sign if key.algorithm == m.ALGORITHM)
+                if named:
+                    request = replace(request, headers=(*request.headers, (b"Wechatpay-Serial", chosen.encode())))
+                claim = server.claim(request)
+                server.decode(claim, signing, NOW)
+                answer = server.answer(claim, TradeFound(paid(pair)), signing, NOW)
+                assert isinstance(client.decode(intent, answer, own, NOW), TradeFound)
+                assert not named or answer.header("Wechatpay-Serial") == chosen
+                note = server.notify(Notification(id=f"EV-{number}", at=None, trade=paid(pair)), TARGET, signing, NOW)
+                assert client.decode_notification(note, own, NOW).trade.is_paid
+                verified += 2
+    assert verified == 180
+    stranger = replace(pair.credentials, ring=replace(pair.credentials.ring, verify=after))
+    with pytest.raises(InvalidSignature):
+        pair.manifest.client.decode_notification(told(pair), stranger, NOW)
+
+
+def certificates(pair: Pair, ring: KeyRing) -> Response:
+    request = pair.manifest.client.encode(FetchCertificates(merchant=""), pair.credentials, NOW).request()
+    claim, _ = pair.read(request)
+    return pair.manifest.server.answer(claim, CertificatesFound(), ring, NOW)
+
+
+def test_first_certificates_are_proven_by_the_content_key(pair: Pair) -> None:
+    """A merchant without any key of the platform fetches the certificates; a foreign APIv3 key proves nothing."""
+    answer = certificates(pair, pair.ring)
+    content = tuple(key for key in pair.credentials.ring.verify if key.algorithm == m.AEAD)
+    bare = replace(pair.credentials, ring=replace(pair.credentials.ring, verify=content))
+    found = pair.manifest.client.decode(FetchCertificates(merchant=""), answer, bare, NOW)
+    platform = next(key for key in pair.ring.sign if key.chain)
+    assert found == CertificatesFound("", (chain_pem(platform.chain[:1]),))
+    said = json.loads(answer.body)["data"][0]
+    assert said["serial_no"] == codec.serial_of(platform)
+    assert set(said["encrypt_certificate"]) == {"algorithm", "ciphertext", "associated_data", "nonce"}
+    other = make_pair("wechatpay_v3", m.ALGORITHM, number=1)
+    with pytest.raises(RemoteProtocolError):
+        pair.manifest.client.decode(FetchCertificates(merchant=""), certificates(pair, other.ring), bare, NOW)
+
+
+def test_a_merchant_with_the_public_key_alone_has_no_certificates(pair: Pair) -> None:
+    """His question is answered 404 RESOURCE_NOT_EXISTS."""
+    plain = tuple(replace(key, chain=()) for key in pair.ring.sign)
+    answer = certificates(pair, replace(pair.ring, sign=plain))
+    assert (answer.status, json.loads(answer.body)["code"]) == (404, "RESOURCE_NOT_EXISTS")
+
+
+def test_error_answers(pair: Pair) -> None:
+    """Unsigned JSON with a code and the status of the documents; nothing at all for a wrong path or method."""
+    server = pair.manifest.server
+    request = pair.manifest.client.encode(QueryTrade(merchant="", out_trade_no="T1"), pair.credentials, NOW).request()
+    claim, _ = pair.read(request)
+    for code, status, word in (
+        ("TRADE_NOT_FOUND", 404, "ORDER_NOT_EXIST"),
+        ("RATE_LIMITED", 429, "FREQUENCY_LIMITED"),
+        ("NO_PRIVILEGE", 403, "NO_AUTH"),
+        ("SYSTEM", 500, "SYSTEM_ERROR"),
+        ("BUYER_PAYING", 202, "USER_PAYING"),
+    ):
+        answer = server.refuse(claim, Refused(code), pair.ring, NOW)
+        assert (answer.status, json.loads(answer.body)["code"]) == (status, word)
+        assert answer.header("Wechatpay-Signature") is None
+        assert (answer.header("Request-ID") or "").startswith("08")
+    for changed, status in ((replace(request, raw_path=b"/v3/nothing"), 404), (replace(request, method="POST"), 405)):
+        with pytest.raises(RemoteProtocolError) as caught:
+            server.claim(changed)
+        answer = server.refuse(None, caught.value, None, NOW)
+        assert (answer.status, answer.body) == (status, b"")
+    with pytest.raises(RemoteProtocolError) as caught:
+        server.claim(replace(request, headers=request.headers[:-1]))
+    answer = server.refuse(None, caught.value, None, NOW)
+    assert (answer.status, json.loads(answer.body)["code"]) == (401, "SIGN_ERROR")
+
+
+def test_an_unknown_serial_of_the_platform_is_refused(pair: Pair) -> None:
+    """Wechatpay-Serial must name a key of the platform; an empty one, as of a first fetch, counts as none."""
+    request = pair.manifest.client.encode(FetchCertificates(merchant=""), pair.credentials, NOW).request()
+    empty = replace(request, headers=(*request.headers, (b"Wechatpay-Serial", b"")))
+    assert pair.read(empty)[1].intent == FetchCertificates(merchant=pair.credentials.merchant)
+    unknown = replace(request, headers=(*request.headers, (b"Wechatpay-Serial", b"6B" * 20)))
+    with pytest.raises(RemoteProtocolError) as caught:
+        pair.read(unknown)
+    assert caught.value.field == "Wechatpay-Serial"
+
+
+def test_create_is_strict(pair: Pair) -> None:
+    """What the interface refuses is refused before anything is sent: short numbers, queries in addresses, four-byte
+    characters, relative times, pages."""
+    good = CreateTrade(
+        merchant="",
+        out_trade_no="T20250101000001",
+        product=Product.INSTANT,
+        subject="测试商品",
+        amount=Money(101),
+        presentation=Presentation.QR,
+    )
+    pair.ask(good)
+    for name, value in (
+        ("out_trade_no", "T1234"),
+        ("out_trade_no", "T" * 33),
+        ("notify_url", "https://shop.example.com/n?a=1"),
+        ("subject", "茶\U0001f375"),
+        ("subject", "茶" * 128),
+        ("expiry", Expiry(3_600)),
+        ("presentation", Presentation.PAGE),
+        ("presentation", Presentation.WALLET),
+        ("presentation", Presentation.H5),
+        ("amount", Money(0)),
+        ("amount", Money(1, "USD")),
+        ("return_url", "https://shop.example.com/back"),
+    ):
+        with pytest.raises(LocalProtocolError):
+            pair.ask(replace(good, **{name: value}))  # type: ignore[arg-type]
+    until = Instant(NOW + 3_600_000)
+    read = pair.ask(replace(good, expiry=Expiry(0, until)))[0][2].intent
+    assert isinstance(read, CreateTrade)
+    assert read.expiry == Expiry(0, until)
+
+
+def test_a_refund_may_become_abnormal(pair: Pair) -> None:
+    """Each end of a refund is its own event, with the time of success only where there is one."""
+    for state, event in m.REFUND_EVENT.items():
+        view = RefundView(
+            refund_no="R1",
+            refund_id="50000000000000000000000000001",
+            trade_no="4200000000202501010000000001",
+            out_trade_no="T20250101000001",
+            state=state,
+            amount=Money(1),
+            total=Money(101),
+            ended_at=NOW,
+        )
+        sent = pair.manifest.server.notify(Notification(id="EV-1", at=None, refund=view), TARGET, pair.ring, NOW)
+        assert json.loads(sent.body)["event_type"] == event
+        read = pair.manifest.client.decode_notification(sent, pair.credentials, NOW)
+        assert read.refund is not None
+        assert read.refund.state is state
+        assert read.refund.ended_at == (NOW if state is MovementState.SUCCEEDED else None)
+
+
+def test_close_answers_204_signed(pair: Pair) -> None:
+    """Nothing, signed: a changed header is noticed even so."""
+    intent = CloseTrade(merchant="", out_trade_no="T20250101000001")
+    claim, _ = pair.read(pair.manifest.client.encode(intent, pair.credentials, NOW).request())
+    answer = pair.manifest.server.answer(claim, Done(), pair.ring, NOW)
+    assert (answer.status, answer.body) == (204, b"")
+    assert pair.manifest.client.decode(intent, answer, pair.credentials, NOW) == Done()
+    headers = tuple(header for header in answer.headers if header[0] != b"Wechatpay-Signature")
+    with pytest.raises(InvalidSignature):
+        pair.manifest.client.decode(intent, replace(answer, headers=headers), pair.credentials, NOW)
+
+
+def test_T84_settings_are_checked(pair: Pair) -> None:
+    """Keys that do not belong together, ids that are none and missing trust are named."""
+    other = make_pair("wechatpay_v3", m.ALGORITHM, number=1)
+    good = dict(pair.settings)
+    for name, value in (
+        ("mchid", "19000001"[:5]),
+        ("appid", "wx 1"),
+        ("certificate", other.settings["certificate"]),
+        ("serial_no", other.settings["serial_no"]),
+        ("wechatpay_public_key_id", "PUB_1"),
+        ("platform_certificate", "-----BEGIN CERTIFICATE-----"),
+        ("apiv3_key", "k" * 31 + "1" * 2),
+        ("gateway", "api.mch.weixin.qq.com"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            pair.manifest.client.load({**good, name: value})
+        assert caught.value.field == name
