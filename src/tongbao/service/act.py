@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from tongbao.kernel.error import Refused
+from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.time import HOUR
 from tongbao.service.bill_act import ACTS as BILL_ACTS
 from tongbao.service.create import Asker, Opened, OpenTrade
@@ -48,12 +48,17 @@ CONFIRM_TIME: Final = 25 * HOUR
 
 
 async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
-    """Carry out what a merchant asked over ``protocol``. Raises Refused, OutcomeUnknown."""
+    """Carry out what a merchant asked over ``protocol``. Raises Refused, OutcomeUnknown, RemoteProtocolError STALE for
+    a request that was seen before."""
     intent, key = verified.intent, verified.key
     asker = Asker(intent.merchant, protocol, key.id if key else "", key.version if key else 0)
     carry_out = _ACTS.get(type(intent))
     if carry_out is None:
         raise Refused("UNKNOWN_SERVICE", type(intent).__name__)
+    if verified.once:
+        word = f"{protocol}:{intent.merchant}:{verified.once}"
+        if not platform.onces.take(word, platform.world.clock.monotonic()):
+            raise RemoteProtocolError("nonce", "was seen before", "STALE")
     return await carry_out(platform, asker, intent)
 
 

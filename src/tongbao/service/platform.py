@@ -17,6 +17,7 @@ from tongbao.kernel.port import Entropy
 from tongbao.service.channel import Channel
 from tongbao.service.command import RULES
 from tongbao.service.link import Seal
+from tongbao.service.once import Onces
 from tongbao.service.ring import RingCache
 from tongbao.service.vault import Vault
 from tongbao.store.committer import Committer
@@ -89,6 +90,7 @@ class Platform:
         self.seal = Seal(secrets.seal)
         self.vault = Vault(secrets.vault, world.entropy)
         self.rings = RingCache(database, self.vault, world.clock)
+        self.onces = Onces()
         self.spool = Spool(settings.bill_folder)
         self.committer = Committer(
             database,
