@@ -36,7 +36,7 @@ TABLES: list[tuple[Any, frozenset[tuple[str, str]], Callable[[str, Any], Any], s
     (RefundState, REFUND_MOVES, move_refund, "STATE_CONFLICT"),
 ]
 CIRCLE = (ClaimState, CLAIM_MOVES, move_claim, "STATE_CONFLICT")
-"""A claim may come round: it is asked again, or disputed again where the bank fails."""
+"""A claim may come round: it is asked again."""
 
 
 @pytest.mark.parametrize(("states", "moves", "move", "code"), [*TABLES, CIRCLE])

@@ -8,14 +8,17 @@ from tongbao.kernel.time import Instant
 from tongbao.ledger.account import merchant_escrow, merchant_pending
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.capture import capture_accounts, fee_postings
+from tongbao.service.claim import claim_needs, let_time_pass
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
 from tongbao.service.move import move
 from tongbao.service.pay import active_buyer, consume
+from tongbao.service.refund import open_claim, return_of
 from tongbao.store.commit import Decision, Now
-from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, MERCHANT, PAYMENT, TRADE
+from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, CLAIM, MERCHANT, PAYMENT, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
+from tongbao.trade.claim import EXTENSION
 from tongbao.trade.fee import trade_fee
 from tongbao.trade.party import Merchant
 from tongbao.trade.record import RELEASE_AFTER, Payment, Trade
@@ -51,6 +54,12 @@ def counting_payment(sheet: Sheet, trade: Trade) -> Payment | None:
     return payment
 
 
+def check_unclaimed(sheet: Sheet, trade: Trade) -> None:
+    """Nothing passes an open claim by. Raises Refused STATE_CONFLICT."""
+    if open_claim(sheet, trade) is not None:
+        raise Refused("STATE_CONFLICT", "the buyer has an open claim: it is to be answered first")
+
+
 @record
 class Ship:
     """The merchant sent the goods; repeated while the buyer has not confirmed, it corrects carrier and number."""
@@ -63,11 +72,15 @@ class Ship:
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield from self.asker.needs()
         yield TRADE, (self.asker.merchant_id, self.out_trade_no)
+        yield CLAIM, (self.asker.merchant_id, self.out_trade_no)
         yield from _payment_needs(sheet, self.asker.merchant_id, self.out_trade_no)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         self.asker.check(sheet)
         trade = find_trade(sheet, self.asker.merchant_id, self.out_trade_no)
+        if trade.refunded == trade.amount:
+            raise Refused("TRADE_STATE", "all of it is going back")
+        check_unclaimed(sheet, trade)
         if trade.state == "shipped":
             corrected = replace(trade, carrier=self.carrier, tracking_no=self.tracking_no)
             return Decision(Moved(trade.trade_no, trade.state), [(TRADE, corrected)])
@@ -136,6 +149,7 @@ class ConfirmReceipt:
         yield BUYER, (self.buyer_id,)
         yield AUTHORISATION, (self.authorisation_id,)
         yield TRADE, (self.merchant_id, self.out_trade_no)
+        yield CLAIM, (self.merchant_id, self.out_trade_no)
         yield from _payment_needs(sheet, self.merchant_id, self.out_trade_no)
         for key in capture_accounts(self.merchant_id, self.currency, lane):
             yield ACCOUNT, key
@@ -148,6 +162,7 @@ class ConfirmReceipt:
         word = consume(sheet, self.authorisation_id, "confirm", buyer, trade, now)
         if trade.state != TradeState.SHIPPED:
             raise Refused("TRADE_STATE", f"a trade that is {trade.state} is not there to be confirmed")
+        check_unclaimed(sheet, trade)
         merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
         done, rows, entry = release(sheet, trade, merchant, "confirm", now.business, lane)
         return Decision(Moved(done.trade_no, done.state), [*rows, (AUTHORISATION, word)], [entry])
@@ -170,6 +185,9 @@ class TimerDue:
         yield from _payment_needs(sheet, self.merchant_id, self.out_trade_no)
         for key in capture_accounts(self.merchant_id, self.currency, lane):
             yield ACCOUNT, key
+        trade: Trade | None = sheet.peek(TRADE, self.merchant_id, self.out_trade_no)
+        if trade is not None and trade.flow == "escrow":
+            yield from claim_needs(sheet, self.merchant_id, self.out_trade_no, self.currency, lane)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         trade = find_trade(sheet, self.merchant_id, self.out_trade_no)
@@ -182,9 +200,39 @@ class TimerDue:
         if trade.state == "paid":
             done, rows = move(trade, TradeState.FINISHED, "refund_term_over", at, payment, ended_at=at, due_at=None)
             return Decision(Moved(done.trade_no, done.state), rows)
+        claim = open_claim(sheet, trade)
+        if claim is not None:
+            return let_time_pass(sheet, trade, claim, at, lane)
         merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
         done, rows, entry = release(sheet, trade, merchant, "auto_release", at, lane)
         return Decision(Moved(done.trade_no, done.state), rows, [entry])
+
+
+@record
+class ExtendRelease:
+    """The buyer needs more time for a shipped trade: once, by ``EXTENSION``."""
+
+    merchant_id: str
+    out_trade_no: str
+    buyer_id: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        key = (self.merchant_id, self.out_trade_no)
+        yield from ((TRADE, key), (TRADE_RETURN, key), (CLAIM, key))
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        trade = find_trade(sheet, self.merchant_id, self.out_trade_no)
+        if trade.buyer_id != self.buyer_id:
+            raise Refused("TRADE_NOT_FOUND", "no such trade of this buyer")
+        check_unclaimed(sheet, trade)
+        if trade.state != "shipped" or trade.due_at is None or trade.due_at <= now.business:
+            raise Refused("TRADE_STATE", f"a trade that is {trade.state} has no release to put off")
+        known = return_of(sheet, trade)
+        if known.extended:
+            raise Refused("STATE_CONFLICT", "the release was put off before")
+        later = replace(trade, due_at=Instant(trade.due_at + EXTENSION))
+        rows = [(TRADE, later), (TRADE_RETURN, replace(known, extended=True))]
+        return Decision(Moved(trade.trade_no, trade.state), rows)
 
 
 @record

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
 from typing import Any
 
 from tongbao.kernel.error import Refused, ensure
+from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import DAY, Instant
 from tongbao.ledger.account import (
     Account,
@@ -26,7 +26,7 @@ from tongbao.ledger.account import (
 )
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
-from tongbao.service.create import Asker
+from tongbao.service.create import Asker, check_address
 from tongbao.service.refund_view import record_refund
 from tongbao.store.commit import Decision, Now
 from tongbao.store.record import Answer
@@ -51,7 +51,7 @@ HELD = frozenset({TradeState.ESCROWED, TradeState.SHIPPED})
 """States in which escrow holds the money, so that a refund comes out of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Given:
     """A refund and its trade afterwards; ``changed`` says whether this command made it."""
 
@@ -60,7 +60,7 @@ class Given:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wish:
     """Why and under which numbers something is given back; the words of ``Refund``."""
 
@@ -72,7 +72,7 @@ class Wish:
     splits: str = "[]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Made:
     """What giving back comes to: rows and entry for the decision."""
 
@@ -142,11 +142,10 @@ def give_back(
     wish: Wish,
     now: Instant,
     lane: int,
-    to: TradeState | None = None,
     **changes: Any,
 ) -> Made:
-    """Rows and entry of giving back ``amount`` of a paid trade. ``to``: the state the caller wants besides, and
-    ``changes`` the trade's further changes; without ``to`` the trade closes when all of it has gone back.
+    """Rows and entry of giving back ``amount`` of a paid trade, which closes when all of it has gone back. ``changes``:
+    the trade's further changes.
 
     Raises Refused REFUND_EXCEEDS, MERCHANT_FUNDS, LIMIT_EXCEEDED.
     """
@@ -204,7 +203,7 @@ def give_back(
         refunded_at=now if at_once else known.refunded_at,
     )
     cause = f"refund:{refund.refund_id}" if at_once else f"refund_accepted:{refund.refund_id}"
-    moved, rows = move_refunded(trade, after, refund, cause, now, payment, trade.refunded + amount, to, changes)
+    moved, rows = move_refunded(trade, after, refund, cause, now, payment, trade.refunded + amount, changes)
     rows += [(REFUND, refund), (TRADE_RETURN, after)]
     if not at_once:
         rows.append((INSTRUCTION, _instruct(refund, payment, now)))
@@ -286,13 +285,12 @@ def move_refunded(
     now: Instant,
     payment: Payment | None,
     refunded: int,
-    to: TradeState | None,
     changes: dict[str, Any],
 ) -> tuple[Trade, list[tuple[Table, Row]]]:
     """The trade after a refund was accepted, succeeded or failed."""
     fresh: dict[str, Any] = {"refunded": refunded, "refund_state": state_of_refunds(after, refunded)}
-    state = to or TradeState(trade.state)
-    if refunded == trade.amount and to is None:
+    state = TradeState(trade.state)
+    if refunded == trade.amount:
         if not after.refunding and trade.state in ("paid", *HELD):
             state = TradeState.CLOSED
             fresh |= {"ended_at": now, "due_at": None}
@@ -307,7 +305,7 @@ def refund_scope(merchant_id: str, out_trade_no: str, *, of_trade: bool) -> str:
     return f"refund:{merchant_id}:{out_trade_no}" if of_trade else f"refund:{merchant_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestRefund:
     """Give ``amount`` (minor units; None: all that is left) of a trade back, once for each ``refund_no``.
 
@@ -341,6 +339,7 @@ class RequestRefund:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         merchant = self.asker.check(sheet)
+        check_address("notify_url", self.notify_url, merchant)
         trade: Trade | None = sheet.get(TRADE, merchant.merchant_id, self.out_trade_no)
         if trade is None:
             raise Refused("TRADE_NOT_FOUND", "no such trade")

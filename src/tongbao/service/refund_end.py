@@ -1,17 +1,18 @@
 """How a refund through a bank ends: the money leaves for good, or is where it came from again, and a case says so.
 
-A bank's refusal never waits silently: the merchant (or escrow) has the money back, the refund has failed, somebody must
-look. What a claim or an operator had decided while escrow still holds the money is open again then.
+A bank's refusal never waits silently: the merchant (or escrow) has the money back, the refund has failed, and somebody
+must look. What a claim or the operators gave is the buyer's by right: it goes to his balance instead.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import (
     bank_clearing,
+    buyer_balance,
     merchant_available,
     merchant_escrow,
     merchant_pending,
@@ -23,13 +24,12 @@ from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.refund import HELD, move_refunded, open_claim, refund_needs, return_of
 from tongbao.store.record import Case
-from tongbao.store.schema import ACCOUNT, CASE, CLAIM, PAYMENT, REFUND, TRADE, TRADE_RETURN
+from tongbao.store.schema import ACCOUNT, CASE, PAYMENT, REFUND, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
-from tongbao.trade.claim import Claim
 from tongbao.trade.record import RELEASE_AFTER, Instruction, Payment, Trade
 from tongbao.trade.refund import Refund, refund_of_instruction
-from tongbao.trade.state import ClaimState, RefundState, move_claim, move_refund
+from tongbao.trade.state import RefundState, move_refund
 
 
 def end_needs(
@@ -41,7 +41,6 @@ def end_needs(
     yield from refund_needs(sheet, merchant_id, out_trade_no, currency, lane)
     refund: Refund | None = sheet.peek(REFUND, merchant_id, out_trade_no, n)
     if refund is not None:
-        yield CASE, (f"refund:{refund.refund_id}",)
         yield ACCOUNT, (bank_clearing(refund.bank, lane, currency),)
 
 
@@ -54,6 +53,8 @@ def end_refund(
     trade: Trade = sheet.get(TRADE, refund.merchant_id, refund.out_trade_no)
     if instruction.state == "succeeded":
         return _succeed(sheet, refund, trade, now, lane)
+    if refund.cause in ("claim", "decision"):
+        return _succeed(sheet, replace(refund, back_to="buyer", code="PAYMENT_STATE"), trade, now, lane)
     return _fail(sheet, refund, trade, instruction.reason, now, lane)
 
 
@@ -64,14 +65,17 @@ def _succeed(
     known = return_of(sheet, trade)
     after = replace(known, refunding=known.refunding - refund.amount, refunded_at=now)
     cause, payment = f"refund:{refund.refund_id}", _payment(sheet, refund)
-    _, rows = move_refunded(trade, after, done, cause, now, payment, trade.refunded, None, {})
+    _, rows = move_refunded(trade, after, done, cause, now, payment, trade.refunded, {})
+    to_balance = done.back_to == "buyer"
+    target = buyer_balance(refund.buyer_id, refund.currency)
     leaving = Posting(
         merchant_refunding(refund.merchant_id, refund.currency),
-        bank_clearing(refund.bank, lane, refund.currency),
+        target if to_balance else bank_clearing(refund.bank, lane, refund.currency),
         refund.amount,
     )
     entry = Entry(f"refunded:{refund.refund_id}", "refunded", refund.merchant_id, refund.out_trade_no, (leaving,))
-    return [*rows, (REFUND, done), (TRADE_RETURN, after)], entry
+    rows += [(REFUND, done), (TRADE_RETURN, after)]
+    return [*rows, (CASE, _case(done, "", now))] if to_balance else rows, entry
 
 
 def _fail(
@@ -94,25 +98,12 @@ def _fail(
     )
     rows: list[tuple[Table, Row]] = [(REFUND, failed), (TRADE_RETURN, after), (CASE, _case(failed, reason, now))]
     changes: dict[str, Any] = {}
-    claim: Claim | None = sheet.get(CLAIM, refund.merchant_id, refund.out_trade_no)
-    if to_escrow and claim is not None and claim.refund_n == refund.n and claim.state in ("agreed", "decided"):
-        opened = replace(
-            claim,
-            state=str(move_claim(claim.state, ClaimState.DISPUTED)),
-            disputed_by="bank",
-            proposal=0,
-            proposed_by="",
-            proposal_reason="",
-            decided_by="",
-            moved_at=now,
-        )
-        rows.append((CLAIM, opened))
-        changes = {"due_at": None, "refund_state": "refused"}
-    elif to_escrow and trade.state == "shipped" and trade.due_at is None and open_claim(sheet, trade) is None:
+    if to_escrow and trade.state == "shipped" and trade.due_at is None and open_claim(sheet, trade) is None:
+        # all of it was going back, and part of it is not: the release has its whole term again
         changes = {"due_at": Instant(now + RELEASE_AFTER)}
     cause, payment = f"refund_failed:{refund.refund_id}", _payment(sheet, refund)
     refunded = trade.refunded - refund.amount
-    _, moved = move_refunded(trade, after, failed, cause, now, payment, refunded, None, changes)
+    _, moved = move_refunded(trade, after, failed, cause, now, payment, refunded, changes)
     entry = Entry(
         f"refund_back:{refund.refund_id}",
         "refund_back",
@@ -145,7 +136,7 @@ def _payment(sheet: Sheet, refund: Refund) -> Payment | None:
 
 
 def _case(refund: Refund, reason: str, now: Instant) -> Case:
-    where = "in escrow" if refund.back_to == "escrow" else "the merchant's"
+    where = {"escrow": "in escrow", "buyer": "on the buyer's balance"}.get(refund.back_to, "the merchant's")
     return Case(
         case_id=f"refund:{refund.refund_id}",
         kind="refund_refused",
@@ -155,7 +146,7 @@ def _case(refund: Refund, reason: str, now: Instant) -> Case:
         amount=refund.amount,
         currency=refund.currency,
         state="open",
-        note=f"{refund.bank} does not take the refund ({reason or 'no reason given'}); the money is {where} again",
+        note=f"{refund.bank} does not take the refund ({reason or 'no reason given'}); the money is {where} now",
         opened_at=now,
         closed_at=None,
     )

@@ -7,10 +7,10 @@ that moment.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any, Final
 
 from tongbao.kernel.money import Money
+from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
 from tongbao.service.move import move
 from tongbao.service.move import record as record_event
@@ -80,7 +80,8 @@ def refund_then(trade: Trade, snapshot: str) -> RefundView | None:
 
 
 def _told(refund: Refund, refunded: int) -> dict[str, Any]:
-    return {name: getattr(refund, name) for name in _TOLD} | {"refunded": refunded}
+    said = {name: getattr(refund, name) for name in _TOLD} | {"refunded": refunded}
+    return said | {"method": "balance", "bank": ""} if refund.back_to == "buyer" else said
 
 
 def _view(said: dict[str, Any], trade: Trade) -> RefundView:
@@ -121,28 +122,43 @@ def record_refund(
     The merchant is told of a refund's end as his protocol does it: not at all, by the trade's notification, or by a
     message of the refund's own. Raises Refused TRADE_STATE.
     """
-    act = record_event if str(to) == trade.state else _moved
-    moved, rows = act(trade, trade.state, to, cause, now, payment, **changes)
-    event: Event = next(row for table, row in rows if table is EVENT)
-    snapshot = json.loads(event.snapshot)
+    if str(to) == trade.state:
+        moved, rows = record_event(trade, trade.state, to, cause, now, payment, **changes)
+        target = _target(moved, refund)
+    else:
+        moved, rows = move(trade, to, cause, now, payment, **changes)
+        target = _event(rows).target or _target(moved, refund)
+    snapshot = json.loads(_event(rows).snapshot)
     snapshot["refund"] = _told(refund, moved.refunded)
     if refund.state == "succeeded":
         snapshot["refunded_at"] = now
-    target = event.target or _target(moved, refund)
-    told = replace(
-        event,
-        snapshot=json.dumps(snapshot, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
+    text = json.dumps(snapshot, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return moved, _aimed(rows, target, now, text)
+
+
+def record_claim(trade: Trade, cause: str, now: Instant, **changes: Any) -> tuple[Trade, list[tuple[Table, Row]]]:
+    """The rows of a claim's step: the trade with its new ``refund_state``, and an event; the merchant is told where his
+    protocol tells of refunds by the trade's notification."""
+    moved, rows = record_event(trade, trade.state, TradeState(trade.state), cause, now, None, **changes)
+    told = load_protocol(trade.protocol).notifies_refund == "trade"
+    return moved, _aimed(rows, terms_of(trade).notify_url if told else "", now, _event(rows).snapshot)
+
+
+def _event(rows: list[tuple[Table, Row]]) -> Event:
+    event: Event = next(row for table, row in rows if table is EVENT)
+    return event
+
+
+def _aimed(rows: list[tuple[Table, Row]], target: str, now: Instant, snapshot: str) -> list[tuple[Table, Row]]:
+    """The rows with their event going to ``target``, or to nobody."""
+    aimed = replace(
+        _event(rows),
+        snapshot=snapshot,
         target=target,
         notify_state=str(NotifyState.PENDING if target else NotifyState.SILENT),
         next_at=now if target else None,
     )
-    return moved, [(table, told if table is EVENT else row) for table, row in rows]
-
-
-def _moved(
-    trade: Trade, before: str, to: TradeState, cause: str, now: Instant, payment: Payment | None, **changes: Any
-) -> tuple[Trade, list[tuple[Table, Row]]]:
-    return move(trade, to, cause, now, payment, **changes)
+    return [(table, aimed if table is EVENT else row) for table, row in rows]
 
 
 def _target(trade: Trade, refund: Refund) -> str:

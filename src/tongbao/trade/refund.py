@@ -24,8 +24,9 @@ class Refund:
     ``cancel``, ``claim`` (the seller agreed, or the clock for him), ``decision`` (an operator's). ``method`` and
     ``bank`` say where the money goes: ``balance`` of ``buyer_id``, or the card that paid. ``from_*`` say whence it was
     taken; together they are ``amount``. ``fee`` is what the platform gave back of its own. ``back_to`` says where the
-    money of a failed refund went. ``splits`` is JSON: what receivers of shares gave back. ``code`` is the refusal code
-    of a failure.
+    money went that a bank did not take: ``escrow`` or the ``merchant``, whose refund has failed; the balance of the
+    ``buyer``, who has it in spite of his bank, where a claim or a decision gave it. ``splits`` is JSON: what receivers
+    of shares gave back. ``code`` is the refusal code of a failure.
     """
 
     merchant_id: str

@@ -131,9 +131,6 @@ CLAIM_MOVES: Final[frozenset[tuple[str, str]]] = frozenset(
         (ClaimState.RETURNING, ClaimState.WITHDRAWN),
         (ClaimState.DISPUTED, ClaimState.WITHDRAWN),
         (ClaimState.DISPUTED, ClaimState.DECIDED),
-        # the bank does not take back what was agreed or decided while escrow still holds it
-        (ClaimState.AGREED, ClaimState.DISPUTED),
-        (ClaimState.DECIDED, ClaimState.DISPUTED),
     }
 )
 

@@ -91,7 +91,7 @@ CREATE TABLE refund (
   from_reserve {bigint} NOT NULL CHECK (from_reserve >= 0),
   from_available {bigint} NOT NULL CHECK (from_available >= 0),
   fee {bigint} NOT NULL CHECK (fee >= 0 AND fee <= amount),
-  back_to text NOT NULL CHECK (back_to IN ('', 'escrow', 'merchant')),
+  back_to text NOT NULL CHECK (back_to IN ('', 'escrow', 'merchant', 'buyer')),
   reason text NOT NULL,
   notify_url text NOT NULL,
   splits text NOT NULL,
@@ -101,7 +101,7 @@ CREATE TABLE refund (
   PRIMARY KEY (merchant_id, out_trade_no, n),
   CHECK (from_escrow + from_pending + from_reserve + from_available = amount),
   CHECK ((ended_at IS NULL) = (state = 'accepted')),
-  CHECK (state = 'failed' OR back_to = '')
+  CHECK (CASE back_to WHEN '' THEN state <> 'failed' WHEN 'buyer' THEN state = 'succeeded' ELSE state = 'failed' END)
 ) {strict};
 CREATE INDEX refund_number ON refund (merchant_id, refund_no) WHERE refund_no <> '';
 
@@ -131,7 +131,7 @@ CREATE TABLE claim (
   carrier text NOT NULL,
   tracking_no text NOT NULL,
   left_over {bigint} NOT NULL CHECK (left_over >= 0),
-  disputed_by text NOT NULL CHECK (disputed_by IN ('', 'buyer', 'seller', 'bank')),
+  disputed_by text NOT NULL CHECK (disputed_by IN ('', 'buyer', 'seller')),
   proposal {bigint} NOT NULL CHECK (proposal >= 0),
   proposed_by text NOT NULL,
   proposal_reason text NOT NULL,

@@ -477,7 +477,7 @@ JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade
 LEFT JOIN refund r ON r.merchant_id = i.merchant_id AND r.out_trade_no = i.out_trade_no AND r.attempt = i.attempt
 AND i.instruction_no = p.payment_no || 'R' || substr(r.refund_id, 29)
 WHERE i.instruction_no LIKE '%R____' AND (r.state IS NULL OR r.method = 'balance' OR r.amount <> i.amount
-OR (i.state = 'succeeded') <> (r.state = 'succeeded') OR (i.state = 'failed') <> (r.state = 'failed'))
+OR (i.state = 'succeeded') <> (r.state = 'succeeded' AND r.back_to = '') OR (i.state = 'failed') <> (r.back_to <> ''))
 UNION ALL
 SELECT r.refund_id, 'none', r.state FROM refund r
 JOIN payment p ON p.merchant_id = r.merchant_id AND p.out_trade_no = r.out_trade_no AND p.attempt = r.attempt
@@ -525,7 +525,8 @@ SELECT refund_id, state, kind, CAST(SUM(amount) AS {bigint}) FROM (
   UNION ALL
   SELECT r.refund_id, r.state, 'refunded', p.amount FROM refund r
   JOIN entry e ON e.key = 'refunded:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
-  WHERE p.credit LIKE 'bank:' || r.bank || ':%'
+  WHERE (r.back_to = '' AND p.credit LIKE 'bank:' || r.bank || ':%')
+  OR (r.back_to = 'buyer' AND p.credit LIKE 'buyer:' || r.buyer_id || ':balance:%')
   UNION ALL
   SELECT r.refund_id, r.state, 'refund_back', -r.amount FROM refund r WHERE r.state = 'failed'
   UNION ALL
