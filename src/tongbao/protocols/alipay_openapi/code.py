@@ -1,0 +1,362 @@
+"""Result codes: ours, the gateway's own words, and the five digits and texts that stand beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tongbao.kernel.error import InvalidSignature, ProtocolError, Refused, TongbaoError
+from tongbao.protocols.alipay_openapi import messages as m
+
+SUCCESS: Final = "10000"
+PAYING: Final = "10003"
+UNKNOWN: Final = "20000"
+BUSINESS: Final = "40004"
+UNKNOW_ERROR: Final = "isp.unknow-error"
+
+MESSAGE: Final[dict[str, str]] = {
+    SUCCESS: "Success",
+    PAYING: " order success pay inprocess",
+    UNKNOWN: "Service Currently Unavailable",
+    "20001": "Insufficient Token Permissions",
+    "40001": "Missing Required Arguments",
+    "40002": "Invalid Arguments",
+    "40003": "Insufficient Conditions",
+    BUSINESS: "Business Failed",
+    "40005": "Call Limited",
+    "40006": "Insufficient Permissions",
+}
+"""Public code -> ``msg``; the leading blank of 10003 is the gateway's own."""
+
+WIRE_CODE: Final[dict[str, str]] = {
+    "MALFORMED": "isv.invalid-parameter",
+    "TOO_LARGE": "isv.invalid-parameter",
+    "BAD_CHARSET": "isv.invalid-charset",
+    "DUPLICATE_PARAM": "isv.suspected-attack",
+    "AMBIGUOUS_SPLIT": "isv.suspected-attack",
+    "FIELD_MISSING": "ACQ.INVALID_PARAMETER",
+    "FIELD_INVALID": "ACQ.INVALID_PARAMETER",
+    "UNKNOWN_SERVICE": "isv.invalid-method",
+    "AMOUNT_INVALID": "ACQ.INVALID_PARAMETER",
+    "AMOUNT_CONFLICT": "ACQ.INVALID_PARAMETER",
+    "AMOUNT_NOT_POSITIVE": "ACQ.INVALID_PARAMETER",
+    "CURRENCY_NOT_ALLOWED": "ACQ.CURRENCY_NOT_SUPPORT",
+    "URL_NOT_ALLOWED": "ACQ.INVALID_PARAMETER",
+    "EXPIRY_INVALID": "ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR",
+    "LOGISTICS_INVALID": "ACQ.INVALID_PARAMETER",
+    "BANK_UNKNOWN": "ACQ.INVALID_PARAMETER",
+    "CLIENT_IP_INVALID": "ACQ.RISK_MERCHANT_IP_NOT_EXIST",
+    "UNKNOWN_MERCHANT": "isv.invalid-app-id",
+    "SIGN_MISSING": "isv.missing-signature",
+    "SIGN_TYPE_NOT_ALLOWED": "isv.invalid-signature-type",
+    "SIGN_INVALID": "isv.invalid-signature",
+    "KEY_UNKNOWN": "isv.app-cert-not-exist",
+    "KEY_REVOKED": "isv.app-cert-expired",
+    "STALE": "isv.invalid-timestamp",
+    "ANTI_PHISHING_INVALID": "isv.invalid-token",
+    "ANTI_PHISHING_EXPIRED": "aop.auth-token-time-out",
+    "NO_PRIVILEGE": "isv.insufficient-isv-permissions",
+    "MERCHANT_DISABLED": "ACQ.PARTNER_ERROR",
+    "SELLER_UNKNOWN": "ACQ.SELLER_NOT_EXIST",
+    "BUYER_UNKNOWN": "ACQ.BUYER_NOT_EXIST",
+    "BUYER_IS_SELLER": "ACQ.BUYER_SELLER_EQUAL",
+    "RATE_LIMITED": "isv.app-call-limited",
+    "TRADE_NOT_FOUND": "ACQ.TRADE_NOT_EXIST",
+    "TRADE_STATE": "ACQ.TRADE_STATUS_ERROR",
+    "TRADE_NOT_PAYABLE": "ACQ.TRADE_HAS_SUCCESS",
+    "TRADE_AMOUNT_MISMATCH": "ACQ.CONTEXT_INCONSISTENT",
+    "TRADE_PRICE_MISMATCH": "ACQ.CONTEXT_INCONSISTENT",
+    "TRADE_QUANTITY_MISMATCH": "ACQ.CONTEXT_INCONSISTENT",
+    "TRADE_SELLER_MISMATCH": "ACQ.CONTEXT_INCONSISTENT",
+    "TRADE_BUYER_MISMATCH": "ACQ.TRADE_BUYER_NOT_MATCH",
+    "TRADE_FROZEN": "ACQ.CONTEXT_INCONSISTENT",
+    "METHOD_NOT_ALLOWED": "ACQ.NO_PAYMENT_INSTRUMENTS_AVAILABLE",
+    "BUYER_DISABLED": "ACQ.BUYER_ENABLE_STATUS_FORBID",
+    "LOGIN_WRONG": "ACQ.PAYMENT_FAIL",
+    "PASSWORD_WRONG": "ACQ.PAYMENT_FAIL",
+    "PASSWORD_LOCKED": "ACQ.PAYMENT_FAIL",
+    "AUTHORISATION_INVALID": "isv.code-invalid",
+    "REVIEW_AGAIN": "ACQ.CONTEXT_INCONSISTENT",
+    "INSUFFICIENT_FUNDS": "ACQ.BUYER_BALANCE_NOT_ENOUGH",
+    "PAYMENT_NOT_FOUND": "ACQ.TRADE_NOT_EXIST",
+    "PAYMENT_STATE": "ACQ.TRADE_STATUS_ERROR",
+    "CASHIER_LINK_INVALID": "ACQ.ACCESS_FORBIDDEN",
+    "REFUND_EXCEEDS": "ACQ.REASON_TRADE_REFUND_FEE_ERR",
+    "REFUND_NOT_FOUND": "ACQ.TRADE_NOT_EXIST",
+    "REFUND_MISMATCH": "ACQ.DISCORDANT_REPEAT_REQUEST",
+    "REFUND_EXPIRED": "ACQ.TRADE_HAS_FINISHED",
+    "MERCHANT_FUNDS": "ACQ.SELLER_BALANCE_NOT_ENOUGH",
+    "SPLIT_EXCEEDS": "ACQ.ALLOC_AMOUNT_VALIDATE_ERROR",
+    "SPLIT_NOT_FOUND": "ACQ.TRADE_SETTLE_ERROR",
+    "RECEIVER_UNKNOWN": "ACQ.ROYALTY_RECEIVER_INVALID",
+    "PAYOUT_NOT_FOUND": "ORDER_NOT_EXIST",
+    "PAYOUT_MISMATCH": "PAYMENT_INFO_INCONSISTENCY",
+    "BATCH_INVALID": "INVALID_PARAMETER",
+    "BATCH_NOT_FOUND": "ORDER_NOT_EXIST",
+    "PAYEE_UNKNOWN": "PAYEE_NOT_EXIST",
+    "PAYEE_NAME_MISMATCH": "PAYEE_USERINFO_ERROR",
+    "PAYOUT_COOLING": "SECURITY_CHECK_FAILED",
+    "LIMIT_EXCEEDED": "EXCEED_LIMIT_DM_MAX_AMOUNT",
+    "BILL_NOT_READY": "BILL_NOT_EXIST",
+    "BILL_NOT_FOUND": "NO_BILL_DATA",
+    "BILL_DATE_INVALID": "INVAILID_ARGUMENTS",
+    "CODE_INVALID": "ACQ.PAYMENT_AUTH_CODE_INVALID",
+    "BUYER_PAYING": PAYING,
+    "SIGNATURE_WEAK_LIMIT": "ACQ.TOTAL_FEE_EXCEED",
+    "CERT_REQUIRED": "isv.missing-app-cert-sn",
+    "NOT_FOUND": "ACQ.TRADE_NOT_EXIST",
+    "ALREADY_EXISTS": "ACQ.CONTEXT_INCONSISTENT",
+    "STATE_CONFLICT": "ACQ.TRADE_STATUS_ERROR",
+    "MAKER_IS_CHECKER": "ACQ.ACCESS_FORBIDDEN",
+    "IDEMPOTENCY_CONFLICT": "ACQ.DISCORDANT_REPEAT_REQUEST",
+    "SYSTEM": UNKNOW_ERROR,
+}
+"""Our refusal code -> the gateway's sub code; total over ``REFUSALS``. 10003 and 10000 have none and stand alone."""
+
+_PLAIN: Final = {
+    "FIELD_MISSING": "INVALID_PARAMETER",
+    "FIELD_INVALID": "INVALID_PARAMETER",
+    "AMOUNT_INVALID": "INVALID_PARAMETER",
+    "AMOUNT_NOT_POSITIVE": "INVALID_PARAMETER",
+}
+CODES_OF: Final[dict[str, Mapping[str, str]]] = {
+    m.REFUND_QUERY: {"REFUND_NOT_FOUND": SUCCESS},
+    m.TRANSFER: {**_PLAIN, "MERCHANT_FUNDS": "PAYER_BALANCE_NOT_ENOUGH", "NO_PRIVILEGE": "PRODUCT_NOT_SIGN"},
+    m.TRANSFER_QUERY: _PLAIN,
+    m.ACCOUNT: {**_PLAIN, "NO_PRIVILEGE": "NO_PERMISSION_ACCOUNT"},
+    m.BILL: {
+        "FIELD_MISSING": "INVAILID_ARGUMENTS",
+        "FIELD_INVALID": "INVAILID_ARGUMENTS",
+        "RATE_LIMITED": "USER_RATE_LIMIT",
+    },
+    m.CLOSE: {"TRADE_NOT_PAYABLE": "ACQ.TRADE_STATUS_ERROR"},
+    m.CANCEL: {"TRADE_STATE": "ACQ.TRADE_HAS_FINISHED"},
+}
+"""Operation -> the words it has for itself."""
+
+_FIELD_CODE: Final[dict[tuple[str, str], str]] = {
+    ("FIELD_MISSING", "method"): "isv.missing-method",
+    ("FIELD_MISSING", "app_id"): "isv.missing-app-id",
+    ("FIELD_INVALID", "app_id"): "isv.invalid-app-id",
+    ("FIELD_MISSING", "timestamp"): "isv.missing-timestamp",
+    ("FIELD_INVALID", "timestamp"): "isv.invalid-timestamp",
+    ("FIELD_MISSING", "version"): "isv.missing-version",
+    ("FIELD_MISSING", "charset"): "isv.invalid-charset",
+    ("SIGN_MISSING", "sign_type"): "isv.missing-signature-type",
+    ("FIELD_INVALID", "format"): "isv.invalid-format",
+    ("FIELD_INVALID", "version"): "isv.invalid-parameter",
+    ("FIELD_INVALID", "encrypt_type"): "isv.invalid-encrypt-type",
+    ("FIELD_INVALID", "biz_content"): "isv.invalid-encrypt",
+    ("KEY_UNKNOWN", "encrypt_type"): "isv.missing-encrypt-key",
+    ("KEY_UNKNOWN", "alipay_root_cert_sn"): "isv.invalid-alipay-root-cert-sn",
+    ("KEY_UNKNOWN", "alipay_cert_sn"): "isv.alipay-cert-not-exist",
+    ("FIELD_MISSING", "app_cert_sn"): "isv.missing-app-cert-sn",
+    ("FIELD_MISSING", "alipay_root_cert_sn"): "isv.missing-alipay-root-cert-sn",
+    ("MALFORMED", "biz_content"): "isv.illegal-json",
+    ("AUTHORISATION_INVALID", "refresh_token"): "isv.refresh-token-invalid",
+    ("FIELD_INVALID", "grant_type"): "isv.grant-type-invalid",
+    ("FIELD_MISSING", "grant_type"): "isv.grant-type-invalid",
+    ("FIELD_MISSING", "code"): "isv.code-invalid",
+    ("FIELD_MISSING", "refresh_token"): "isv.refresh-token-invalid",
+    ("MALFORMED", "suspected"): "isv.suspected-attack",
+}
+"""A closer word where the offending field is known."""
+
+TEXT: Final[dict[str, str]] = {
+    "isv.invalid-app-id": "无效的AppID参数",
+    "isv.missing-app-id": "缺少AppID参数",
+    "isv.missing-timestamp": "缺少时间戳参数",
+    "isv.invalid-timestamp": "非法的时间戳参数",
+    "isv.missing-method": "缺少方法名参数",
+    "isv.invalid-method": "不存在的方法名",
+    "isv.missing-version": "缺少版本参数",
+    "isv.missing-signature": "缺少签名参数",
+    "isv.missing-signature-type": "缺少签名类型参数",
+    "isv.invalid-signature-type": "无效签名类型",
+    "isv.invalid-charset": "字符集错误",
+    "isv.invalid-format": "无效数据格式",
+    "isv.invalid-parameter": "参数无效",
+    "isv.invalid-encrypt": "解密异常",
+    "isv.invalid-encrypt-type": "无效加密类型",
+    "isv.missing-encrypt-key": "缺少加密配置",
+    "isv.illegal-json": "JSON格式错误",
+    "isv.suspected-attack": "可疑的攻击请求",
+    "isv.app-cert-not-exist": "应用公钥证书不存在",
+    "isv.app-cert-expired": "应用公钥证书已失效",
+    "isv.alipay-cert-not-exist": "支付宝公钥证书不存在",
+    "isv.missing-app-cert-sn": "缺少应用公钥证书序列号参数",
+    "isv.missing-alipay-root-cert-sn": "缺少支付宝根证书序列号参数",
+    "isv.invalid-alipay-root-cert-sn": "支付宝根证书序列号无效",
+    "isv.insufficient-isv-permissions": "ISV权限不足",
+    "isv.app-call-limited": "应用调用次数超限",
+    "isv.code-invalid": "授权码code无效",
+    "isv.grant-type-invalid": "grant_type参数不正确",
+    "isv.refresh-token-invalid": "刷新令牌refresh_token无效",
+    UNKNOW_ERROR: "服务暂不可用",
+    "ACQ.TRADE_NOT_EXIST": "交易不存在",
+    "ACQ.TRADE_HAS_SUCCESS": "交易已被支付",
+    "ACQ.TRADE_HAS_CLOSE": "交易已经关闭",
+    "ACQ.TRADE_HAS_FINISHED": "交易已完结",
+    "ACQ.TRADE_STATUS_ERROR": "交易状态不合法",
+    "ACQ.SYSTEM_ERROR": "系统异常",
+    "ACQ.INVALID_PARAMETER": "参数无效",
+    "ACQ.CONTEXT_INCONSISTENT": "交易信息被篡改",
+    "ACQ.TRADE_BUYER_NOT_MATCH": "交易买家不匹配",
+    "ACQ.BUYER_BALANCE_NOT_ENOUGH": "买家余额不足",
+    "ACQ.PAYMENT_AUTH_CODE_INVALID": "支付授权码无效",
+    "ACQ.REASON_TRADE_REFUND_FEE_ERR": "退款金额无效",
+    "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL": "退款金额超限",
+    "ACQ.DISCORDANT_REPEAT_REQUEST": "不一致的请求",
+    "ACQ.SELLER_BALANCE_NOT_ENOUGH": "卖家余额不足",
+    "ACQ.SELLER_NOT_EXIST": "卖家不存在",
+    "ACQ.BUYER_NOT_EXIST": "买家不存在",
+    "ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR": "当前时间已超过允许支付的时间",
+    "ACQ.ALLOC_AMOUNT_VALIDATE_ERROR": "分账金额验证失败",
+    "ACQ.ROYALTY_RECEIVER_INVALID": "分账收款方不合法",
+    "ORDER_NOT_EXIST": "转账订单不存在",
+    "PAYEE_NOT_EXIST": "收款账号不存在",
+    "PAYEE_USERINFO_ERROR": "收款方姓名或其它信息不一致",
+    "PAYER_BALANCE_NOT_ENOUGH": "付款方余额不足",
+    "PAYMENT_INFO_INCONSISTENCY": "两次请求商户单号一样但是参数不一致",
+    "BILL_NOT_EXIST": "账单不存在",
+    "NO_BILL_DATA": "没有账单数据",
+    "INVAILID_ARGUMENTS": "入参不合法",
+}
+"""``sub_msg``; a word that is not listed stands for itself."""
+
+_ALIASES: Final[dict[str, str]] = {
+    "isv.invalid-parameter": "FIELD_INVALID",
+    "isv.missing-method": "FIELD_MISSING",
+    "isv.missing-app-id": "FIELD_MISSING",
+    "isv.missing-version": "FIELD_MISSING",
+    "isv.missing-timestamp": "FIELD_MISSING",
+    "isv.missing-signature-type": "SIGN_MISSING",
+    "isv.missing-signature-key": "KEY_UNKNOWN",
+    "isv.missing-signature-config": "KEY_UNKNOWN",
+    "isv.missing-encrypt-key": "KEY_UNKNOWN",
+    "isv.invalid-timestamp": "FIELD_INVALID",
+    "isv.invalid-format": "FIELD_INVALID",
+    "isv.invalid-encrypt": "FIELD_INVALID",
+    "isv.invalid-encrypt-type": "FIELD_INVALID",
+    "isv.illegal-json": "MALFORMED",
+    "isv.suspected-attack": "MALFORMED",
+    "isv.missing-alipay-root-cert-sn": "FIELD_MISSING",
+    "isv.invalid-alipay-root-cert-sn": "KEY_UNKNOWN",
+    "isv.alipay-cert-not-exist": "KEY_UNKNOWN",
+    "isv.method-call-limited": "RATE_LIMITED",
+    "isv.insufficient-user-permissions": "NO_PRIVILEGE",
+    "isv.self-invoke-forbidden": "NO_PRIVILEGE",
+    "isv.forbidden-api": "NO_PRIVILEGE",
+    "isv.invalid-auth-relations": "NO_PRIVILEGE",
+    "isv.code-invalid": "AUTHORISATION_INVALID",
+    "isv.grant-type-invalid": "FIELD_INVALID",
+    "isv.refresh-token-invalid": "AUTHORISATION_INVALID",
+    "isv.refresh-token-time-out": "AUTHORISATION_INVALID",
+    "isv.refreshed-token-invalid": "AUTHORISATION_INVALID",
+    "aop.invalid-auth-token": "AUTHORISATION_INVALID",
+    "aop.invalid-app-auth-token": "AUTHORISATION_INVALID",
+    "aop.unknow-error": "SYSTEM",
+    "ACQ.SYSTEM_ERROR": "SYSTEM",
+    "AQC.SYSTEM_ERROR": "SYSTEM",
+    "SYSTEM_ERROR": "SYSTEM",
+    "ACQ.INVALID_PARAMETER": "FIELD_INVALID",
+    "INVALID_PARAMETER": "FIELD_INVALID",
+    "ACQ.CONTEXT_INCONSISTENT": "TRADE_FROZEN",
+    "ACQ.TRADE_HAS_CLOSE": "TRADE_NOT_PAYABLE",
+    "ACQ.TRADE_STATUS_ERROR": "TRADE_STATE",
+    "ACQ.REASON_TRADE_STATUS_INVALID": "TRADE_STATE",
+    "ACQ.REASON_ILLEGAL_STATUS": "TRADE_STATE",
+    "ACQ.TRADE_NOT_EXIST": "TRADE_NOT_FOUND",
+    "TRADE_NOT_EXIST": "TRADE_NOT_FOUND",
+    "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL": "REFUND_EXCEEDS",
+    "ACQ.DISCORDANT_REPEAT_REQUEST": "REFUND_MISMATCH",
+    "ACQ.PAYMENT_FAIL": "METHOD_NOT_ALLOWED",
+    "ACQ.ACCESS_FORBIDDEN": "NO_PRIVILEGE",
+    "BALANCE_IS_NOT_ENOUGH": "MERCHANT_FUNDS",
+    "PAYER_BALANCE_NOT_ENOUGH": "MERCHANT_FUNDS",
+    "ORDER_NOT_EXIST": "PAYOUT_NOT_FOUND",
+    "PRODUCT_NOT_SIGN": "NO_PRIVILEGE",
+    "NO_PERMISSION_ACCOUNT": "NO_PRIVILEGE",
+    "INVAILID_ARGUMENTS": "BILL_DATE_INVALID",
+    "USER_RATE_LIMIT": "RATE_LIMITED",
+    "SYSTEM_RATE_LIMIT": "RATE_LIMITED",
+    "BILL_NOT_EXIST": "BILL_NOT_READY",
+    "REQUEST_PROCESSING": "SYSTEM",
+}
+NEUTRAL_CODE: Final[dict[str, str]] = {wire: ours for ours, wire in WIRE_CODE.items()} | _ALIASES
+"""The gateway's word -> ours; words not listed read as SYSTEM with the word kept."""
+
+_PREFIXES: Final = ("isv.", "aop.", "isp.")
+BARE_CODE: Final = {word.removeprefix(prefix): word for prefix in _PREFIXES for word in NEUTRAL_CODE if "." in word}
+"""The REST interface's word for a common error (without its prefix) -> the gateway's."""
+
+
+def refusal_code(error: TongbaoError) -> str:
+    """The gateway's word for an error."""
+    if isinstance(error, ProtocolError):
+        if isinstance(error, InvalidSignature) and error.code == "SIGN_INVALID":
+            return WIRE_CODE["SIGN_INVALID"]
+        return _FIELD_CODE.get((error.code, error.field)) or WIRE_CODE.get(error.code, "ACQ.INVALID_PARAMETER")
+    if not isinstance(error, Refused):
+        return UNKNOW_ERROR
+    if error.code == "TRADE_NOT_PAYABLE" and "closed" in error.detail:
+        return "ACQ.TRADE_HAS_CLOSE"
+    return WIRE_CODE.get(error.code, UNKNOW_ERROR)
+
+
+def word_of(operation: str, error: TongbaoError) -> str:
+    """The word that one operation has for an error."""
+    own, common = CODES_OF.get(operation, {}), refusal_code(error)
+    if isinstance(error, Refused):
+        return own.get(error.code, common)
+    # a public parameter that is wrong is the gateway's affair, not the operation's
+    if isinstance(error, ProtocolError) and not common.startswith(_PREFIXES):
+        return own.get(error.code, common)
+    return common
+
+
+def public_code(word: str) -> str:
+    """The five digits that go with a word."""
+    if word in MESSAGE:
+        return word
+    if word.startswith("isv.missing-signature-config") or word == "isv.invalid-auth-relations":
+        return "40003"
+    if word.startswith("isv.missing-"):
+        return "40001"
+    if word.startswith("isv.insufficient-") or word == "isv.self-invoke-forbidden":
+        return "40006"
+    if word.endswith("-call-limited"):
+        return "40005"
+    if word.endswith("unknow-error"):
+        return UNKNOWN
+    if word.startswith("aop."):
+        return "20001"
+    return "40002" if word.startswith("isv.") else BUSINESS
+
+
+def http_status(word: str) -> int:
+    """The REST interface's status of a word."""
+    if word == PAYING:
+        return 202
+    if word == SUCCESS:
+        return 200
+    code = public_code(word)
+    return {"20001": 401, "40006": 401, "40005": 429, UNKNOWN: 500}.get(code, 400)
+
+
+def bare(word: str) -> str:
+    """A word as the REST interface spells it: common errors without their prefix."""
+    for prefix in _PREFIXES:
+        if word.startswith(prefix):
+            return word.removeprefix(prefix)
+    return word
+
+
+def whole(code: str) -> str:
+    """The inverse of ``bare``."""
+    return BARE_CODE.get(code, code)
+
+
+def neutral(word: str) -> str:
+    """Our refusal code for the gateway's word."""
+    return NEUTRAL_CODE.get(word, "SYSTEM")

@@ -1,0 +1,390 @@
+"""The answers as pairs of inverse functions: outcome to content, and content to outcome."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any, Final
+
+from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.protocols.alipay_openapi import messages as m
+from tongbao.protocols.alipay_openapi.code import BUSINESS, PAYING, SUCCESS, WIRE_CODE, neutral
+from tongbao.protocols.alipay_openapi.field import (
+    Content,
+    buyer_field,
+    filled,
+    list_of,
+    mask_login,
+    read_money,
+    read_time,
+    required,
+    say,
+    say_time,
+    text_of,
+)
+from tongbao.protocols.alipay_openapi.mode import serial_of
+from tongbao.protocols.alipay_openapi.money import read_split, write_split
+from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, read_trade, write_payment, write_trade
+from tongbao.wire.certificate import chain_pem
+from tongbao.wire.http import split_url
+from tongbao.wire.key import KeyRing
+from tongbao.wire.movement import (
+    Answered,
+    BalanceFound,
+    CallByName,
+    Cancelled,
+    CancelTrade,
+    CertificatesFound,
+    ExchangeCode,
+    FetchCertificates,
+    IdentityFound,
+    MovementState,
+    PayOut,
+    PayOutFound,
+    PayOutView,
+    QueryBalance,
+    QueryPayOut,
+    QueryRefund,
+    QuerySplit,
+    RefundFound,
+    RefundTrade,
+    RefundView,
+    RequestBill,
+    SplitFound,
+    SplitTrade,
+    SplitView,
+)
+from tongbao.wire.party import Party, Payee
+from tongbao.wire.vocabulary import (
+    CloseTrade,
+    CreateTrade,
+    Done,
+    FollowUp,
+    Intent,
+    Outcome,
+    Presentation,
+    QueryTrade,
+    Rejection,
+    TradeFound,
+    TradeOpened,
+    TradeState,
+    TradeView,
+)
+
+QR_PATH: Final = "/qr/"
+_PAID: Final = frozenset((TradeState.PAID, TradeState.FINISHED))
+
+
+def qr_code(opened: TradeOpened) -> str:
+    """What a QR code holds: an address of the platform that names the trade to a wallet which scans it."""
+    if not opened.code:
+        return opened.cashier_url
+    scheme, authority, _, _ = split_url(opened.cashier_url)
+    return f"{scheme}://{authority}{QR_PATH}{opened.code}"
+
+
+# --- what the platform writes ------------------------------------------------------------------------------------
+
+
+def write_outcome(method: str, asked: Content, outcome: Outcome, ring: KeyRing | None) -> dict[str, Any]:
+    """The content of an answer, with ``code``; an unpaid trade of a payment by code is 10003. ``asked`` is the
+    request's content. Raises LocalProtocolError."""
+    if isinstance(outcome, TradeOpened):
+        return _write_opened(method, asked, outcome)
+    if isinstance(outcome, TradeFound):
+        if method == m.PAY:
+            paid = outcome.trade.state in _PAID
+            return {"code": SUCCESS if paid else PAYING} | write_payment(outcome.trade)
+        return {"code": SUCCESS} | write_trade(outcome.trade)
+    if isinstance(outcome, Done):
+        view = outcome.trade or TradeView()
+        return {"code": SUCCESS, "trade_no": view.trade_no, "out_trade_no": view.out_trade_no}
+    return {"code": SUCCESS} | _write_after(method, asked, outcome, ring)
+
+
+def _write_opened(method: str, asked: Content, opened: TradeOpened) -> dict[str, Any]:
+    number = text_of(asked, "out_trade_no")
+    if method == m.PRECREATE:
+        return {"code": SUCCESS, "out_trade_no": number, "qr_code": qr_code(opened)}
+    said = {"out_trade_no": number, "trade_no": opened.trade_no}
+    if method == m.PAY:
+        return {"code": PAYING, "total_amount": text_of(asked, "total_amount")} | said | NO_AMOUNTS
+    return {"code": SUCCESS} | said
+
+
+def _write_after(method: str, asked: Content, outcome: Outcome, ring: KeyRing | None) -> dict[str, Any]:
+    if isinstance(outcome, RefundFound):
+        return _write_refund(outcome) if method == m.REFUND else _write_refund_found(asked, outcome)
+    if isinstance(outcome, Cancelled):
+        said = {"trade_no": outcome.trade_no, "out_trade_no": outcome.out_trade_no, "action": outcome.action}
+        return said | {"retry_flag": "N"}
+    if isinstance(outcome, SplitFound):
+        return _write_split(method, outcome.split)
+    if isinstance(outcome, PayOutFound):
+        return _write_payout(method, outcome)
+    if isinstance(outcome, BalanceFound):
+        return {"available_amount": say(outcome.available), "freeze_amount": say(outcome.held)}
+    if isinstance(outcome, FollowUp):
+        return {"bill_download_url": outcome.url}
+    if isinstance(outcome, CertificatesFound):
+        return {"alipay_cert_content": _certificate(outcome.serial, ring)}
+    if isinstance(outcome, IdentityFound):
+        return {
+            "code": "",
+            "user_id": outcome.buyer.id,
+            "access_token": outcome.token,
+            "expires_in": str(outcome.seconds or ""),
+            "refresh_token": outcome.refresh,
+            "re_expires_in": str(outcome.refresh_seconds or ""),
+        }
+    raise LocalProtocolError("", f"the interface has no answer for {type(outcome).__name__}")
+
+
+def _write_refund(found: RefundFound) -> dict[str, Any]:
+    refund = found.refunds[0] if found.refunds else RefundView()
+    view = found.trade if isinstance(found.trade, TradeView) else TradeView()
+    refunded = refund.refunded if refund.refunded is not None else view.refunded
+    paid = refund.amount if found.changed else None
+    return {
+        "trade_no": refund.trade_no or view.trade_no,
+        "out_trade_no": refund.out_trade_no or view.out_trade_no,
+        "buyer_logon_id": mask_login(view.buyer.login),
+        **buyer_field(view.buyer.id, "buyer_user_id"),
+        "fund_change": "Y" if found.changed else "N",
+        "refund_fee": say(refunded),
+        "gmt_refund_pay": say_time(refund.ended_at),
+        "refund_detail_item_list": [{"amount": say(paid), "fund_channel": "ALIPAYACCOUNT"}] if paid else [],
+    }
+
+
+def _write_refund_found(asked: Content, found: RefundFound) -> dict[str, Any]:
+    if not found.refunds:
+        return {}
+    refund = found.refunds[0]
+    options = asked.get("query_options") or []
+    return {
+        "trade_no": refund.trade_no,
+        "out_trade_no": refund.out_trade_no,
+        "out_request_no": refund.refund_no,
+        "refund_amount": say(refund.amount),
+        "total_amount": say(refund.total),
+        "refund_reason": refund.reason,
+        "refund_status": "REFUND_SUCCESS" if refund.state is MovementState.SUCCEEDED else "",
+        "gmt_refund_pay": say_time(refund.ended_at) if "gmt_refund_pay" in options else "",
+        "refund_royaltys": [
+            write_split(split) | {"refund_amount": say(split.amount), "result_code": "SUCCESS"}
+            for split in refund.splits
+        ],
+    }
+
+
+def _write_split(method: str, split: SplitView) -> dict[str, Any]:
+    if method == m.SETTLE:
+        return {"trade_no": split.trade_no, "settle_no": split.split_id}
+    state = m.SPLIT_WORD.get(split.state) if split.state else None
+    return {
+        "out_request_no": split.split_no,
+        "settle_no": split.split_id,
+        "operation_dt": say_time(split.created_at),
+        "royalty_detail_list": [
+            filled(write_split(one) | {"operation_type": one.kind or "transfer", "state": state or ""})
+            for one in split.splits
+        ],
+    }
+
+
+def _write_payout(method: str, found: PayOutFound) -> dict[str, Any]:
+    if not found.payouts:
+        raise LocalProtocolError("payouts", "is empty")
+    payout = found.payouts[0]
+    state = m.PAYOUT_WORD[payout.state] if payout.state else ""
+    said = {
+        "out_biz_no": payout.payout_no,
+        "order_id": payout.payout_id,
+        "pay_fund_order_id": payout.payout_id,
+        "status": state,
+    }
+    if method == m.TRANSFER:
+        return said | {"amount": say(payout.amount), "trans_date": say_time(payout.ended_at or payout.created_at)}
+    return said | {
+        "trans_amount": say(payout.amount),
+        "pay_date": say_time(payout.ended_at),
+        "order_fee": say(payout.fee),
+        "error_code": WIRE_CODE.get(payout.code, payout.code),
+        "receiver_user_id": payout.payee.party.id,
+    }
+
+
+def _certificate(serial: str, ring: KeyRing | None) -> str:
+    for key in ring.sign if ring is not None else ():
+        for certificate in key.chain[:1]:
+            if serial_of(certificate) == serial:
+                return base64.b64encode(chain_pem(key.chain[:1]).encode("ascii")).decode("ascii")
+    return ""
+
+
+# --- what the merchant reads -------------------------------------------------------------------------------------
+
+
+def read_outcome(intent: Intent, content: Content) -> Outcome:
+    """The outcome of a node. Raises RemoteProtocolError naming the field.
+
+    The caller has seen to it that a success is signed.
+    """
+    code = text_of(content, "code")
+    if isinstance(intent, CallByName) and code in ("", SUCCESS):
+        return Answered(content)
+    if isinstance(intent, ExchangeCode) and not code and content.get("access_token"):
+        return IdentityFound(
+            Party(text_of(content, "user_id") or text_of(content, "open_id")),
+            required(content, "access_token"),
+            text_of(content, "refresh_token"),
+            _seconds(content, "expires_in"),
+            _seconds(content, "re_expires_in"),
+        )
+    if code != SUCCESS:
+        return read_rejection(content)
+    if isinstance(intent, CreateTrade):
+        return _read_opened(intent, content)
+    if isinstance(intent, QueryTrade):
+        return TradeFound(_checked(intent, read_trade(content)))
+    if isinstance(intent, CloseTrade):
+        if not text_of(content, "trade_no"):
+            return Done()
+        return Done(_checked(intent, read_trade(content)))
+    return _read_after(intent, content)
+
+
+def read_rejection(content: Content) -> Rejection:
+    """A refusal: the sub code where there is one."""
+    code = text_of(content, "code") or BUSINESS
+    word = text_of(content, "sub_code") or code
+    return Rejection(neutral(word), word, text_of(content, "sub_msg"))
+
+
+def _seconds(content: Content, name: str) -> int:
+    text = text_of(content, name)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _read_opened(intent: CreateTrade, content: Content) -> Outcome:
+    if text_of(content, "out_trade_no") not in ("", intent.out_trade_no):
+        raise RemoteProtocolError("out_trade_no", "the answer is about another trade", "MALFORMED")
+    if intent.presentation is Presentation.QR:
+        address = required(content, "qr_code")
+        return TradeOpened("", address, address.rpartition("/")[2])
+    if intent.presentation is Presentation.BARCODE:
+        view = read_trade(content)
+        if view.amount is None:
+            raise RemoteProtocolError("total_amount", "is missing", "FIELD_MISSING")
+        return TradeFound(replace(view, state=TradeState.PAID))
+    return TradeOpened(required(content, "trade_no"), "")
+
+
+def _checked(intent: QueryTrade | CloseTrade, view: TradeView) -> TradeView:
+    """The signature does not cover the question, so the answer itself must be about the trade that was asked for."""
+    for name in ("trade_no",) if intent.trade_no else ("out_trade_no",):
+        if getattr(intent, name) != getattr(view, name):
+            raise RemoteProtocolError(name, "the answer is about another trade", "MALFORMED")
+    return replace(view, merchant=intent.merchant)
+
+
+def _same(asked: str, content: Content, name: str) -> None:
+    if asked and text_of(content, name) not in ("", asked):
+        raise RemoteProtocolError(name, "the answer is about something else", "MALFORMED")
+
+
+def _read_after(intent: Intent, content: Content) -> Outcome:
+    if isinstance(intent, RefundTrade):
+        return _read_refund(intent, content)
+    if isinstance(intent, QueryRefund):
+        return _read_refund_found(intent, content)
+    if isinstance(intent, CancelTrade):
+        _same(intent.trade_no, content, "trade_no")
+        action = text_of(content, "action")
+        if action not in ("", "close", "refund"):
+            raise RemoteProtocolError("action", "is neither close nor refund")
+        return Cancelled(text_of(content, "trade_no"), text_of(content, "out_trade_no"), action)
+    if isinstance(intent, SplitTrade | QuerySplit):
+        return _read_split(intent, content)
+    if isinstance(intent, PayOut | QueryPayOut):
+        return _read_payout(intent, content)
+    if isinstance(intent, QueryBalance):
+        zero = read_money({"zero": "0.00"}, "zero")
+        available, held = read_money(content, "available_amount"), read_money(content, "freeze_amount")
+        if available is None or zero is None:
+            raise RemoteProtocolError("available_amount", "is missing", "FIELD_MISSING")
+        return BalanceFound(available, held or zero)
+    if isinstance(intent, RequestBill):
+        return FollowUp(required(content, "bill_download_url"))
+    if isinstance(intent, FetchCertificates):
+        return CertificatesFound(intent.serial)
+    raise RemoteProtocolError("", f"{type(intent).__name__} is answered by a page")
+
+
+def _read_refund(intent: RefundTrade, content: Content) -> RefundFound:
+    _same(intent.trade_no, content, "trade_no")
+    if not intent.trade_no:
+        _same(intent.out_trade_no, content, "out_trade_no")
+    changed = text_of(content, "fund_change") == "Y"
+    refund = RefundView(
+        trade_no=required(content, "trade_no"),
+        out_trade_no=required(content, "out_trade_no"),
+        state=MovementState.SUCCEEDED if changed else None,
+        refunded=read_money(content, "refund_fee"),
+        ended_at=read_time(content, "gmt_refund_pay"),
+    )
+    return RefundFound((refund,), changed=changed)
+
+
+def _read_refund_found(intent: QueryRefund, content: Content) -> Outcome:
+    amount = read_money(content, "refund_amount")
+    if amount is None:
+        return Rejection("REFUND_NOT_FOUND", SUCCESS)
+    _same(intent.refund_no, content, "out_request_no")
+    _same(intent.trade_no, content, "trade_no")
+    refund = RefundView(
+        refund_no=text_of(content, "out_request_no"),
+        trade_no=text_of(content, "trade_no"),
+        out_trade_no=text_of(content, "out_trade_no"),
+        state=MovementState.SUCCEEDED if text_of(content, "refund_status") == "REFUND_SUCCESS" else None,
+        amount=amount,
+        total=read_money(content, "total_amount"),
+        reason=text_of(content, "refund_reason"),
+        ended_at=read_time(content, "gmt_refund_pay"),
+        splits=tuple(read_split(share) for share in list_of(content, "refund_royaltys")),
+    )
+    return RefundFound((refund,), total=1)
+
+
+def _read_split(intent: SplitTrade | QuerySplit, content: Content) -> SplitFound:
+    _same(intent.trade_no, content, "trade_no")
+    _same(intent.split_no, content, "out_request_no")
+    shares = list_of(content, "royalty_detail_list")
+    states = {m.SPLIT_STATE.get(text_of(share, "state")) for share in shares}
+    view = SplitView(
+        split_no=text_of(content, "out_request_no"),
+        split_id=text_of(content, "settle_no"),
+        trade_no=text_of(content, "trade_no"),
+        state=states.pop() if len(states) == 1 else None,
+        splits=tuple(read_split(share) for share in shares),
+        created_at=read_time(content, "operation_dt"),
+    )
+    return SplitFound(view)
+
+
+def _read_payout(intent: PayOut | QueryPayOut, content: Content) -> PayOutFound:
+    _same(intent.payout_no, content, "out_biz_no")
+    word = required(content, "status")
+    code = text_of(content, "error_code")
+    view = PayOutView(
+        payout_no=text_of(content, "out_biz_no"),
+        payout_id=required(content, "order_id"),
+        payee=Payee(Party(text_of(content, "receiver_user_id"))),
+        amount=read_money(content, "amount") or read_money(content, "trans_amount"),
+        fee=read_money(content, "order_fee"),
+        state=m.PAYOUT_STATE.get(word),
+        code=neutral(code) if code else "",
+        ended_at=read_time(content, "pay_date"),
+    )
+    return PayOutFound((view,))
