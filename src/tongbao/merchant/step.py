@@ -119,7 +119,7 @@ def step_05_find_endpoint(request: Request, endpoints: EndpointTable) -> Endpoin
 def step_06_pin_algorithm(endpoint: Endpoint) -> None:
     """The algorithms are those of the endpoint's own keys, and the protocol must know them (T05)."""
     manifest = endpoint.configuration.manifest
-    algorithms = {key.algorithm for key in endpoint.configuration.keys.ring.verify}
+    algorithms = {key.algorithm for key in endpoint.configuration.keys.ring.verify} - set(manifest.content_keys)
     if not algorithms or not algorithms <= set(manifest.algorithms):
         raise Stop(6, "SIGN_TYPE_NOT_ALLOWED", "the endpoint has no key of an algorithm of this protocol")
 
