@@ -50,6 +50,7 @@ SETTLING: Final = {
     "payout_id": "",
     "batch_no": "",
     "number": 0,
+    "split_no": "",
 }
 TIMES: Final = dict.fromkeys(("now", "now_wire", "until", "at", "unknown_before", "rot_before", "future"), LATER)
 LISTS: Final = {"merchants": [MERCHANT], "trades": ["A"], "words": [BUYER]}
@@ -66,6 +67,7 @@ MAY_BE_EMPTY: Final = (
     "settle.",
     "calendar.",
     "payout.",
+    "split.",
     "refund.of_trade",
 )
 

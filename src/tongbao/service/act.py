@@ -19,6 +19,8 @@ from tongbao.service.notice import event_key
 from tongbao.service.payout_act import ACTS as PAYOUT_ACTS
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import ACTS as REFUND_ACTS
+from tongbao.service.split_act import ACTS as SPLIT_ACTS
+from tongbao.service.split_act import check_shares
 from tongbao.service.view import view_now, view_then
 from tongbao.service.wallet import ACTS as WALLET_ACTS
 from tongbao.service.wallet import meant_buyer, pay_by_code, told_view
@@ -80,6 +82,7 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
         if code:
             raise Refused(code, "anti_phishing_key")
     intent = replace(intent, buyer=meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer))
+    await check_shares(platform, asker.merchant_id, intent)
     opened: Opened = await platform.submit(OpenTrade(asker, intent, platform.new_trade_no()))
     if intent.presentation is Presentation.BARCODE:
         await pay_by_code(platform, intent.merchant, intent.out_trade_no, intent.code)
@@ -179,5 +182,6 @@ _ACTS: Final[dict[type, Act]] = {
     **BILL_ACTS,
     **PAYOUT_ACTS,
     **REFUND_ACTS,
+    **SPLIT_ACTS,
     **WALLET_ACTS,
 }

@@ -99,6 +99,8 @@ QUERIES: Final[tuple[tuple[str, str], ...]] = (
     ("I30", "audit.key_twice"),
     ("I31", "audit.intent_twice"),
     ("I32", "audit.payout_sums"),
+    ("I32", "audit.splits"),
+    ("I32", "audit.shares"),
     ("I33", "audit.counters"),
     ("I32", "audit.fees"),
     ("I34", "audit.strangers"),

@@ -13,16 +13,21 @@ from tongbao.service.move import record as record_move
 from tongbao.service.term import dump_terms, hash_terms
 from tongbao.service.view import terms_of
 from tongbao.store.commit import Decision, Now
-from tongbao.store.schema import MERCHANT, MERCHANT_KEY, TRADE
+from tongbao.store.schema import MERCHANT, MERCHANT_KEY, SHARE, TRADE
 from tongbao.store.sheet import Sheet
+from tongbao.store.table import Row, Table
 from tongbao.trade.agreement import read_agreement
 from tongbao.trade.party import Merchant, MerchantKey
 from tongbao.trade.record import EXPIRY_DEFAULT, Trade
+from tongbao.trade.settlement import new_share
 from tongbao.trade.state import TradeState
 from tongbao.wire.bank import BANKS
 from tongbao.wire.http import split_url
 from tongbao.wire.sign import is_weak
 from tongbao.wire.vocabulary import CreateTrade
+
+RESERVED = ("payout:", "payouts:", "refunds:")
+"""How no merchant's number of a trade begins: results of payouts and batches stand under such numbers in the outbox."""
 
 EXPIRY_RANGE = (1 * MINUTE, 15 * DAY)
 """The unpaid time-out a merchant may ask for."""
@@ -102,11 +107,18 @@ class OpenTrade:
             _check_same(known, intent, now.business)
             return Decision(Opened(known.trade_no, False))
         trade = _open(self.trade_no, self.asker.protocol, intent, now)
+        shares = _shares(trade, intent) if intent.splits or intent.split_later else []
         if trade.product == "instant":
-            return Decision(Opened(trade.trade_no, True), [(TRADE, trade)])
+            return Decision(Opened(trade.trade_no, True), [(TRADE, trade), *shares])
         # the escrow interfaces tell the merchant of the unpaid trade, so its creation is an event
         trade, rows = record_move(trade, "", TradeState.UNPAID, "created", now.business, None)
-        return Decision(Opened(trade.trade_no, True), rows)
+        return Decision(Opened(trade.trade_no, True), [*rows, *shares])
+
+
+def _shares(trade: Trade, intent: CreateTrade) -> list[tuple[Table, Row]]:
+    """What splits and settlement are to know of a trade from the beginning."""
+    row = new_share(trade.merchant_id, trade.out_trade_no, later=intent.split_later, waiting=bool(intent.splits))
+    return [(SHARE, row)]
 
 
 def _complete(intent: CreateTrade, merchant: Merchant) -> CreateTrade:
@@ -166,6 +178,8 @@ def _check_address(field: str, url: str, hosts: tuple[str, ...], environment: st
 
 
 def _check_terms(intent: CreateTrade, now: Now) -> None:
+    if intent.out_trade_no.startswith(RESERVED):
+        raise Refused("FIELD_INVALID", f"out_trade_no: {', '.join(RESERVED)} are reserved beginnings")
     if intent.amount.minor <= 0:
         raise Refused("AMOUNT_NOT_POSITIVE", "the sum to pay is not above zero")
     if intent.amount.currency != "CNY":

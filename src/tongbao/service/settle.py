@@ -52,9 +52,10 @@ from tongbao.trade.settlement import (
 
 @record
 class Sums:
-    """What moved on *pending* for one trade, in minor units, and the trade's row as it was before the adding."""
+    """What moved on *pending* for one trade, in minor units, and the trade's rows as they were before the adding."""
 
     trade: Trade
+    share: Share | None
     gross: int
     charged: int
     refunded: int
@@ -144,7 +145,8 @@ class SettleChunk:
         return Decision(_said(done), rows, entries)
 
     def _moved(self, sheet: Sheet, one: Sums) -> bool:
-        return bool(sheet.get(TRADE, self.merchant_id, one.trade.out_trade_no) != one.trade)
+        key = (self.merchant_id, one.trade.out_trade_no)
+        return bool((sheet.get(TRADE, *key), sheet.get(SHARE, *key)) != (one.trade, one.share))
 
     def _open(self, now: Instant) -> Settlement:
         return Settlement(

@@ -121,7 +121,7 @@ async def _chunk(platform: Platform, begun: SettleChunk, since: int) -> Gathered
             cursor, more = (numbers[-1] if numbers else cursor), len(page) > CHUNK
             seen = {one.trade.out_trade_no for one in sums}
             sums += await add_up(platform, begun.merchant_id, [number for number in numbers if number not in seen])
-            if begun.chunk > 1 or await _worth(platform, sums) >= 0:
+            if begun.chunk > 1 or sum(one.left - (one.share.settled if one.share else 0) for one in sums) >= 0:
                 break
         if not sums and begun.chunk == 1:
             return None
@@ -137,20 +137,13 @@ async def _chunk(platform: Platform, begun: SettleChunk, since: int) -> Gathered
     return None
 
 
-async def _worth(platform: Platform, sums: tuple[Sums, ...]) -> int:
-    """What these trades have left to settle, all together."""
-    if not sums:
-        return 0
-    keys = sorted((one.trade.merchant_id, one.trade.out_trade_no) for one in sums)
-    shares: list[Share] = await platform.database.load(SHARE, keys)
-    return sum(one.left for one in sums) - sum(share.settled for share in shares)
-
-
 async def add_up(platform: Platform, merchant_id: str, numbers: list[str], currency: str = "CNY") -> tuple[Sums, ...]:
     """What each trade has on *pending*: rows first, postings after, so that equal rows later mean equal sums."""
     if not numbers:
         return ()
-    trades: list[Trade] = await platform.database.load(TRADE, [(merchant_id, number) for number in sorted(numbers)])
+    keys = [(merchant_id, number) for number in sorted(numbers)]
+    trades: list[Trade] = await platform.database.load(TRADE, keys)
+    shares: dict[str, Share] = {share.out_trade_no: share for share in await platform.database.load(SHARE, keys)}
     rows = await platform.database.read(
         "settle.sums",
         {"merchant_id": merchant_id, "trades": numbers, "code": merchant_pending(merchant_id, currency)},
@@ -168,7 +161,11 @@ async def add_up(platform: Platform, merchant_id: str, numbers: list[str], curre
             mine[2] -= rest
         else:
             mine[0] += rest
-    return tuple(Sums(trade, *sums[trade.out_trade_no]) for trade in trades if any(sums[trade.out_trade_no]))
+    return tuple(
+        Sums(trade, shares.get(trade.out_trade_no), *sums[trade.out_trade_no])
+        for trade in trades
+        if any(sums[trade.out_trade_no])
+    )
 
 
 async def release_reserves(platform: Platform) -> int:

@@ -13,6 +13,7 @@ from tongbao.service.escrow import TimerDue
 from tongbao.service.payout_act import run_batches
 from tongbao.service.platform import Platform
 from tongbao.service.settlement import Settler
+from tongbao.service.split_act import run_splits
 from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
 
 ROUND_MAX: Final = 200
@@ -56,6 +57,10 @@ class Worker:
             self._report("inquire", outcome)
         return len(rows)
 
+    async def run_splits(self) -> int:
+        """Give the shares that were agreed when trades were created."""
+        return await run_splits(self._platform)
+
     async def run_payouts(self) -> int:
         """Act on the lines of running batches."""
         return await run_batches(self._platform)
@@ -76,7 +81,14 @@ class Worker:
         first failure is raised in the end (F34)."""
         done = 0
         failure: Exception | None = None
-        duties = (self.run_timers, self.settler.round, self.run_payouts, self.run_inquiries, self.run_deliveries)
+        duties = (
+            self.run_timers,
+            self.run_splits,
+            self.settler.round,
+            self.run_payouts,
+            self.run_inquiries,
+            self.run_deliveries,
+        )
         async with self._turn:
             for duty in (*duties, *self._also):
                 try:

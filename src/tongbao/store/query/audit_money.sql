@@ -145,3 +145,34 @@ SELECT a.code, '', a.balance FROM account a WHERE a.code LIKE 'merchant:%:reserv
   SELECT COALESCE(SUM(s.reserve), 0) FROM settlement s
   WHERE s.reserve_until IS NOT NULL AND a.code = 'merchant:' || s.merchant_id || ':reserve:' || s.currency)
 LIMIT 20;
+
+-- name: audit.splits
+-- a split is the sum of its parts and moved exactly that; what a trade gave and got back is what its parts say
+SELECT merchant_id, out_trade_no, split_no, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT merchant_id, out_trade_no, split_no, amount FROM split
+  UNION ALL SELECT merchant_id, out_trade_no, split_no, -amount FROM split_part
+) AS parts
+GROUP BY merchant_id, out_trade_no, split_no HAVING SUM(amount) <> 0
+UNION ALL
+SELECT s.merchant_id, s.out_trade_no, s.split_no, s.amount FROM split s WHERE s.amount <> (
+  SELECT COALESCE(SUM(p.amount), 0) FROM entry e JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+  WHERE e.key = 'split:' || s.split_id AND e.kind = 'split' AND e.merchant_id = s.merchant_id
+  AND e.out_trade_no = s.out_trade_no)
+UNION ALL
+SELECT e.merchant_id, e.out_trade_no, e.key, 0 FROM entry e WHERE e.kind = 'split' AND NOT EXISTS (
+  SELECT 1 FROM split s WHERE s.merchant_id = e.merchant_id AND e.key = 'split:' || s.split_id)
+LIMIT 20;
+
+-- name: audit.shares
+SELECT merchant_id, out_trade_no, what, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT merchant_id, out_trade_no, 'given' AS what, given AS amount FROM share
+  UNION ALL SELECT merchant_id, out_trade_no, 'given', -amount FROM split
+  UNION ALL SELECT merchant_id, out_trade_no, 'returned', returned FROM share
+  UNION ALL SELECT merchant_id, out_trade_no, 'returned', -returned FROM split_part
+  UNION ALL SELECT merchant_id, out_trade_no, 'moved back', returned FROM share
+  UNION ALL
+  SELECT e.merchant_id, e.out_trade_no, 'moved back', -p.amount FROM entry e
+  JOIN posting p ON p.lane = e.lane AND p.seq = e.seq WHERE e.kind = 'split_back'
+) AS shares
+GROUP BY merchant_id, out_trade_no, what HAVING SUM(amount) <> 0
+LIMIT 20;

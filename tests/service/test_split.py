@@ -1,0 +1,181 @@
+"""Profit sharing: at the payment and after, never more than there is, back at refunds, exactly to the last fen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.platform import BUYER, MERCHANT, OTHER, House, Stage, make_buyer, make_merchant, refusal
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import DAY
+from tongbao.ledger.account import buyer_balance, merchant_available, merchant_pending
+from tongbao.service.party import ChangeMerchant, RegisterMerchant
+from tongbao.service.settlement import settle_day
+from tongbao.service.split_act import run_splits
+from tongbao.wire.movement import MovementState, QuerySplit, Split, SplitFound, SplitTrade
+from tongbao.wire.party import Party
+
+AGENT = "2088000000000044"
+
+
+async def prepare(house: House) -> None:
+    """Two more parties who can receive."""
+    await house.add_buyer(make_buyer(AGENT, name="代理"), 0)
+    await house.submit(RegisterMerchant(make_merchant(OTHER), "maker"))
+    await house.submit(ChangeMerchant(OTHER, "approved", "checker", ""))
+
+
+def part(who: str, amount: int = 0, rate: int = 0, **changes: Any) -> Split:
+    return Split(receiver=Party(who), amount=Money(amount) if amount else None, rate=rate or None, **changes)
+
+
+def ask(number: str, *parts: Split, trade: str = "A", finish: bool = False) -> SplitTrade:
+    return SplitTrade(merchant=MERCHANT, split_no=number, splits=parts, out_trade_no=trade, finish=finish)
+
+
+async def stand(house: House) -> tuple[int, int, int, int]:
+    """Pending, available, the agent's, the other merchant's."""
+    codes = (
+        merchant_pending(MERCHANT, "CNY"),
+        merchant_available(MERCHANT, "CNY"),
+        buyer_balance(AGENT, "CNY"),
+        merchant_available(OTHER, "CNY"),
+    )
+    found = [await house.platform.balance(code) for code in codes]
+    return found[0], found[1], found[2], found[3]
+
+
+async def paid(house: House, number: str = "A", amount: int = 1_000, **changes: Any) -> None:
+    await house.open(number, amount=amount, **changes)
+    await house.pay(number)
+
+
+def test_shares_after_the_payment(stage: Stage) -> None:
+    """Sums and rates; the same number is the same split; finished is finished; what is left bounds all of it."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house)
+        first = await house.ask(ask("s1", part(AGENT, 100, memo="commission"), part(OTHER, rate=1_250)))
+        again = await house.ask(ask("s1", part(AGENT, 100, memo="commission"), part(OTHER, rate=1_250)))
+        found = await house.ask(QuerySplit(merchant=MERCHANT, split_no="s1"))
+        assert isinstance(first, SplitFound)
+        seen: list[Any] = [first == again == found, first.split.state, await stand(house)]
+        seen.append(await refusal(house.ask(ask("s1", part(AGENT, 101)))))
+        seen.append(await refusal(house.ask(ask("s2", part(AGENT, 770)))))
+        seen.append(await refusal(house.ask(ask("s2", part(AGENT, 769), finish=True))))
+        seen.append(await refusal(house.ask(ask("s3", part(AGENT, 1)))))
+        return [*seen, await stand(house)]
+
+    assert stage.play(scene) == [
+        True,
+        MovementState.SUCCEEDED,
+        (769, 0, 100, 125),
+        "IDEMPOTENCY_CONFLICT",
+        "SPLIT_EXCEEDS",
+        "",
+        "TRADE_STATE",
+        (0, 0, 869, 125),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (ask("s1", part("2088000000009999", 1)), "RECEIVER_UNKNOWN"),
+        (ask("s1", part(MERCHANT, 1)), "RECEIVER_UNKNOWN"),
+        (ask("s1", part(AGENT, 1, name="somebody else")), "RECEIVER_UNKNOWN"),
+        (ask("s1", part(AGENT)), "AMOUNT_INVALID"),
+        (ask("s1", part(AGENT, 1, rate=1)), "AMOUNT_INVALID"),
+        (ask("s1", part(AGENT, rate=10_001)), "AMOUNT_INVALID"),
+        (ask("s1", part(AGENT, -1)), "AMOUNT_INVALID"),
+        (ask("s1", part(AGENT, 1, giver=Party(OTHER))), "FIELD_INVALID"),
+        (ask("s1"), "FIELD_MISSING"),
+        (ask("", part(AGENT, 1)), "FIELD_INVALID"),
+        (ask("payment", part(AGENT, 1)), "FIELD_INVALID"),
+        (ask("s1", part(AGENT, 1), trade="B"), "TRADE_STATE"),
+        (ask("s1", part(AGENT, 1), trade="C"), "TRADE_NOT_FOUND"),
+    ],
+)
+def test_T38_wrong_shares_are_refused(wrong: SplitTrade, code: str, sqlite_stage: Stage) -> None:
+    """Nobody unknown receives, and nothing that is no sum is given."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house)
+        await house.open("B")
+        return [await refusal(house.ask(wrong)), await stand(house)]
+
+    assert sqlite_stage.play(scene) == [code, (994, 0, 0, 0)]
+
+
+def test_shares_agreed_at_creation(stage: Stage) -> None:
+    """They are given once, when the trade is paid; a receiver nobody knows is refused at creation."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        seen: list[Any] = [await refusal(house.open("X", splits=(part("2088000000009999", 1),)))]
+        seen.append(await refusal(house.open("X", splits=(part(AGENT, 1_001),))))
+        await house.open("A", splits=(part(AGENT, 300), part(OTHER, rate=333)))
+        seen.append(await run_splits(house.platform))
+        await house.pay("A")
+        seen += [await run_splits(house.platform), await run_splits(house.platform), await stand(house)]
+        return seen
+
+    assert stage.play(scene) == ["RECEIVER_UNKNOWN", "SPLIT_EXCEEDS", 0, 1, 0, (661, 0, 300, 33)]
+
+
+def test_shares_that_cannot_be_given_are_a_case(stage: Stage) -> None:
+    """All of the sum was promised and the fee is taken of it: the money stays the merchant's and a case says so."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house, splits=(part(AGENT, 1_000),))
+        done = [await run_splits(house.platform), await run_splits(house.platform)]
+        cases = await house.platform.database.read("case.open", {"most": 9})
+        found = await house.ask(QuerySplit(merchant=MERCHANT, split_no="payment", out_trade_no="A"))
+        assert isinstance(found, SplitFound)
+        return [done, len(cases), found.split.code, await stand(house)]
+
+    assert stage.play(scene) == [[1, 0], 1, "SPLIT_EXCEEDS", (994, 0, 0, 0)]
+
+
+def test_money_that_waits_for_splits_is_not_settled(stage: Stage) -> None:
+    """A trade with splits to come stays pending over every settlement until it is finished; others do not wait."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house, split_later=True)
+        await paid(house, "B")
+        house.clock.advance(DAY)
+        await settle_day(house.platform, 20260301)
+        seen: list[Any] = [await stand(house)]
+        await house.ask(ask("s1", part(AGENT, 94)))
+        house.clock.advance(DAY)
+        await settle_day(house.platform, 20260302)
+        seen.append(await stand(house))
+        await house.ask(ask("s2", finish=True))
+        house.clock.advance(DAY)
+        await settle_day(house.platform, 20260303)
+        return [*seen, await stand(house)]
+
+    assert stage.play(scene) == [(994, 994, 0, 0), (900, 994, 94, 0), (0, 1_894, 94, 0)]
+
+
+def test_a_settled_trade_is_shared_from_what_is_available(stage: Stage) -> None:
+    """And the next settlement neither misses it nor counts it twice."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house)
+        house.clock.advance(DAY)
+        await settle_day(house.platform, 20260301)
+        await house.ask(ask("s1", part(AGENT, 94)))
+        await paid(house, "B")
+        seen: list[Any] = [await stand(house)]
+        house.clock.advance(DAY)
+        await settle_day(house.platform, 20260302)
+        return [*seen, await stand(house), BUYER != AGENT]
+
+    assert stage.play(scene) == [(994, 900, 94, 0), (0, 1_894, 94, 0), True]
