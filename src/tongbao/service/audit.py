@@ -87,6 +87,7 @@ QUERIES: Final[tuple[tuple[str, str], ...]] = (
     ("I13", "audit.refunded_too_much"),
     ("I14", "audit.refund_entries"),
     ("I15", "audit.escrow_leaks"),
+    ("I14", "audit.refund_batches"),
     ("I16", "audit.refunds_aside"),
     ("I16", "audit.payouts_aside"),
     ("I17", "audit.forgotten_unknown"),

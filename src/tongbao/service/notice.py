@@ -13,9 +13,11 @@ from typing import Any, Final
 from tongbao.service.payout_act import batch_view, find_payout, payout_view
 from tongbao.service.payout_event import BATCH, SINGLE
 from tongbao.service.platform import Platform
+from tongbao.service.refund_act import batch_view as refund_batch_view
+from tongbao.service.refund_batch import EVENTS as REFUNDS
 from tongbao.trade.record import Event
 
-PREFIXES: Final = (SINGLE, BATCH, "refunds:")
+PREFIXES: Final = (SINGLE, BATCH, REFUNDS)
 """What the numbers of such events begin with; no trade's number may."""
 
 
@@ -42,9 +44,14 @@ async def _payouts(platform: Platform, merchant_id: str, said: dict[str, Any]) -
     return {"batch": await batch_view(platform, merchant_id, said["number"])}
 
 
+async def _refunds(platform: Platform, merchant_id: str, said: dict[str, Any]) -> dict[str, Any]:
+    return {"batch": await refund_batch_view(platform, merchant_id, said["number"])}
+
+
 ABOUT: Final[dict[str, Callable[[Platform, str, dict[str, Any]], Awaitable[dict[str, Any]]]]] = {
     "payout": _payout,
     "payouts": _payouts,
+    "refunds": _refunds,
 }
 """By kind: the fields of the notification besides id and time. A room with another kind adds its own line here."""
 
@@ -56,9 +63,11 @@ async def about(platform: Platform, event: Event) -> dict[str, Any]:
 
 
 async def event_key(platform: Platform, number: str) -> tuple[str, str] | None:
-    """(merchant_id, number of the event) behind our own number of a payout or a batch of payouts, or None."""
+    """(merchant_id, number of the event) behind our own number of a payout or a batch, or None."""
     for merchant_id, batch_no, payout_no in await platform.database.read("payout.by_id", {"payout_id": number}):
         return (merchant_id, SINGLE + payout_no) if not batch_no else None
     for merchant_id, batch_no in await platform.database.read("payout.batch_by_id", {"payout_id": number}):
         return merchant_id, BATCH + batch_no
+    for merchant_id, batch_no in await platform.database.read("refund.batch_by_id", {"batch_id": number}):
+        return merchant_id, REFUNDS + batch_no
     return None

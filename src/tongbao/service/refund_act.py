@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from tongbao.kernel.error import Refused
+from tongbao.kernel.error import OutcomeUnknown, Refused
+from tongbao.kernel.money import Money
 from tongbao.service.create import Asker
 from tongbao.service.escrow import Close
+from tongbao.service.link import CASHIER_TIME
 from tongbao.service.platform import Platform
 from tongbao.service.refund import Given, RequestRefund
-from tongbao.service.refund_view import refund_view
+from tongbao.service.refund_batch import EndRefundLine, Item, RunRefundLine, TakeRefundBatch
+from tongbao.service.refund_view import dump_splits, load_splits, refund_view
 from tongbao.service.view import view_now
 from tongbao.service.wallet import told_view
-from tongbao.store.schema import REFUND
+from tongbao.store.schema import REFUND, REFUND_BATCH, REFUND_LINE, TRADE
+from tongbao.trade import refund as rows
 from tongbao.trade.record import Trade
 from tongbao.trade.refund import Refund
-from tongbao.wire.movement import Cancelled, CancelTrade, QueryRefund, RefundFound, RefundTrade
+from tongbao.wire.movement import (
+    BatchTaken,
+    BatchView,
+    Cancelled,
+    CancelTrade,
+    MovementState,
+    QueryRefund,
+    RefundBatch,
+    RefundFound,
+    RefundTrade,
+    RefundView,
+)
 from tongbao.wire.vocabulary import Outcome, TradeView
+
+LINES_AT_ONCE: Final = 500
+"""Lines of batches that one round of the duty takes."""
 
 
 async def refunds_of(platform: Platform, trade: Trade) -> list[Refund]:
@@ -31,10 +51,10 @@ async def refunds_of(platform: Platform, trade: Trade) -> list[Refund]:
 
 async def find_refund(platform: Platform, merchant_id: str, refund_id: str) -> Refund:
     """A merchant's refund by our number. Raises Refused REFUND_NOT_FOUND."""
-    rows = await platform.database.read("refund.by_id", {"merchant_id": merchant_id, "refund_id": refund_id})
-    if not rows:
+    keys = await platform.database.read("refund.by_id", {"merchant_id": merchant_id, "refund_id": refund_id})
+    if not keys:
         raise Refused("REFUND_NOT_FOUND", "no such refund")
-    found: list[Refund] = await platform.database.load(REFUND, [(merchant_id, *rows[0])])
+    found: list[Refund] = await platform.database.load(REFUND, [(merchant_id, *keys[0])])
     return found[0]
 
 
@@ -70,6 +90,12 @@ async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outc
 async def _query(platform: Platform, asker: Asker, intent: QueryRefund) -> Outcome:
     """One refund by either number, or all of a trade. Raises Refused REFUND_NOT_FOUND, TRADE_NOT_FOUND."""
     merchant_id = asker.merchant_id
+    if intent.batch_no:
+        batch = await batch_view(platform, merchant_id, intent.batch_no)
+        lines = tuple(one for one in batch.refunds if intent.trade_no in ("", one.trade_no))
+        if not lines:
+            raise Refused("REFUND_NOT_FOUND", "no such line")
+        return RefundFound(lines[intent.offset :], total=len(lines))
     named: Trade | None = None
     if intent.trade_no or intent.out_trade_no:
         named = await platform.find_trade(merchant_id, intent.out_trade_no, intent.trade_no)
@@ -119,8 +145,112 @@ async def _cancel(platform: Platform, asker: Asker, intent: CancelTrade) -> Outc
     return Cancelled(trade.trade_no, trade.out_trade_no, "refund")
 
 
+async def _batch(platform: Platform, asker: Asker, intent: RefundBatch) -> Outcome:
+    items = tuple(
+        Item(one.trade_no, sum_.minor, sum_.currency, one.reason, dump_splits(one.splits, sum_.currency))
+        for one in intent.items
+        for sum_ in (one.amount,)
+    )
+    echo = json.dumps(dict(intent.echo), ensure_ascii=False, sort_keys=True)
+    taken: rows.RefundBatch = await platform.submit(
+        TakeRefundBatch(
+            asker, intent.batch_no, platform.new_trade_no(), items, intent.notify_url, intent.asks_password, echo
+        )
+    )
+    return BatchTaken(taken.batch_no, batch_url(platform, taken) if taken.state == "asked" else "")
+
+
+def batch_url(platform: Platform, batch: rows.RefundBatch) -> str:
+    """Where the merchant's browser agrees to a batch it carried: a link of half an hour."""
+    word = platform.seal.pack("refunds", f"{batch.merchant_id}/{batch.batch_no}", platform.world.clock.wire())
+    return f"{platform.settings.base_url}/agree/refunds/{word}"
+
+
+async def open_batch_url(platform: Platform, word: str) -> rows.RefundBatch:
+    """The batch behind the last part of such a link. Raises Refused CASHIER_LINK_INVALID, BATCH_NOT_FOUND."""
+    text = platform.seal.unpack("refunds", word, platform.world.clock.wire(), CASHIER_TIME)
+    if text is None:
+        raise Refused("CASHIER_LINK_INVALID", "the link is unknown or too old")
+    merchant_id, _, batch_no = text.partition("/")
+    return await find_batch(platform, merchant_id, batch_no)
+
+
+async def find_batch(platform: Platform, merchant_id: str, batch_no: str) -> rows.RefundBatch:
+    """A batch of refunds by the merchant's number. Raises Refused BATCH_NOT_FOUND."""
+    found: list[rows.RefundBatch] = await platform.database.load(REFUND_BATCH, [(merchant_id, batch_no)])
+    if not found:
+        raise Refused("BATCH_NOT_FOUND", "no such batch")
+    return found[0]
+
+
+async def lines_of(platform: Platform, batch: rows.RefundBatch) -> list[rows.RefundLine]:
+    """A batch's lines in the order in which they were asked."""
+    where = {"merchant_id": batch.merchant_id, "batch_no": batch.batch_no}
+    found = await platform.database.read("refund.batch_lines", where)
+    keys = [(batch.merchant_id, batch.batch_no, n) for (n,) in found]
+    return await platform.database.load(REFUND_LINE, keys)
+
+
+async def batch_view(platform: Platform, merchant_id: str, batch_no: str) -> BatchView:
+    """What became of a batch, line by line. Raises Refused BATCH_NOT_FOUND."""
+    batch = await find_batch(platform, merchant_id, batch_no)
+    lines = await lines_of(platform, batch)
+    trades = {
+        trade.out_trade_no: trade
+        for trade in await platform.database.load(
+            TRADE, sorted({(merchant_id, line.out_trade_no) for line in lines if line.refund_n})
+        )
+    }
+    refunds = {
+        (one.out_trade_no, one.n): one
+        for one in await platform.database.load(
+            REFUND, sorted((merchant_id, line.out_trade_no, line.refund_n) for line in lines if line.refund_n)
+        )
+    }
+    views = tuple(
+        refund_view(refunds[line.out_trade_no, line.refund_n], trades[line.out_trade_no])
+        if line.refund_n
+        else _line_view(line)
+        for line in lines
+    )
+    return BatchView(batch_no=batch_no, refunds=views, merchant=merchant_id, echo=json.loads(batch.echo))
+
+
+def _line_view(line: rows.RefundLine) -> RefundView:
+    """A line without a refund: it waits, or was refused."""
+    return RefundView(
+        merchant=line.merchant_id,
+        batch_no=line.batch_no,
+        trade_no=line.trade_no,
+        state=MovementState.FAILED if line.state == "failed" else MovementState.ACCEPTED,
+        amount=Money(line.amount, line.currency),
+        reason=line.reason,
+        ended_at=line.ended_at,
+        code=line.code,
+        splits=load_splits(line.splits),
+    )
+
+
+async def run_refund_lines(platform: Platform, most: int = LINES_AT_ONCE) -> int:
+    """Give every line of running batches its turn, and end those whose bank has spoken; how many that were."""
+    due = await platform.database.read("refund.lines_due", {"most": most})
+    commands: list[Any] = [
+        RunRefundLine(merchant_id, batch_no, n, protocol, out_trade_no)
+        if state == "waiting"
+        else EndRefundLine(merchant_id, batch_no, n, out_trade_no, refund_n)
+        for merchant_id, batch_no, n, state, protocol, out_trade_no, refund_n in due
+    ]
+    for outcome in await asyncio.gather(*map(platform.submit, commands), return_exceptions=True):
+        if isinstance(outcome, (Refused, OutcomeUnknown)):
+            platform.world.log("duty.refund_line", outcome=str(outcome))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+    return len(due)
+
+
 ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {
     RefundTrade: _refund,
+    RefundBatch: _batch,
     QueryRefund: _query,
     CancelTrade: _cancel,
 }

@@ -78,12 +78,14 @@ class TradeReturn:
 
 @record
 class RefundBatch:
-    """The header of many refunds. Key: (merchant_id, batch_no). ``state``: ``asked`` (the merchant must agree on a page
-    of the platform), ``running``, ``done``. ``digest`` tells whether the same number was used for something else;
-    ``echo`` is JSON that the protocol wants back; ``agreed_by`` who agreed, '' where nobody had to."""
+    """The header of many refunds. Key: (merchant_id, batch_no); ``batch_id`` is ours. ``state``: ``asked`` (the
+    merchant must agree on a page of the platform), ``running``, ``done``, ``closed`` (he did not agree). ``digest``
+    tells whether the same number was used for something else; ``echo`` is JSON that the protocol wants back;
+    ``agreed_by`` who agreed, '' where nobody had to."""
 
     merchant_id: str
     batch_no: str
+    batch_id: str
     protocol: str
     state: str
     lines: int

@@ -146,8 +146,9 @@ CREATE TABLE claim (
 CREATE TABLE refund_batch (
   merchant_id text NOT NULL,
   batch_no text NOT NULL,
+  batch_id text NOT NULL UNIQUE,
   protocol text NOT NULL,
-  state text NOT NULL CHECK (state IN ('asked', 'running', 'done')),
+  state text NOT NULL CHECK (state IN ('asked', 'running', 'done', 'closed')),
   lines {bigint} NOT NULL CHECK (lines > 0),
   ended {bigint} NOT NULL CHECK (ended BETWEEN 0 AND lines),
   digest text NOT NULL,

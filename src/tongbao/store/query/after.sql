@@ -7,3 +7,20 @@ ORDER BY out_trade_no, n;
 
 -- name: refund.by_id
 SELECT out_trade_no, n FROM refund WHERE refund_id = :refund_id AND merchant_id = :merchant_id;
+
+-- name: refund.batch_lines
+SELECT n FROM refund_line WHERE merchant_id = :merchant_id AND batch_no = :batch_no ORDER BY n;
+
+-- name: refund.batch_by_id
+SELECT merchant_id, batch_no FROM refund_batch WHERE batch_id = :batch_id;
+
+-- name: refund.lines_due
+-- lines of running batches whose turn it is, or whose refund has ended since; with their trade's number where it exists
+SELECT l.merchant_id, l.batch_no, l.n, l.state, b.protocol, COALESCE(t.out_trade_no, ''), l.refund_n
+FROM refund_batch b
+JOIN refund_line l ON l.merchant_id = b.merchant_id AND l.batch_no = b.batch_no
+LEFT JOIN trade t ON t.trade_no = l.trade_no AND t.merchant_id = l.merchant_id
+WHERE b.state = 'running' AND (l.state = 'waiting' OR (l.state = 'accepted' AND EXISTS (
+  SELECT 1 FROM refund r WHERE r.merchant_id = l.merchant_id AND r.out_trade_no = l.out_trade_no AND r.n = l.refund_n
+  AND r.state <> 'accepted')))
+ORDER BY b.created_at, l.batch_no, l.n LIMIT :most;

@@ -341,6 +341,8 @@ AND NOT EXISTS (SELECT 1 FROM payout p WHERE p.merchant_id = v.merchant_id AND p
   AND v.out_trade_no = 'payout:' || p.payout_no)
 AND NOT EXISTS (SELECT 1 FROM payout_batch b WHERE b.merchant_id = v.merchant_id
   AND v.out_trade_no = 'payouts:' || b.batch_no)
+AND NOT EXISTS (SELECT 1 FROM refund_batch b WHERE b.merchant_id = v.merchant_id
+  AND v.out_trade_no = 'refunds:' || b.batch_no)
 UNION ALL
 SELECT 'attempt', a.merchant_id, a.out_trade_no FROM attempt a WHERE NOT EXISTS (
   SELECT 1 FROM event v WHERE v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq)
@@ -551,6 +553,19 @@ SELECT a.out_trade_no, a.refunding FROM trade_return a WHERE a.refunding <> (
 OR a.from_escrow <> (
   SELECT COALESCE(SUM(r.from_escrow), 0) FROM refund r WHERE r.merchant_id = a.merchant_id
   AND r.out_trade_no = a.out_trade_no AND r.state <> 'failed')
+LIMIT 20;
+
+-- name: audit.refund_batches
+-- a batch's lines are as many as it says, and each that was carried out is its refund
+SELECT b.merchant_id, b.batch_no, b.lines, b.ended FROM refund_batch b
+WHERE b.lines <> (SELECT COUNT(*) FROM refund_line l WHERE l.merchant_id = b.merchant_id AND l.batch_no = b.batch_no)
+OR b.ended <> (SELECT COUNT(*) FROM refund_line l WHERE l.merchant_id = b.merchant_id AND l.batch_no = b.batch_no
+               AND l.state IN ('succeeded', 'failed'))
+OR (b.state = 'done') <> (b.ended = b.lines)
+UNION ALL
+SELECT l.merchant_id, l.batch_no, l.n, l.refund_n FROM refund_line l WHERE l.refund_n > 0 AND NOT EXISTS (
+  SELECT 1 FROM refund r WHERE r.merchant_id = l.merchant_id AND r.out_trade_no = l.out_trade_no AND r.n = l.refund_n
+  AND r.batch_no = l.batch_no AND r.amount = l.amount AND (l.state = 'accepted' OR r.state = l.state))
 LIMIT 20;
 
 -- name: audit.refund_ends
