@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tongbao.kernel.port import Entropy
-from tongbao.kernel.time import Instant, china
+from tongbao.kernel.time import Instant, business_day
 
 
 def digits(entropy: Entropy, length: int) -> str:
@@ -13,7 +13,7 @@ def digits(entropy: Entropy, length: int) -> str:
 
 def trade_number(entropy: Entropy, now: Instant) -> str:
     """A 28-digit number: the Chinese day and 20 random digits. Opaque to merchants."""
-    return china(now).strftime("%Y%m%d") + digits(entropy, 20)
+    return f"{business_day(now):08d}{digits(entropy, 20)}"
 
 
 def hex_token(entropy: Entropy, length: int = 16) -> str:

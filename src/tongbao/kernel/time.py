@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final, NewType
 
 Instant = NewType("Instant", int)
@@ -62,8 +63,14 @@ def business_date(instant: Instant) -> date:
 
 def business_day(instant: Instant) -> int:
     """The same day as a number, ``20260131``: how tables store it."""
-    day = china(instant)
-    return day.year * 10_000 + day.month * 100 + day.day
+    return _number_day((instant + _OFFSET) // DAY)
+
+
+@lru_cache(64)
+def _number_day(day: int) -> int:
+    """The number of the ``day``-th day since 1970."""
+    date = (_EPOCH + timedelta(days=day)).date()
+    return date.year * 10_000 + date.month * 100 + date.day
 
 
 def next_midnight(instant: Instant) -> Instant:

@@ -36,6 +36,19 @@ def _lower(name: bytes) -> bytes:
     return name.lower()
 
 
+def _line(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """The name in lower case, and the line as it is sent."""
+    small = _lower(name)
+    if _BAD_VALUE.search(value):
+        raise RuntimeError("a header value holds a control character")
+    return small, b"%b: %b\r\n" % (name, value)
+
+
+_steady_line = lru_cache(maxsize=1024)(_line)
+_UNSTEADY: Final = frozenset((b"Location", b"Set-Cookie", b"location", b"set-cookie"))
+"""Headers that are hardly ever the same twice, or a secret."""
+
+
 class Answer:
     """One request in work. ``receive`` and ``send`` are what the application is called with."""
 
@@ -97,9 +110,7 @@ class Answer:
         names = set()
         left = None
         for name, value in headers:
-            small = _lower(name)
-            if _BAD_VALUE.search(value):
-                raise RuntimeError("a header value holds a control character")
+            small, line = (_line if name in _UNSTEADY else _steady_line)(name, value)
             if small == b"content-length":
                 left = int(value)
             elif small == b"connection" and b"close" in value.lower():
@@ -107,7 +118,7 @@ class Answer:
             elif small == b"transfer-encoding":
                 continue  # framing is decided here, never by the application
             names.add(small)
-            head += (name, b": ", value, b"\r\n")
+            head.append(line)
         if b"date" not in names:
             head += (b"Date: ", self.connection.shared.date, b"\r\n")
         if (self.connection.last or self.connection.shared.draining) and not self.connection.waiting:

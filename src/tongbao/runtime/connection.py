@@ -15,6 +15,7 @@ import re
 import traceback
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import unquote_to_bytes
@@ -28,6 +29,7 @@ from tongbao.wire.world import Log
 IDLE, HEAD, BODY, LINGER = range(4)
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_BLANK: Final = (b" ", b"\t")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#@]*)([^#]*)")
 
 
@@ -66,6 +68,12 @@ class Unacceptable(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+@lru_cache(maxsize=1024)
+def _lower(name: bytes) -> bytes:
+    """There are not many names, and each comes with every request."""
+    return name.lower()
 
 
 class Connection(asyncio.Protocol):
@@ -173,12 +181,13 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.phase == BODY:
             return  # a trailer: nothing of it is trusted or kept
-        value = value.rstrip(b" \t")
+        if value[-1:] in _BLANK:
+            value = value.rstrip(b" \t")
         self.head_bytes += len(name) + len(value) + 4
         if self.head_bytes > self.limits.header_bytes:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
         self.headers.append((name, value))
-        self.lower.append((name.lower(), value))
+        self.lower.append((_lower(name), value))
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
@@ -192,9 +201,11 @@ class Connection(asyncio.Protocol):
             self._stop(reason.status, reason.reason)
         self.keep_alive = version == "1.1" and self.parser.should_keep_alive()
         self.phase, self.since = BODY, self.shared.loop.time()
-        expected = any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.lower)
-        if expected and length and self.active is None:
+        if length and self.active is None and self._expects():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _expects(self) -> bool:
+        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.lower)
 
     def on_body(self, part: bytes) -> None:
         self.body += part
@@ -247,7 +258,7 @@ class Connection(asyncio.Protocol):
             "http_version": version,
             "method": method,
             "scheme": self.scheme,
-            "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+            "path": (unquote_to_bytes(path) if b"%" in path else path).decode("utf-8", "replace"),
             "raw_path": path,
             "query_string": query,
             "root_path": "",

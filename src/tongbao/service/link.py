@@ -27,15 +27,17 @@ SKEW: Final = 2 * SECOND
 """How far another node's clock may be ahead (F31)."""
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 
 
 def base36(number: int, width: int) -> str:
     """``number`` in base 36, zero-padded to ``width`` characters."""
-    text = ""
+    pairs = []
     while number:
-        number, digit = divmod(number, 36)
-        text = _DIGITS[digit] + text
-    return text.rjust(width, "0")
+        number, pair = divmod(number, 1296)
+        pairs.append(_PAIRS[pair])
+    pairs.reverse()
+    return "".join(pairs).lstrip("0").rjust(width, "0")
 
 
 class Seal:
@@ -51,7 +53,8 @@ class Seal:
         return hmac.digest(self._secret, text, hashlib.sha256)
 
     def _short(self, label: str, width: int, *parts: str) -> str:
-        return base36(int.from_bytes(self._mac(label, *parts)), 50)[:width]
+        # the first of 50 digits
+        return base36(int.from_bytes(self._mac(label, *parts)) // 36 ** (50 - width), width)
 
     def event_id(self, trade_no: str, seq: int) -> str:
         """34 characters: the trade's number and the event's in base 36, and 14 characters that nobody can guess."""

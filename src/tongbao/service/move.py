@@ -7,7 +7,7 @@ from typing import Any
 
 from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
-from tongbao.service.view import take_snapshot, terms_of
+from tongbao.service.view import notify_address, take_snapshot
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.store.table import Row, Table
 from tongbao.trade.record import Event, Payment, Trade
@@ -43,7 +43,7 @@ def record(
     moved: Trade = replace(trade, state=str(to), version=trade.version + 1, moved_at=now, **changes)
     target = ""
     if _is_told(moved, before, to):
-        target = terms_of(moved).notify_url
+        target = notify_address(moved)
     event = Event(
         moved.merchant_id,
         moved.out_trade_no,

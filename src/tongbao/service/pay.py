@@ -8,7 +8,7 @@ from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.ledger.account import Account, buyer_balance
 from tongbao.service.capture import capture, capture_accounts, choose_flow
 from tongbao.service.command import Needs
-from tongbao.service.view import terms_of
+from tongbao.service.view import named_buyer, named_methods
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, INSTRUCTION, MERCHANT, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
@@ -58,8 +58,8 @@ def payable(sheet: Sheet, merchant_id: str, out_trade_no: str, now: Instant) -> 
 
 def check_payer(trade: Trade, buyer_id: str, login: str) -> None:
     """A merchant may have named who pays; nobody else can, and never the seller. Raises Refused."""
-    named = terms_of(trade).buyer
-    if named.id not in ("", buyer_id) or named.login not in ("", login):
+    number, named = named_buyer(trade)
+    if number not in ("", buyer_id) or named not in ("", login):
         raise Refused("TRADE_BUYER_MISMATCH", "the merchant named another buyer")
     if buyer_id == trade.merchant_id:
         raise Refused("BUYER_IS_SELLER", "the seller cannot pay himself")
@@ -67,7 +67,7 @@ def check_payer(trade: Trade, buyer_id: str, login: str) -> None:
 
 def check_method(trade: Trade, method: str) -> None:
     """A merchant may have named the only ways of paying he takes. Raises Refused METHOD_NOT_ALLOWED."""
-    allowed = terms_of(trade).methods
+    allowed = named_methods(trade)
     if allowed and method not in allowed:
         raise Refused("METHOD_NOT_ALLOWED", f"the merchant does not take {method}")
 

@@ -23,6 +23,8 @@ _PLAIN = (
     "client_ip",
 )
 
+_WRITER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
 
 def dump_terms(intent: CreateTrade) -> str:
     """The intent without what the columns hold, as JSON with sorted keys; absent values are left out."""
@@ -58,7 +60,7 @@ def dump_terms(intent: CreateTrade) -> str:
         terms["split_later"] = True
     if intent.echo:
         terms["echo"] = dict(intent.echo)
-    return json.dumps(terms, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _WRITER.encode(terms)
 
 
 def _dump_split(split: Split) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,11 @@ from tongbao.wire.vocabulary import CreateTrade, Method, Product, TradeState, Tr
 
 _load_terms = lru_cache(256)(load_terms)
 """One command asks for one trade's terms several times."""
+
+_read_terms = lru_cache(1_024)(json.loads)
+"""The same, as they are written: for whoever decides by one or two of them."""
+
+_WRITER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 _MOVING = (
     "state",
@@ -41,7 +47,25 @@ def take_snapshot(trade: Trade, payment: Payment | None) -> str:
             moving["bank"] = payment.bank
         if payment.bank_ref:
             moving["bank_serial"] = payment.bank_ref
-    return json.dumps(moving, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _WRITER.encode(moving)
+
+
+def named_buyer(trade: Trade) -> tuple[str, str]:
+    """Number and login of the buyer whom the merchant named, '' where he named none."""
+    number, login = _read_terms(trade.terms).get("buyer", ("", ""))
+    return number, login
+
+
+def named_methods(trade: Trade) -> Sequence[str]:
+    """The only ways of paying the merchant takes; none where he named none."""
+    named: Sequence[str] = _read_terms(trade.terms).get("methods", ())
+    return named
+
+
+def notify_address(trade: Trade) -> str:
+    """Where the merchant is told, '' for nowhere."""
+    address: str = _read_terms(trade.terms).get("notify_url", "")
+    return address
 
 
 def terms_of(trade: Trade) -> CreateTrade:

@@ -93,14 +93,15 @@ class Fold:
         lane, at = self.lane, self.now.business
         seq = lane.entry_seq + 1
         head = seal(lane.head, lane.lane, seq, at, entry)
-        self.sheet.put(
-            ENTRY,
-            EntryRow(
-                lane.lane, seq, entry.key, entry.kind, entry.merchant_id, entry.out_trade_no, at, business_day(at), head
-            ),
+        row = EntryRow(
+            lane.lane, seq, entry.key, entry.kind, entry.merchant_id, entry.out_trade_no, at, business_day(at), head
         )
-        for n, posting in enumerate(entry.postings, 1):
-            self.sheet.put(POSTING, PostingRow(lane.lane, seq, n, posting.debit, posting.credit, posting.amount))
+        self.sheet.append(ENTRY, [row])
+        postings = [
+            PostingRow(lane.lane, seq, n, posting.debit, posting.credit, posting.amount)
+            for n, posting in enumerate(entry.postings, 1)
+        ]
+        self.sheet.append(POSTING, postings)
         self.lane = replace(lane, entry_seq=seq, head=head)
 
     def _audit(self, draft: AuditDraft) -> None:

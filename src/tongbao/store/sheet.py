@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tongbao.kernel.error import BrokenInvariant, ensure
+from tongbao.kernel.error import BrokenInvariant
 from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import Account, open_account
@@ -51,21 +51,35 @@ class Sheet:
         mine = self._rows.setdefault(table, {})
         for key in keys:
             mine.setdefault(key, None)
-        for row in rows:
-            mine[table.key_of(row)] = row
-            if not table.locked:
-                self._unlocked.setdefault(table, {})[table.key_of(row)] = row
+        found = {table.key_of(row): row for row in rows}
+        mine.update(found)
+        if not table.locked:
+            self._unlocked.setdefault(table, {}).update(found)
 
     def put(self, table: Table, row: Row) -> None:
         """Write a row: an update where it exists, an insert where it does not."""
         key = table.key_of(row)
-        mine = self._rows.setdefault(table, {})
+        mine = self._rows.get(table)
+        if mine is None:
+            mine = self._rows[table] = {}
+        marks = self._inserted.get(table)
+        if marks is None:
+            marks = self._inserted[table] = {}
         if mine.get(key) is None:
-            ensure(table.blind or key in mine, f"{table.name} {key} is written without having been looked for")
-            self._inserted.setdefault(table, {})[key] = None
-        elif key not in self._inserted.get(table, ()):
+            if not table.blind and key not in mine:
+                raise BrokenInvariant(f"{table.name} {key} is written without having been looked for")
+            marks[key] = None
+        elif key not in marks:
             self._updated.setdefault(table, {})[key] = None
         mine[key] = row
+
+    def append(self, table: Table, rows: Sequence[Row]) -> None:
+        """Write rows that nobody looks for in this batch and nobody changes: what is only ever appended."""
+        mine, marks = self._rows.setdefault(table, {}), self._inserted.setdefault(table, {})
+        for row in rows:
+            key = table.key_of(row)
+            mine[key] = row
+            marks[key] = None
 
     def post(self, entries: Sequence[Entry], now: Instant) -> None:
         """Apply entries to the cached balances, all or none; raises BrokenInvariant where a rule would break (I04)."""
@@ -73,11 +87,12 @@ class Sheet:
         for entry in entries:
             for code, delta in entry.deltas().items():
                 account: Account = fresh.get(code) or self.get(ACCOUNT, code) or open_account(code, now)
-                ensure(not account.frozen, f"{code} is frozen")
-                ensure(
-                    account.may_go_negative or account.balance + delta >= 0, f"{entry.key} would take {code} below zero"
-                )
-                fresh[code] = replace(account, balance=account.balance + delta)
+                balance = account.balance + delta
+                if account.frozen:
+                    raise BrokenInvariant(f"{code} is frozen")
+                if balance < 0 and not account.may_go_negative:
+                    raise BrokenInvariant(f"{entry.key} would take {code} below zero")
+                fresh[code] = replace(account, balance=balance)
         for account in fresh.values():
             self.put(ACCOUNT, account)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Final
@@ -121,8 +121,13 @@ def host_name(scope: Scope) -> str:
     """The Host header's name in lower case, without its port; '' where there is none (HTTP/1.0)."""
     for name, value in scope["headers"]:
         if len(name) == 4 and name.lower() == b"host":
-            return bare_host(value.decode("latin-1"))
+            return _bare_host(value)
     return ""
+
+
+@lru_cache(1_024)
+def _bare_host(authority: bytes) -> str:
+    return bare_host(authority.decode("latin-1"))
 
 
 def bare_host(authority: str) -> str:
@@ -189,6 +194,12 @@ class Guard:
         return text("not ready\n", status=503)
 
 
+@lru_cache(1_024)
+def lower(name: bytes) -> bytes:
+    """A header's name in lower case; there are not many."""
+    return name.lower()
+
+
 @cache
 def _names(table: tuple[tuple[bytes, bytes], ...]) -> frozenset[bytes]:
     return frozenset(name.lower() for name, _ in table)
@@ -198,7 +209,7 @@ def _complete(
     headers: Iterable[tuple[bytes, bytes]], *, secure: bool, table: tuple[tuple[bytes, bytes], ...] = SECURITY
 ) -> list[tuple[bytes, bytes]]:
     given = list(headers)
-    names = {name.lower() for name, _ in given}
+    names = {lower(name) for name, _ in given}
     given += table if names.isdisjoint(_names(table)) else [pair for pair in table if pair[0].lower() not in names]
     if secure and HSTS[0].lower() not in names:
         given.append(HSTS)

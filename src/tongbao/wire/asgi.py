@@ -50,8 +50,8 @@ def make_request(scope: Scope, body: bytes) -> Request:
     """The request as a value. Path and query are the raw bytes; header names keep their case where the server
     hands it over (``extensions.raw_headers``). Without a Host header (HTTP/1.0) the listening address stands in."""
     extensions = scope.get("extensions") or {}
-    headers = tuple([(bytes(name), bytes(value)) for name, value in extensions.get("raw_headers") or scope["headers"]])
-    host = next((value.decode("latin-1") for name, value in headers if name.lower() == b"host"), "")
+    headers = tuple(map(tuple, extensions.get("raw_headers") or scope["headers"]))
+    host = next((value.decode("latin-1") for name, value in headers if len(name) == 4 and name.lower() == b"host"), "")
     if not host:
         server = scope.get("server") or ("", None)
         host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
@@ -80,8 +80,14 @@ async def read_request(scope: Scope, receive: Receive, limit: int = BODY_BYTES) 
 
 
 async def send_response(send: Send, response: Response) -> None:
-    """Write the answer: names as given, and a Content-Length if it has none."""
+    """Write the answer: names as given, and a Content-Length if it has none and is not sent piece by piece."""
     headers = list(response.headers)
+    if response.chunks is not None:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        for chunk in response.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
     if response.header("content-length") is None and response.status not in (204, 304):
         headers.append((b"Content-Length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -6,6 +6,7 @@ import codecs
 import re
 from binascii import unhexlify
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
@@ -38,6 +39,11 @@ def unquote(raw: bytes) -> bytes:
     return _ESCAPES.sub(_unescape, raw)
 
 
+_SHORT: Final = 256
+_unquote_again = lru_cache(8_192)(unquote)
+"""A merchant's addresses and goods come again and again."""
+
+
 def _unescape(run: re.Match[bytes]) -> bytes:
     return unhexlify(run[0].replace(b"%", b""))
 
@@ -56,22 +62,29 @@ def split_form(raw: bytes, limits: FormLimits = DEFAULT_LIMITS) -> tuple[tuple[b
     """Split at ``&`` and the first ``=`` and unquote once; still bytes, since the charset may be one of the fields."""
     if len(raw) > limits.size:
         raise RemoteProtocolError("", f"longer than {limits.size} bytes", "TOO_LARGE")
-    pieces = [piece for piece in raw.split(b"&") if piece]
+    pieces = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
     if len(pieces) > limits.fields:
         raise RemoteProtocolError("", f"more than {limits.fields} fields", "TOO_LARGE")
-    pairs = []
+    # called only where there is something to decode: this is the hottest loop of a face
+    pairs = tuple(
+        [
+            (
+                name if b"%" not in name and b"+" not in name else unquote(name),
+                value
+                if b"%" not in value and b"+" not in value
+                else _unquote_again(value)
+                if len(value) <= _SHORT
+                else unquote(value),
+            )
+            for name, _, value in pieces
+        ]
+    )
     longest = limits.field
-    for piece in pieces:
-        name, _, value = piece.partition(b"=")
-        # called only where there is something to decode: this is the hottest loop of a face
-        if b"%" in name or b"+" in name:
-            name = unquote(name)
-        if b"%" in value or b"+" in value:
-            value = unquote(value)
-        if len(name) > longest or len(value) > longest:
-            raise RemoteProtocolError(name[:40].decode("latin-1"), f"longer than {longest} bytes", "TOO_LARGE")
-        pairs.append((name, value))
-    return tuple(pairs)
+    if len(raw) > longest:
+        for name, value in pairs:
+            if len(name) > longest or len(value) > longest:
+                raise RemoteProtocolError(name[:40].decode("latin-1"), f"longer than {longest} bytes", "TOO_LARGE")
+    return pairs
 
 
 def parse_form(raw: bytes, charset: str = "utf-8", limits: FormLimits = DEFAULT_LIMITS) -> Pairs:
