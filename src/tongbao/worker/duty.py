@@ -12,6 +12,7 @@ from tongbao.service.checkout import inquire
 from tongbao.service.escrow import TimerDue
 from tongbao.service.payout_act import run_batches
 from tongbao.service.platform import Platform
+from tongbao.service.refund_act import run_refund_lines
 from tongbao.service.settlement import Settler
 from tongbao.service.split_act import run_splits
 from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
@@ -65,6 +66,10 @@ class Worker:
         """Act on the lines of running batches."""
         return await run_batches(self._platform)
 
+    async def run_refunds(self) -> int:
+        """Act on the lines of batches of refunds."""
+        return await run_refund_lines(self._platform)
+
     async def run_deliveries(self) -> int:
         """Send due notifications."""
         return await self.deliverer.round()
@@ -86,6 +91,7 @@ class Worker:
             self.run_splits,
             self.settler.round,
             self.run_payouts,
+            self.run_refunds,
             self.run_inquiries,
             self.run_deliveries,
         )
