@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from typing import Any
@@ -19,10 +20,12 @@ from tongbao.wire.movement import (
     BatchView,
     BillHead,
     BillLine,
+    BillOpened,
     Cancelled,
     CancelTrade,
     CertificatesFound,
     ExchangeCode,
+    FetchBill,
     FetchCertificates,
     IdentityFound,
     MovementsFound,
@@ -284,6 +287,10 @@ def outcomes(draw: st.DrawFn, manifest: Manifest, intent: Intent) -> Outcome:
         return MovementsFound(lines, intent.page, intent.page_size or 5_000, not whole and draw(st.booleans()))
     if isinstance(intent, RequestBill):
         return FollowUp("http://127.0.0.1:8080/bill/20150331?token=0123456789abcdef")
+    if isinstance(intent, FetchBill):
+        zipped = draw(st.booleans())
+        plain = draw(st.binary(min_size=1, max_size=40))
+        return BillOpened((zlib.compress(plain, wbits=31) if zipped else plain,), zipped)
     if isinstance(intent, FetchCertificates):
         return CertificatesFound(intent.serial)
     if isinstance(intent, ExchangeCode):

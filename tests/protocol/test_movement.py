@@ -226,7 +226,8 @@ def check_outcome(pair: Pair, intent: Intent, asked: Outcome, told: Outcome) -> 
     elif isinstance(asked, IdentityFound) and isinstance(told, IdentityFound):
         assert (told.buyer, told.token) == (asked.buyer, asked.token)
     elif isinstance(asked, FollowUp) and isinstance(told, FollowUp):
-        assert told.url == asked.url
+        download = pair.manifest.download
+        assert told.url == asked.url or (download and f"{download}?" in told.url)
     elif isinstance(asked, Cancelled | CertificatesFound):
         assert lost(asked, told) == ""
     else:
@@ -249,6 +250,8 @@ def test_after_response_pair(name: str, algorithm: str, charset: str) -> None:
         claim, verified = pair.read(call.request())
         outcome = data.draw(outcomes(pair.manifest, intent))
         response = server.answer(claim, outcome, pair.ring, NOW)
+        if response.chunks is not None:
+            response = replace(response, body=b"".join(response.chunks), chunks=None)
         told = client.decode(verified.intent, response, pair.credentials, NOW)
         check_outcome(pair, intent, outcome, told)
         changed = replace(response, body=damage(data, response.body))

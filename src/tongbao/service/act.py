@@ -13,6 +13,7 @@ from typing import Any, Final
 from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.time import HOUR
 from tongbao.service.bill_act import ACTS as BILL_ACTS
+from tongbao.service.certificate_act import ACTS as CERTIFICATE_ACTS
 from tongbao.service.create import Asker, Opened, OpenTrade
 from tongbao.service.escrow import Close, Ship
 from tongbao.service.notice import event_key
@@ -180,6 +181,7 @@ _ACTS: Final[dict[type, Act]] = {
     ConfirmNotification: _confirm,
     RequestTimestamp: _timestamp,
     **BILL_ACTS,
+    **CERTIFICATE_ACTS,
     **PAYOUT_ACTS,
     **REFUND_ACTS,
     **SPLIT_ACTS,

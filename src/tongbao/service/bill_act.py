@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -17,9 +18,20 @@ from tongbao.service.platform import Platform
 from tongbao.store.spool import Draft, Spooled
 from tongbao.wire.bill import PLAIN
 from tongbao.wire.contract import BillEnd
-from tongbao.wire.movement import BillHead, BillLine, MovementsFound, QueryMovements, RequestBill
+from tongbao.wire.movement import (
+    BillHead,
+    BillLine,
+    BillOpened,
+    FetchBill,
+    MovementsFound,
+    QueryMovements,
+    RequestBill,
+)
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import FollowUp, Outcome
+
+_GZIP: Final = 31
+"""What zlib calls a gzip envelope."""
 
 LINK_TIME: Final = 10 * MINUTE
 """How long the address of a bill is good (wire time)."""
@@ -33,12 +45,17 @@ PAGE_MAX: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class BillFile:
-    """A finished bill and how it goes over the wire. ``compressed``: with gzip."""
+    """A finished bill, whose it is, and how it goes over the wire. ``compressed``: with gzip."""
 
     spooled: Spooled
     name: str
     kind: str
     compressed: bool
+    merchant: str
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file in pieces, as it is sent."""
+        return compress(self.spooled.chunks()) if self.compressed else self.spooled.chunks()
 
 
 def bill_end(platform: Platform, protocol: str) -> BillEnd:
@@ -118,9 +135,18 @@ async def open_bill(platform: Platform, word: str) -> BillFile:
     head = BillHead(merchant=merchant, day=date.fromisoformat(day), kind=kind, monthly=monthly, scope=scope)
     spooled = await make_bill(platform, protocol, head)
     name = bill_end(platform, protocol).file_name(head)
-    return BillFile(
-        spooled, f"{name}.gz" if compressed else name, content_type(name, compressed=compressed), compressed
-    )
+    title, kind = f"{name}.gz" if compressed else name, content_type(name, compressed=compressed)
+    return BillFile(spooled, title, kind, compressed, merchant)
+
+
+def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in a gzip envelope without a time in it."""
+    engine = zlib.compressobj(wbits=_GZIP)
+    for chunk in chunks:
+        made = engine.compress(chunk)
+        if made:
+            yield made
+    yield engine.flush()
 
 
 def content_type(name: str, *, compressed: bool) -> str:
@@ -142,6 +168,14 @@ async def request_bill(platform: Platform, asker: Asker, intent: RequestBill) ->
     )
     made = await make_bill(platform, asker.protocol, head)
     return FollowUp(bill_url(platform, asker.protocol, head, compressed=intent.compressed), made.digest)
+
+
+async def fetch_bill(platform: Platform, asker: Asker, intent: FetchBill) -> Outcome:
+    """The file behind a word that this merchant was told. Raises Refused NOT_FOUND."""
+    bill = await open_bill(platform, intent.word)
+    if bill.merchant != asker.merchant_id:
+        raise Refused("NOT_FOUND", "no such bill, or the address is too old")
+    return BillOpened(bill.chunks(), bill.compressed)
 
 
 async def query_movements(platform: Platform, asker: Asker, intent: QueryMovements) -> Outcome:
@@ -176,4 +210,8 @@ def _is_wanted(line: BillLine, intent: QueryMovements) -> bool:
     )
 
 
-ACTS: Final[dict[type, Any]] = {RequestBill: request_bill, QueryMovements: query_movements}
+ACTS: Final[dict[type, Any]] = {
+    RequestBill: request_bill,
+    FetchBill: fetch_bill,
+    QueryMovements: query_movements,
+}

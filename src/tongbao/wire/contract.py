@@ -104,6 +104,8 @@ class Call:
         """The whole request as one address (GET)."""
         own = {name for name, _ in self.fields}
         pairs = (*[pair for pair in self.query if pair[0] not in own], *self.fields)
+        if not pairs:
+            return self.url
         text = encode_form(pairs, self.charset).decode("ascii")
         return f"{self.url}{'&' if '?' in self.url else '?'}{text}"
 
@@ -326,6 +328,8 @@ class Manifest:
     notifies_payout: bool = False
     """Whether a merchant is told of a single payout's end (a batch's end is told of where there are batches)."""
     onward: Onward | None = None
+    download: str = ""
+    """Path of the face where a signed request opens a bill (FetchBill); '' where its address itself opens it."""
     returns: bool = True
     """Whether the buyer's browser comes home with a signed message. Else ``return_to`` is the shop's bare address."""
     acknowledged_by_status: frozenset[int] = frozenset()

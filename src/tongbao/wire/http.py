@@ -56,11 +56,13 @@ class Request:
 
 @record
 class Response:
-    """One HTTP answer. Header names are written to the wire exactly as given here."""
+    """One HTTP answer. Header names are written to the wire exactly as given here. ``chunks`` is a body that is sent
+    piece by piece; then ``body`` is empty."""
 
     status: int
     headers: Headers = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    chunks: Iterable[bytes] | None = field(default=None, repr=False, compare=False)
 
     def header(self, name: str) -> str | None:
         """The first header of that name in any case, as latin-1 text, or None."""

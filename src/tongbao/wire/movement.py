@@ -6,7 +6,7 @@ As in ``vocabulary``: no wire names, sums are Money, times are Instants, what a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -224,6 +224,15 @@ class RequestBill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FetchBill:
+    """Fetch the file behind a bill's address, where only a signed request opens it. ``word`` is the address's token, or
+    the whole address as it was told."""
+
+    merchant: str
+    word: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchCertificates:
     """Ask for the platform's own certificates, or for one by its serial number."""
 
@@ -263,6 +272,7 @@ AfterIntent = (
     | QueryBalance
     | QueryMovements
     | RequestBill
+    | FetchBill
     | FetchCertificates
     | ExchangeCode
     | CallByName
@@ -455,6 +465,14 @@ class MovementsFound:
 
 
 @dataclass(frozen=True, slots=True)
+class BillOpened:
+    """A bill's file, piece by piece, as it stands (``compressed``: as a gzip file)."""
+
+    chunks: Iterable[bytes] = field(repr=False)
+    compressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CertificatesFound:
     """The platform's certificates are told from the ring the answer is signed with; ``serial`` narrows them to one.
     ``certificates`` are those the merchant's half read from the answer, as PEM, each proven to be the platform's."""
@@ -489,6 +507,7 @@ AfterOutcome = (
     | PayOutFound
     | BalanceFound
     | MovementsFound
+    | BillOpened
     | CertificatesFound
     | IdentityFound
     | Answered

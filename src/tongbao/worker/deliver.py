@@ -145,7 +145,7 @@ class Deliverer:
             # a poison message must not take the worker with it: it is a failed attempt like any other (F34, F35)
             log("notify.failed", merchant=event.merchant_id, error=type(error).__name__)
             return "NETWORK_ERROR", None
-        if response.status != 200:
+        manifest = self._platform.protocol(claimed.protocol)
+        if response.status != 200 and response.status not in manifest.acknowledged_by_status:
             return "STATUS", response
-        server = self._platform.protocol(claimed.protocol).server
-        return ("SUCCESS" if server.acknowledged(response) else "OTHER_ANSWER"), response
+        return ("SUCCESS" if manifest.server.acknowledged(response) else "OTHER_ANSWER"), response

@@ -49,17 +49,6 @@ class Bills:
             headers.append((b"Content-Length", str(bill.spooled.length).encode("ascii")))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if scope["method"] == "GET":
-            chunks: Iterable[bytes] = bill.spooled.chunks()
-            for chunk in _compress(chunks) if bill.compressed else chunks:
+            for chunk in bill.chunks():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same in a gzip envelope without a time in it."""
-    engine = zlib.compressobj(wbits=_GZIP)
-    for chunk in chunks:
-        made = engine.compress(chunk)
-        if made:
-            yield made
-    yield engine.flush()
