@@ -113,6 +113,7 @@ PROTOCOL = Manifest(
     own_buyers=True,
     notifies_refund="own",
     notifies_payout=True,
+    download=m.DOWNLOAD.path,
     returns=False,
     acknowledged_by_status=frozenset({200, 204}),
     credentials_for=credentials_for,

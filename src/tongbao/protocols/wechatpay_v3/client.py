@@ -23,7 +23,11 @@ from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.movement import (
+    Answered,
+    BillOpened,
+    CallByName,
     CertificatesFound,
+    FetchBill,
     FetchCertificates,
     PayOut,
     PayOutFound,
@@ -65,6 +69,8 @@ _APPID: Final = re.compile(r"[0-9A-Za-z_-]{6,32}", re.ASCII)
 _SERIAL: Final = re.compile(r"[0-9A-Fa-f]{8,40}", re.ASCII)
 _KEY_ID: Final = re.compile(r"PUB_KEY_ID_[0-9A-Za-z]{1,40}", re.ASCII)
 _SAFE: Final = "-_.~"
+_GZIP: Final = b"\x1f\x8b"
+_NAMED: Final = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/v3/[!-~]{1,2000})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,8 @@ class Client:
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
+        if isinstance(intent, CallByName):
+            return _named(intent, credentials, now)
         intent = _complete(intent, credentials)
         self._check_said(intent, credentials)
         cover = _Hiding(credentials.ring)
@@ -144,9 +152,13 @@ class Client:
         if response.status not in (200, 204):
             return _rejection(response)
         ring = credentials.ring
+        if isinstance(intent, FetchBill):
+            return BillOpened((response.body,), response.body.startswith(_GZIP))
         if isinstance(intent, FetchCertificates):
             return _read_certificates(response, credentials, now)
         codec.check_signed(response.headers, response.body, ring, now)
+        if isinstance(intent, CallByName):
+            return Answered(codec.read_body(response.body) if response.body else {})
         if isinstance(intent, CloseTrade):
             if response.body:
                 raise RemoteProtocolError("", "answers a close with a body", "MALFORMED")
@@ -174,6 +186,19 @@ class Client:
     def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """There is none: the buyer's browser comes home with nothing that proves anything."""
         raise RemoteProtocolError("", "the interface has no signed return", "SIGN_MISSING")
+
+
+def _named(intent: CallByName, credentials: Credentials, now: Instant) -> Call:
+    """Any request, by ``METHOD /v3/path?query``; its content is the body. Raises LocalProtocolError."""
+    match = _NAMED.fullmatch(intent.method)
+    if match is None or "#" in intent.method:
+        raise LocalProtocolError("method", "is not a method, a blank and a path below /v3/", "FIELD_INVALID")
+    method, target = match[1], match[2]
+    body = codec.write_body(dict(intent.content)) if intent.content else b""
+    if method == "GET" and body:
+        raise LocalProtocolError("content", "a GET has no body; its fields belong to the query", "FIELD_INVALID")
+    headers = _headers(credentials, method, target.encode("ascii"), body, credentials.ring.signing(m.ALGORITHM), now)
+    return Call(Carriage.SERVER, method, f"{credentials.gateway}{target}", (), headers=headers, body=body)
 
 
 class _Hiding:

@@ -54,7 +54,7 @@ class Fields:
 
     def number(self, name: str, grammar: re.Pattern[str], *, needed: bool = False) -> str:
         """A number or word that is wholly of a grammar."""
-        value = self.text(name, 512, needed=needed)
+        value = self.text(name, 1_024, needed=needed)
         if value and grammar.fullmatch(value) is None:
             raise invalid(self.at(name), "is too long or has characters that such a number may not have")
         return value

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tongbao.wire.movement import (
+    FetchBill,
     FetchCertificates,
     MovementState,
     PayOut,
@@ -67,6 +68,7 @@ QUERY_REFUND: Final = _route("GET", f"{REFUNDS}/{{out_refund_no}}", QueryRefund)
 CERTIFICATES: Final = _route("GET", "/v3/certificates", FetchCertificates)
 TRADE_BILL: Final = _route("GET", "/v3/bill/tradebill", RequestBill)
 FLOW_BILL: Final = _route("GET", "/v3/bill/fundflowbill", RequestBill)
+DOWNLOAD: Final = _route("GET", "/v3/billdownload/file", FetchBill)
 TRANSFER: Final = _route("POST", TRANSFERS, PayOut)
 QUERY_TRANSFER: Final = _route("GET", f"{TRANSFERS}/out-bill-no/{{out_bill_no}}", QueryPayOut)
 QUERY_TRANSFER_ID: Final = _route("GET", f"{TRANSFERS}/transfer-bill-no/{{transfer_bill_no}}", QueryPayOut)
@@ -76,7 +78,7 @@ QUERY_SHARE: Final = _route("GET", f"{SHARING}/{{out_order_no}}", QuerySplit)
 
 ROUTES: Final = (
     NATIVE, JSAPI, APP, H5, QUERY, QUERY_ID, CLOSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL, FLOW_BILL,
-    TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, SHARE, UNFREEZE, QUERY_SHARE,
+    DOWNLOAD,    TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, SHARE, UNFREEZE, QUERY_SHARE,
 )  # fmt: skip
 """An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
 

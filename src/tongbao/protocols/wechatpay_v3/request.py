@@ -22,7 +22,9 @@ from tongbao.protocols.wechatpay_v3.field import (
     invalid,
     missing,
 )
+from tongbao.wire.form import parse_form
 from tongbao.wire.movement import (
+    FetchBill,
     FetchCertificates,
     PayOut,
     QueryPayOut,
@@ -43,6 +45,7 @@ SCENE: Final = "1000"
 _SHORTEST: Final = 6
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
+TOKEN: Final = re.compile(r"[0-9A-Za-z_.\-]{1,1024}", re.ASCII)
 _BILL_TYPES: Final = ("ALL", "SUCCESS", "REFUND")
 _ACCOUNTS: Final = ("BASIC", "OPERATION", "FEES")
 _NAME_FROM: Final = 200_000
@@ -244,6 +247,19 @@ def _write_bill(intent: RequestBill, appid: str, cover: Cover) -> Parts:
     return Parts(m.TRADE_BILL if trades else m.FLOW_BILL, query=query)
 
 
+def _read_download(parts: Parts, mchid: str, cover: Cover) -> Intent:
+    return FetchBill(merchant=mchid, word=Fields(parts.query).number("token", TOKEN, needed=True))
+
+
+def _write_download(intent: FetchBill, appid: str, cover: Cover) -> Parts:
+    """The whole address may stand for its token: only path and query are taken from it, never the host."""
+    word = intent.word
+    if "?" in word:
+        query = dict(parse_form(word.partition("?")[2].encode("utf-8")))
+        return Parts(m.DOWNLOAD, query={name: query[name] for name in ("token", "tartype") if name in query})
+    return Parts(m.DOWNLOAD, query={"token": word})
+
+
 # --- transfers ---------------------------------------------------------------------------------------------------
 
 
@@ -386,6 +402,7 @@ _READ: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
     QueryRefund: _read_query_refund,
     FetchCertificates: _read_certificates,
     RequestBill: _read_bill,
+    FetchBill: _read_download,
     PayOut: _read_transfer,
     QueryPayOut: _read_query_transfer,
     SplitTrade: _read_share,
@@ -399,6 +416,7 @@ _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     QueryRefund: _write_query_refund,
     FetchCertificates: _write_certificates,
     RequestBill: _write_bill,
+    FetchBill: _write_download,
     PayOut: _write_transfer,
     QueryPayOut: _write_query_transfer,
     SplitTrade: _write_share,

@@ -28,7 +28,7 @@ from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import parse_form, unquote
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
-from tongbao.wire.movement import CertificatesFound, PayOut, PayOutFound, RefundFound, SplitFound
+from tongbao.wire.movement import BillOpened, CertificatesFound, PayOut, PayOutFound, RefundFound, SplitFound
 from tongbao.wire.vocabulary import (
     Carriage,
     Done,
@@ -56,6 +56,8 @@ class Parsed:
     body: bytes = field(repr=False)
     proof: codec.Proof = field(repr=False)
     serial: str = ""
+    origin: str = ""
+    """Scheme and host of the request, as the merchant wrote them."""
 
 
 class Server:
@@ -77,7 +79,8 @@ class Server:
         proof = codec.read_authorization(_only(request, "Authorization"))
         path = {name: _segment(name, raw) for name, raw in match.groupdict().items()}
         target = request.raw_path + (b"?" + request.raw_query if request.raw_query else b"")
-        parsed = Parsed(route, path, target, request.body, proof, _only(request, "Wechatpay-Serial"))
+        origin = f"{request.scheme}://{request.host}"
+        parsed = Parsed(route, path, target, request.body, proof, _only(request, "Wechatpay-Serial"), origin)
         return Claim(proof.mchid, route.operation, Carriage.SERVER, parsed)
 
     def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
@@ -102,6 +105,9 @@ class Server:
             return self.refuse(
                 claim, Refused("NOT_FOUND", "no usable platform certificate; use the public key"), ring, now
             )
+        if isinstance(outcome, BillOpened):
+            kind = b"application/x-gzip" if outcome.compressed else b"text/plain; charset=utf-8"
+            return Response(200, ((b"Content-Type", kind), _CACHE), chunks=outcome.chunks)
         parsed: Parsed = claim.parsed
         if isinstance(outcome, Done):
             return _signed(204, b"", parsed, ring, now)
@@ -246,10 +252,17 @@ def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant)
     if isinstance(outcome, SplitFound):
         return write_share(outcome.split)
     if isinstance(outcome, FollowUp):
-        return {"hash_type": "SHA1", "hash_value": outcome.expected_digest, "download_url": outcome.url}
+        return {"hash_type": "SHA1", "hash_value": outcome.expected_digest, "download_url": _download(outcome, parsed)}
     if isinstance(outcome, CertificatesFound):
         return {"data": [_certificate(key, ring, now) for key in _certified(ring)]}
     raise LocalProtocolError("", f"the interface has no answer for {type(outcome).__name__}")
+
+
+def _download(outcome: FollowUp, parsed: Parsed) -> str:
+    """The signed address of a bill, at the host by which the merchant called; packed files say so in it."""
+    word = outcome.url.partition("?")[0].rpartition("/")[2]
+    packed = "&tartype=gzip" if b"tar_type=GZIP" in parsed.target else ""
+    return f"{parsed.origin}{m.DOWNLOAD.path}?token={word}{packed}"
 
 
 def _opened(outcome: TradeOpened, route: m.Route, now: Instant) -> dict[str, str]:
