@@ -70,6 +70,9 @@ def test_request(vector: Vector) -> None:
     again = server.decode(server.claim(call.request()), vector.ring(), vector.now).intent
     if isinstance(again, CreateTrade) and isinstance(intent, CreateTrade):
         again = replace(again, echo=intent.echo)
+        if ("CreateTrade", "subject") in vector.manifest.unsaid:
+            # nothing signs the words for the goods, so our client leaves them out
+            again = replace(again, subject=intent.subject)
     assert again == intent
     if vector.data.get("exact"):
         assert signature(vector, call.request()) == signature(vector, vector.request())

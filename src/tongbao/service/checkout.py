@@ -227,7 +227,8 @@ async def home_address(platform: Platform, trade: Trade) -> str:
     and it leads to a host of his, else the address of his request; '' for none, and while the trade is not paid."""
     if not trade.paid_attempt:
         return ""
-    onward = platform.protocol(trade.protocol).onward
+    manifest = platform.protocol(trade.protocol)
+    onward = manifest.onward
     if onward is not None:
         where = {"merchant_id": trade.merchant_id, "out_trade_no": trade.out_trade_no}
         attempts = [Attempt(*row) for row in await platform.database.read("attempt.of_trade", where)]
@@ -240,7 +241,8 @@ async def home_address(platform: Platform, trade: Trade) -> str:
             address = ""
         if address:
             return address
-    return terms_of(trade).return_url
+    terms = terms_of(trade)
+    return terms.return_url or (terms.notify_url if manifest.one_address else "")
 
 
 async def go_home(platform: Platform, trade: Trade) -> Request | None:

@@ -328,6 +328,8 @@ class Manifest:
     notifies_payout: bool = False
     """Whether a merchant is told of a single payout's end (a batch's end is told of where there are batches)."""
     onward: Onward | None = None
+    one_address: bool = False
+    """Whether a merchant gives one address, to which both the platform's notices and the buyer's browser come."""
     download: str = ""
     """Path of the face where a signed request opens a bill (FetchBill); '' where its address itself opens it."""
     returns: bool = True
