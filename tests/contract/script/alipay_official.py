@@ -1,0 +1,80 @@
+"""PyPI alipay-sdk-python: one JSON object a line in, one out. Only its public interface is used."""
+
+import importlib
+import json
+import logging
+import sys
+
+from alipay.aop.api.AlipayClientConfig import AlipayClientConfig
+from alipay.aop.api.DefaultAlipayClient import DefaultAlipayClient
+from alipay.aop.api.util.SignatureUtils import verify_with_rsa
+
+client = None
+config = None
+
+
+def settings(said):
+    global client, config
+    config = AlipayClientConfig()
+    for name, value in said["options"].items():
+        setattr(config, name, value)
+    client = DefaultAlipayClient(alipay_client_config=config, logger=logging.getLogger("quiet"))
+    return "ready"
+
+
+def made(said):
+    model = importlib.import_module(f"alipay.aop.api.domain.{said['model']}")
+    request = importlib.import_module(f"alipay.aop.api.request.{said['request']}")
+    content = getattr(model, said["model"])()
+    for name, value in said["content"].items():
+        setattr(content, name, value)
+    asked = getattr(request, said["request"])(biz_model=content)
+    for name, value in said.get("more", {}).items():
+        setattr(asked, name, value)
+    return asked
+
+
+def execute(said):
+    text = client.execute(made(said))
+    response = importlib.import_module(f"alipay.aop.api.response.{said['response']}")
+    answer = getattr(response, said["response"])()
+    answer.parse_response_content(text)
+    names = said["fields"]
+    return {
+        "success": answer.is_success(),
+        "sub_code": answer.sub_code,
+        **{name: getattr(answer, name) for name in names},
+    }
+
+
+def page_execute(said):
+    return client.page_execute(made(said), http_method=said["verb"])
+
+
+def sdk_execute(said):
+    return client.sdk_execute(made(said))
+
+
+def verify(said):
+    data = dict(said["data"])
+    sign = data.pop("sign")
+    data.pop("sign_type")
+    text = "&".join(f"{name}={data[name]}" for name in sorted(data) if data[name])
+    return verify_with_rsa(config.alipay_public_key, text.encode("utf-8"), sign)
+
+
+CALLS = {
+    "settings": settings,
+    "execute": execute,
+    "page_execute": page_execute,
+    "sdk_execute": sdk_execute,
+    "verify": verify,
+}
+
+for line in sys.stdin:
+    said = json.loads(line)
+    try:
+        answer = {"value": CALLS[said["call"]](said)}
+    except Exception as error:
+        answer = {"error": type(error).__name__, "detail": str(error)}
+    print(json.dumps(answer, ensure_ascii=False, default=str), flush=True)

@@ -1,0 +1,38 @@
+"""PyPI python-alipay-sdk: one JSON object a line in, one out. Only its public interface is used, and the private
+attribute that holds the gateway's address, which has no other way in."""
+
+import json
+import sys
+
+from alipay import AliPay, DCAliPay
+
+sdk = None
+
+
+def settings(said):
+    global sdk
+    options = dict(said["options"])
+    kind = DCAliPay if "app_public_key_cert_string" in options else AliPay
+    sdk = kind(**options)
+    sdk._gateway = said["gateway"]
+    return "ready"
+
+
+def method(said):
+    return getattr(sdk, said["name"])(*said.get("args", ()), **said.get("kwargs", {}))
+
+
+def verify(said):
+    data = dict(said["data"])
+    return sdk.verify(data, data.pop("sign"))
+
+
+CALLS = {"settings": settings, "method": method, "verify": verify}
+
+for line in sys.stdin:
+    said = json.loads(line)
+    try:
+        answer = {"value": CALLS[said["call"]](said)}
+    except Exception as error:
+        answer = {"error": type(error).__name__, "detail": str(error)}
+    print(json.dumps(answer, ensure_ascii=False, default=str), flush=True)
