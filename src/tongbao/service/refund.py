@@ -28,6 +28,7 @@ from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker, check_address
 from tongbao.service.refund_view import record_refund
+from tongbao.service.split import Back, take_back, take_back_needs
 from tongbao.store.commit import Decision, Now
 from tongbao.store.record import Answer
 from tongbao.store.schema import ACCOUNT, ANSWER, CLAIM, INSTRUCTION, PAYMENT, REFUND, TRADE, TRADE_RETURN
@@ -142,10 +143,11 @@ def give_back(
     wish: Wish,
     now: Instant,
     lane: int,
+    shared: int = 0,
     **changes: Any,
 ) -> Made:
-    """Rows and entry of giving back ``amount`` of a paid trade, which closes when all of it has gone back. ``changes``:
-    the trade's further changes.
+    """Rows and entry of giving back ``amount`` of a paid trade, which closes when all of it has gone back. ``shared``
+    is what receivers of shares put into *pending* just before; ``changes`` are the trade's further changes.
 
     Raises Refused REFUND_EXCEEDS, MERCHANT_FUNDS, LIMIT_EXCEEDED.
     """
@@ -161,7 +163,7 @@ def give_back(
     if payment is None or not sheet.knows(ACCOUNT, (home,)):
         raise Refused("TRADE_STATE", "the trade is being paid this very moment")
     held = trade.state in HELD
-    parts, fee = ((amount, 0, 0, 0), 0) if held else _from_merchant(sheet, trade, known, amount, lane)
+    parts, fee = ((amount, 0, 0, 0), 0) if held else _from_merchant(sheet, trade, known, amount, shared)
     at_once = payment.method in ("balance", "outlet")
     account: Account | None = sheet.get(ACCOUNT, home)
     if at_once and account is not None and account.frozen:
@@ -218,7 +220,7 @@ def give_back(
 
 
 def _from_merchant(
-    sheet: Sheet, trade: Trade, known: TradeReturn, amount: int, lane: int
+    sheet: Sheet, trade: Trade, known: TradeReturn, amount: int, shared: int
 ) -> tuple[tuple[int, int, int, int], int]:
     """How a merchant's own money makes up ``amount``, and what of the fee the platform gives back for it."""
     merchant_id, currency = trade.merchant_id, trade.currency
@@ -226,7 +228,7 @@ def _from_merchant(
     fee = fee_to_return(trade.fee, base, trade.refunded + amount - known.from_escrow, known.fee_back)
     pending, reserve, available = take_from(
         amount,
-        funds(sheet, merchant_pending(merchant_id, currency)) + fee,
+        funds(sheet, merchant_pending(merchant_id, currency)) + fee + shared,
         funds(sheet, merchant_reserve(merchant_id, currency)),
         funds(sheet, merchant_available(merchant_id, currency)),
     )
@@ -310,7 +312,8 @@ class RequestRefund:
     """Give ``amount`` (minor units; None: all that is left) of a trade back, once for each ``refund_no``.
 
     ``total`` is the trade's sum where the message repeats it. ``of_trade``: the number is unique within its trade only.
-    Without a number every request is a new refund. Outcome: ``Given``.
+    Without a number every request is a new refund. ``backs``: what receivers of shares give back of it, as ``splits``
+    says. Outcome: ``Given``.
     """
 
     asker: Asker
@@ -324,6 +327,8 @@ class RequestRefund:
     batch_no: str = ""
     cause: str = "merchant"
     of_trade: bool = False
+    backs: tuple[Back, ...] = ()
+    splits: str = "[]"
 
     def _scope(self) -> str:
         return refund_scope(self.asker.merchant_id, self.out_trade_no, of_trade=self.of_trade)
@@ -331,6 +336,7 @@ class RequestRefund:
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield from self.asker.needs()
         yield from refund_needs(sheet, self.asker.merchant_id, self.out_trade_no, self.currency, lane)
+        yield from take_back_needs(self.asker.merchant_id, self.out_trade_no, self.backs, self.currency)
         if self.refund_no:
             yield ANSWER, (self._scope(), self.refund_no)
             first: Answer | None = sheet.peek(ANSWER, self._scope(), self.refund_no)
@@ -354,12 +360,16 @@ class RequestRefund:
             raise Refused("TRADE_AMOUNT_MISMATCH", f"the trade is over {trade.amount}")
         check_refundable(sheet, trade, merchant, now.business)
         amount = trade.amount - trade.refunded if self.amount is None else self.amount
-        wish = Wish(self.cause, self.refund_no, self.batch_no, self.reason, self.notify_url)
-        made = give_back(sheet, trade, amount, wish, now.business, lane)
-        rows = list(made.rows)
+        wish = Wish(self.cause, self.refund_no, self.batch_no, self.reason, self.notify_url, self.splits)
+        refund_id = refund_number(trade.trade_no, return_of(sheet, trade).refunds + 1)
+        shared, rows, entries = take_back(sheet, trade, self.backs, refund_id)
+        if shared > amount:
+            raise Refused("SPLIT_EXCEEDS", "the shares given back are more than the refund")
+        made = give_back(sheet, trade, amount, wish, now.business, lane, shared)
+        rows += made.rows
         if self.refund_no:
             rows.append((ANSWER, self._answer(made.refund, now.business)))
-        return Decision(Given(made.refund, made.trade, changed=True), rows, [made.entry])
+        return Decision(Given(made.refund, made.trade, changed=True), rows, [*entries, made.entry])
 
     def _answer(self, refund: Refund, now: Instant) -> Answer:
         body = json.dumps([self.out_trade_no, self.refund_no, refund.amount])

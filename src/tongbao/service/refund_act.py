@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.money import Money
+from tongbao.kernel.record import replace
 from tongbao.service.create import Asker
 from tongbao.service.escrow import Close
 from tongbao.service.link import CASHIER_TIME
@@ -16,6 +17,8 @@ from tongbao.service.platform import Platform
 from tongbao.service.refund import Given, RequestRefund
 from tongbao.service.refund_batch import EndRefundLine, Item, RunRefundLine, TakeRefundBatch
 from tongbao.service.refund_view import dump_splits, load_splits, refund_view
+from tongbao.service.split import Back
+from tongbao.service.split_act import plan_back
 from tongbao.service.view import view_now
 from tongbao.service.wallet import told_view
 from tongbao.store.schema import REFUND, REFUND_BATCH, REFUND_LINE, TRADE
@@ -65,8 +68,10 @@ async def _see(platform: Platform, trade: Trade) -> TradeView:
 
 async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outcome:
     trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
-    if intent.splits:
-        raise Refused("SPLIT_NOT_FOUND", "no shares of this trade were given")
+    scoped = platform.protocol(asker.protocol).refund_no_of_trade
+    backs: tuple[Back, ...] = ()
+    if intent.splits and not await _is_known(platform, trade, intent.refund_no, scoped=scoped):
+        backs = await plan_back(platform, trade, intent.splits)
     amount, total = intent.amount, intent.total
     if total is not None and total.currency != trade.currency:
         raise Refused("CURRENCY_NOT_ALLOWED", f"the trade is in {trade.currency}")
@@ -80,11 +85,20 @@ async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outc
             None if total is None else total.minor,
             intent.reason,
             intent.notify_url,
-            of_trade=platform.protocol(asker.protocol).refund_no_of_trade,
+            of_trade=scoped,
+            backs=backs,
+            splits=dump_splits(intent.splits, trade.currency),
         )
     )
     view = refund_view(given.refund, given.trade)
     return RefundFound((view,), await _see(platform, given.trade), given.changed, 1)
+
+
+async def _is_known(platform: Platform, trade: Trade, refund_no: str, *, scoped: bool) -> bool:
+    """Whether this number was used: then its shares went back already, and the rule says whether it is the same."""
+    where = {"merchant_id": trade.merchant_id, "refund_no": refund_no}
+    found = await platform.database.read("refund.by_no", where) if refund_no else []
+    return any(out_trade_no == trade.out_trade_no or not scoped for out_trade_no, _ in found)
 
 
 async def _query(platform: Platform, asker: Asker, intent: QueryRefund) -> Outcome:
@@ -235,10 +249,10 @@ async def run_refund_lines(platform: Platform, most: int = LINES_AT_ONCE) -> int
     """Give every line of running batches its turn, and end those whose bank has spoken; how many that were."""
     due = await platform.database.read("refund.lines_due", {"most": most})
     commands: list[Any] = [
-        RunRefundLine(merchant_id, batch_no, n, protocol, out_trade_no)
+        await _turn(platform, RunRefundLine(merchant_id, batch_no, n, protocol, out_trade_no), splits)
         if state == "waiting"
         else EndRefundLine(merchant_id, batch_no, n, out_trade_no, refund_n)
-        for merchant_id, batch_no, n, state, protocol, out_trade_no, refund_n in due
+        for merchant_id, batch_no, n, state, protocol, out_trade_no, refund_n, splits in due
     ]
     for outcome in await asyncio.gather(*map(platform.submit, commands), return_exceptions=True):
         if isinstance(outcome, (Refused, OutcomeUnknown)):
@@ -246,6 +260,17 @@ async def run_refund_lines(platform: Platform, most: int = LINES_AT_ONCE) -> int
         elif isinstance(outcome, BaseException):
             raise outcome
     return len(due)
+
+
+async def _turn(platform: Platform, line: RunRefundLine, splits: str) -> RunRefundLine:
+    """A line's turn, with the shares that its receivers give back, or the refusal that these meet."""
+    if splits == "[]" or not line.out_trade_no:
+        return line
+    trade = await platform.find_trade(line.merchant_id, line.out_trade_no)
+    try:
+        return replace(line, backs=await plan_back(platform, trade, load_splits(splits)))
+    except Refused as refusal:
+        return replace(line, refusal=refusal.code)
 
 
 ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {

@@ -16,6 +16,7 @@ from tongbao.kernel.time import Instant
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker, check_address
 from tongbao.service.refund import Given, RequestRefund, refund_needs
+from tongbao.service.split import Back
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import EVENT, REFUND, REFUND_BATCH, REFUND_LINE
 from tongbao.store.sheet import Sheet
@@ -146,7 +147,8 @@ class ConfirmRefundBatch:
 @record
 class RunRefundLine:
     """A line's turn: it is refunded by the rule for all refunds, or keeps the code why not. ``out_trade_no`` is that of
-    the line's trade, '' where there is none. Outcome: the ``RefundLine``."""
+    the line's trade, '' where there is none; ``backs`` what receivers of shares give back, ``refusal`` why they cannot.
+    Outcome: the ``RefundLine``."""
 
     merchant_id: str
     batch_no: str
@@ -154,12 +156,14 @@ class RunRefundLine:
     protocol: str
     out_trade_no: str
     currency: str = "CNY"
+    backs: tuple[Back, ...] = ()
+    refusal: str = ""
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield REFUND_BATCH, (self.merchant_id, self.batch_no)
         yield REFUND_LINE, (self.merchant_id, self.batch_no, self.n)
         if self.out_trade_no:
-            yield from self._request(None, "").needs(sheet, lane)
+            yield from self._request(None, "", "[]").needs(sheet, lane)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         batch: RefundBatch = sheet.get(REFUND_BATCH, self.merchant_id, self.batch_no)
@@ -169,9 +173,11 @@ class RunRefundLine:
         try:
             if not self.out_trade_no:
                 raise Refused("TRADE_NOT_FOUND", "no such trade")
+            if self.refusal:
+                raise Refused(self.refusal, "shares cannot be given back as asked")
             if line.currency != self.currency:
                 raise Refused("CURRENCY_NOT_ALLOWED", line.currency)
-            made = self._request(line.amount, line.reason).decide(sheet, now, lane)
+            made = self._request(line.amount, line.reason, line.splits).decide(sheet, now, lane)
         except Refused as refusal:
             failed = replace(line, state="failed", code=refusal.code, ended_at=now.business)
             return Decision(failed, _count(batch, [failed], now.business))
@@ -185,7 +191,7 @@ class RunRefundLine:
         )
         return Decision(done, [*made.rows, *_count(batch, [done], now.business)], made.entries)
 
-    def _request(self, amount: int | None, reason: str) -> RequestRefund:
+    def _request(self, amount: int | None, reason: str, splits: str) -> RequestRefund:
         return RequestRefund(
             Asker(self.merchant_id, self.protocol),
             self.out_trade_no,
@@ -195,6 +201,8 @@ class RunRefundLine:
             reason=reason,
             batch_no=self.batch_no,
             of_trade=True,
+            backs=self.backs,
+            splits=splits,
         )
 
 

@@ -16,7 +16,7 @@ SELECT merchant_id, batch_no FROM refund_batch WHERE batch_id = :batch_id;
 
 -- name: refund.lines_due
 -- lines of running batches whose turn it is, or whose refund has ended since; with their trade's number where it exists
-SELECT l.merchant_id, l.batch_no, l.n, l.state, b.protocol, COALESCE(t.out_trade_no, ''), l.refund_n
+SELECT l.merchant_id, l.batch_no, l.n, l.state, b.protocol, COALESCE(t.out_trade_no, ''), l.refund_n, l.splits
 FROM refund_batch b
 JOIN refund_line l ON l.merchant_id = b.merchant_id AND l.batch_no = b.batch_no
 LEFT JOIN trade t ON t.trade_no = l.trade_no AND t.merchant_id = l.merchant_id
