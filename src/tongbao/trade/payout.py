@@ -238,3 +238,8 @@ def next_standing(now: Instant) -> Instant:
     """The next time of day at which standing payouts are made."""
     at = Instant((now + 8 * HOUR) // DAY * DAY - 8 * HOUR + STANDING_HOUR)
     return at if at > now else Instant(at + DAY)
+
+
+def is_standing_time(now: Instant) -> bool:
+    """Whether the time of day has come at which standing payouts are made."""
+    return (now + 8 * HOUR) % DAY >= STANDING_HOUR

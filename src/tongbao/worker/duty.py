@@ -11,6 +11,7 @@ from tongbao.kernel.time import Instant
 from tongbao.service.checkout import inquire
 from tongbao.service.escrow import TimerDue
 from tongbao.service.payout_act import run_batches
+from tongbao.service.payout_card import Standing
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import run_refund_lines
 from tongbao.service.settlement import Settler
@@ -37,6 +38,7 @@ class Worker:
         self._turn = asyncio.Lock()
         self.deliverer = Deliverer(platform)
         self.settler = Settler(platform)
+        self.standing = Standing(platform)
 
     async def run_timers(self) -> int:
         """Close expired trades, release escrow, end refund terms."""
@@ -90,6 +92,7 @@ class Worker:
             self.run_timers,
             self.run_splits,
             self.settler.round,
+            self.standing.round,
             self.run_payouts,
             self.run_refunds,
             self.run_inquiries,
@@ -123,9 +126,7 @@ class Worker:
             rows = await self._platform.database.read(name)
             if rows and rows[0][0] is not None:
                 found.append(rows[0][0])
-        settlement = await self.settler.next_due()
-        if settlement is not None:
-            found.append(settlement)
+        found += [due for due in (await self.settler.next_due(), await self.standing.next_due()) if due is not None]
         return Instant(min(found)) if found else None
 
     async def loop(self, stop: asyncio.Event) -> None:

@@ -1,0 +1,125 @@
+"""A merchant's own card: two persons, a cold day, and money that goes to it by itself once a day."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.platform import MERCHANT, House, Stage, make_merchant, refusal
+from tongbao.kernel.time import DAY, HOUR, Instant, business_date
+from tongbao.ledger.account import merchant_available, merchant_payout
+from tongbao.service.payout_act import find_payout
+from tongbao.service.payout_card import SetStanding, Standing, VerifyPayoutCard, pay_own_card, put_card
+from tongbao.service.settlement import settle_day
+from tongbao.trade.calendar import write_day
+from tongbao.wire.party import Payee
+
+CARD = Payee(name="店主", bank="ICBC", card="6200000000000018")
+TERMS = json.dumps({"payout": {"minimum": 10, "most": 60_000, "day": 70_000}})
+
+
+async def earn(house: House, terms: str = "{}") -> None:
+    await house.furnish(merchant=make_merchant(settings=terms))
+    await house.open("A", amount=100_000)
+    await house.pay("A")
+    day = write_day(business_date(house.clock.now))
+    house.clock.advance(DAY)
+    await settle_day(house.platform, day)
+
+
+async def card_of(house: House, *, cool: bool = True) -> None:
+    """A verified card."""
+    version = await put_card(house.platform, MERCHANT, CARD, "maria", "papers")
+    await house.submit(VerifyPayoutCard(MERCHANT, version, "carla", "seen"))
+    if cool:
+        house.clock.advance(DAY)
+
+
+async def stand(house: House) -> tuple[int, int]:
+    codes = (merchant_available(MERCHANT, "CNY"), merchant_payout(MERCHANT, "CNY"))
+    available, aside = [await house.platform.balance(code) for code in codes]
+    return available, aside
+
+
+def test_T70_a_changed_card_is_cold_for_a_day(stage: Stage) -> None:
+    """Entered by one, verified by another; for 24 hours nothing is paid to it; a change begins anew."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house)
+        version = await put_card(house.platform, MERCHANT, CARD, "maria")
+        seen = [await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000))]
+        seen.append(await refusal(house.submit(VerifyPayoutCard(MERCHANT, version, "maria", ""))))
+        await house.submit(VerifyPayoutCard(MERCHANT, version, "carla", "seen"))
+        seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000)))
+        house.clock.advance(DAY - 1)
+        seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000)))
+        house.clock.advance(1)
+        seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000)))
+        await put_card(house.platform, MERCHANT, CARD, "maria", "lost")
+        seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w2", 1_000)))
+        return [*seen, await stand(house)]
+
+    expected = ["STATE_CONFLICT", "MAKER_IS_CHECKER", "PAYOUT_COOLING", "PAYOUT_COOLING", "", "STATE_CONFLICT"]
+    assert stage.play(scene, furnished=False) == [*expected, (98_400, 1_000)]
+
+
+def test_a_standing_payout_once_a_day(stage: Stage) -> None:
+    """Daily: all but what is kept and the fee, within the limits, however often one looks; a no gives it back."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house, TERMS)
+        await card_of(house)
+        await house.submit(SetStanding(MERCHANT, "daily", 0, 1_000, "maria"))
+        standing = Standing(house.platform)
+        house.clock.now = Instant((house.clock.now + 8 * HOUR) // DAY * DAY + HOUR)
+        seen: list[Any] = [await standing.round(), await Standing(house.platform).round(), await stand(house)]
+        house.clock.advance(DAY)
+        seen += [await standing.round(), await stand(house)]
+        day = write_day(business_date(house.clock.now))
+        payout = await find_payout(house.platform, MERCHANT, "", f"standing-{day}")
+        await house.inquire(f"{payout.payout_id}O", {"result": "failed", "reason": "account_unknown"})
+        return [*seen, await stand(house), await standing.next_due() == house.clock.now + DAY]
+
+    # 99400 to begin with: 60000 at most and a fee of 10, then all but 1000
+    assert stage.play(scene, furnished=False) == [
+        1,
+        0,
+        (39_390, 60_010),
+        1,
+        (1_000, 98_400),
+        (39_390, 60_010),
+        True,
+    ]
+
+
+def test_a_standing_payout_above_a_threshold(sqlite_stage: Stage) -> None:
+    """It waits for the threshold, looks every hour, and pays once a day."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house)
+        await card_of(house)
+        await house.submit(SetStanding(MERCHANT, "above", 99_401, 0, "maria"))
+        standing = Standing(house.platform)
+        seen: list[Any] = [await standing.round()]
+        await house.submit(SetStanding(MERCHANT, "above", 99_400, 0, "maria"))
+        seen.append(await standing.round())
+        house.clock.advance(HOUR)
+        return [*seen, await standing.round(), await stand(house)]
+
+    assert sqlite_stage.play(scene, furnished=False) == [0, 0, 1, (0, 99_400)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "keep", "code"),
+    [("sometimes", 0, 0, "FIELD_INVALID"), ("above", 0, 0, "FIELD_INVALID"), ("daily", 0, -1, "FIELD_INVALID")],
+)
+def test_a_rule_that_is_none(rule: str, threshold: int, keep: int, code: str, sqlite_stage: Stage) -> None:
+    """Only the three rules, with sums that are some."""
+
+    async def scene(house: House) -> str:
+        await card_of(house)
+        return await refusal(house.submit(SetStanding(MERCHANT, rule, threshold, keep, "maria")))
+
+    assert sqlite_stage.play(scene) == code
