@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
+from tests.protocol.bench import is_asymmetric, make_rings
+from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, later
 from tongbao.merchant.book import OrderTable
@@ -29,12 +29,12 @@ from tongbao.merchant.schema import statements
 from tongbao.wire.contract import Manifest
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
-from tongbao.wire.loader import load_protocol
+from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.party import Party
-from tongbao.wire.sign import private_pem, public_pem
 from tongbao.wire.vocabulary import (
     Confirmed,
     ConfirmNotification,
+    CreateTrade,
     Notification,
     Product,
     QueryTrade,
@@ -46,13 +46,7 @@ from tongbao.wire.vocabulary import (
 )
 
 NOW: Final = Instant(1_700_000_000_000)
-SECRETS: Final = ("Kq7Zp2vX9mLw4TnB8sRd", "Wm3Yt6bN1cJx5GhP7uQe", "Zr8Fk4dS2aVo9LiX6yTg", "Hb5Cn7eM3wUq1KzR8jPd")
-
-
-@cache
-def rsa_key(name: str) -> rsa.RSAPrivateKey:
-    """A key of this run; ``name`` says whose."""
-    return rsa.generate_private_key(65_537, 2_048)
+DIGITS: Final = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 @dataclass
@@ -81,7 +75,8 @@ class Desk:
     ring: KeyRing
     """The platform's, of this merchant."""
     secrets: tuple[bytes, ...]
-    echo: Mapping[str, str]
+    asks: bool
+    """Whether the endpoint asks the platform, or trusts signatures alone."""
     trades: dict[str, TradeView] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     genuine: list[Notification] = field(default_factory=list)
@@ -97,8 +92,7 @@ class Desk:
 
     def open(self, number: str, fen: int) -> TradeView:
         """A trade, unpaid."""
-        serial = f"{sum(map(ord, self.name)):06}{len(self.trades):08}"
-        trade_no = f"2023111421001004{serial}" if self.manifest.confirms else f"{serial}I"
+        trade_no = f"2023111421001004{self.merchant[-3:]}{len(self.trades):09}"
         self.trades[number] = TradeView(
             merchant=self.merchant,
             out_trade_no=number,
@@ -107,12 +101,29 @@ class Desk:
             product=Product.INSTANT,
             subject="茶壶",
             amount=Money(fen),
-            seller=Party(self.merchant) if self.manifest.confirms else Party(),
+            seller=Party(self.merchant),
             buyer=Party("2088000000000099", "buyer@example.com"),
             created_at=NOW,
-            echo=self.echo,
+            echo=self._echo(number, fen),
         )
         return self.trades[number]
+
+    def _echo(self, number: str, fen: int) -> Mapping[str, str]:
+        """What the protocol wants back with a trade that this shop's own request created."""
+        wish = CreateTrade(merchant="", out_trade_no=number, product=Product.INSTANT, subject="茶壶", amount=Money(fen))
+        request = self.manifest.client.encode(wish, self.endpoint.configuration.keys, NOW).request()
+        claim = self.manifest.server.claim(request)
+        intent = self.manifest.server.decode(claim, self.ring, NOW).intent
+        return intent.echo if isinstance(intent, CreateTrade) else {}
+
+    def says(self, state: TradeState) -> bool:
+        """Whether a notification can say this state of an instant trade."""
+        trade = replace(next(iter(self.trades.values())), state=state, paid_at=NOW, ended_at=NOW)
+        event = Notification(id="nobody heard of it", at=NOW, trade=trade)
+        try:
+            return self.read(self.manifest.server.notify(event, self.notify_url, self.ring, NOW)).trade.state is state
+        except (LocalProtocolError, RemoteProtocolError):
+            return False
 
     def tell(self, number: str, state: TradeState, **moved: Any) -> Request:
         """Move the trade, and write the notification of it."""
@@ -121,12 +132,25 @@ class Desk:
 
     def say(self, trade: TradeView) -> Request:
         """A notification of the trade as it is told here, put on the list of what was really said."""
-        identity = f"n{sum(map(ord, self.name))}{len(self.live):029}"
+        identity = f"n{self.merchant[-3:]}{len(self.live):029}"
         self.live.add(identity)
         event = Notification(id=identity, at=NOW, trade=trade)
         sent = self.manifest.server.notify(event, self.notify_url, self.ring, NOW)
         self.genuine.append(self.read(sent))
         return sent
+
+    def known_as(self, trade: TradeView) -> str:
+        """The trade's number in a shop's books: his own where the protocol does not say ours."""
+        return trade.out_trade_no if ("Notification", "trade_no") in self.manifest.unsaid else trade.trade_no
+
+    def hear(self, request: Request) -> None:
+        """What a browser carried, where it says the same as a notification."""
+        try:
+            told = self.read(request)
+        except RemoteProtocolError:
+            return
+        if told.role is Role.NOTIFICATION:
+            self.genuine.append(told)
 
     def lie(self, trade: TradeView, ring: KeyRing | None = None) -> Request:
         """A message with the platform's own signature that says what never was; its id is live."""
@@ -136,7 +160,9 @@ class Desk:
     def send_home(self, number: str) -> Request:
         """What the browser carries back."""
         event = Notification(id=f"r{number}", at=NOW, trade=self.trades[number], role=Role.RETURN)
-        return self.manifest.server.return_to(event, self.notify_url, self.ring, NOW)
+        sent = self.manifest.server.return_to(event, self.notify_url, self.ring, NOW)
+        self.hear(sent)
+        return sent
 
     def read(self, request: Request) -> Notification:
         """The endpoint's own reading. Raises RemoteProtocolError."""
@@ -156,66 +182,66 @@ class Desk:
         return server.answer(claim, outcome, self.ring, NOW)
 
 
-def alipay_desk(name: str, merchant: str, sign_type: str, secret: str, *, charset: str = "utf-8", ask: bool) -> Desk:
-    """A merchant of Alipay's classic interface; all that use RSA trust the same platform key."""
-    settings = {"partner": merchant, "sign_type": sign_type, "charset": charset}
-    secrets: tuple[bytes, ...] = (secret.encode(),)
-    if sign_type == "MD5":
-        settings["key"] = secret
-        both = (Key(merchant, 1, "MD5", secret.encode()),)
-        ring = KeyRing(merchant, both, both)
+def make_desk(name: str, protocol: str, algorithm: str, charset: str, number: int, *, ask: bool) -> Desk:
+    """One more merchant of a protocol. All whose keys come in pairs trust the same platform key."""
+    manifest = load_protocol(protocol)
+    merchant = manifest.merchant_example[:-3] + f"{number:03}"
+    platform, own = make_rings(manifest, algorithm, number % 2)
+    if is_asymmetric(algorithm):
+        # the merchant's own key is his, the platform's is one for all
+        shared, trusted = make_rings(manifest, algorithm, 0)
+        platform = KeyRing(merchant, platform.verify, shared.sign)
+        own = KeyRing(merchant, trusted.verify, own.sign)
+        secrets: tuple[bytes, ...] = ()
     else:
-        mine, theirs = rsa_key(merchant), rsa_key("platform")
-        settings |= {"private_key": private_pem(mine), "alipay_public_key": public_pem(theirs.public_key())}
-        ring = KeyRing(merchant, (Key("shop", 1, "RSA", mine.public_key()),), (Key("platform", 1, "RSA", theirs),))
-        secrets = tuple(private_pem(mine).encode().split(b"\n")[1:3])
-    echo = {"_input_charset": charset, "sign_type": sign_type}
-    return _desk(name, "alipay_mapi", settings, "gateway.do", ring, secrets, echo, ask=ask)
-
-
-def yeepay_desk(name: str, merchant: str, secret: str, *, ask: bool) -> Desk:
-    """A merchant of YeePay's bank gateway."""
-    settings = {"p1_MerId": merchant, "keyValue": secret, "order_sample": f"{name}-A0001"}
-    both = (Key(merchant, 1, "HMAC-MD5", secret.encode()),)
-    ring = KeyRing(merchant, both, both)
-    return _desk(name, "yeepay", settings, "app-merchant-proxy/node", ring, (secret.encode(),), {}, ask=ask)
-
-
-def _desk(
-    name: str,
-    protocol: str,
-    settings: dict[str, str],
-    path: str,
-    ring: KeyRing,
-    secrets: tuple[bytes, ...],
-    echo: Mapping[str, str],
-    *,
-    ask: bool,
-) -> Desk:
+        secret = "".join(DIGITS[(number * 7 + place * (number + 3)) % len(DIGITS)] for place in range(32)).encode()
+        key = Key("shared", 1, algorithm, secret)
+        platform = own = KeyRing(merchant, (*platform.verify[:-1], key), (*platform.sign[:-1], key))
+        secrets = (secret,)
+    extra = {
+        "charset": charset,
+        "order_sample": f"{name}-A0001",
+        "notify_url": f"http://shop.example/{name}/notify",
+        "return_url": f"http://shop.example/{name}/return",
+    }
+    base = f"http://127.0.0.1:1/{name}"
+    settings = manifest.credentials_for(merchant, own, base, {key: value for key, value in extra.items() if value})
     configuration = MerchantConfiguration(
         protocol=protocol,
         credentials=settings,
         environment="sandbox",
-        gateway=f"http://127.0.0.1:1/{name}/{path}",
-        notify_url=f"http://shop.example/{name}/notify",
-        return_url=f"http://shop.example/{name}/return",
+        gateway=settings.get("gateway", ""),
+        notify_url=extra["notify_url"],
+        return_url=extra["return_url"],
     )
     policy = None if ask else False
     endpoint = Endpoint(name=name, configuration=configuration, confirm=policy, query=policy)
-    return Desk(name, load_protocol(protocol), endpoint, ring, secrets, echo)
+    return Desk(name, manifest, endpoint, platform, secrets, ask)
+
+
+def kinds() -> list[tuple[str, str, str, str, bool]]:
+    """(name, protocol, algorithm, charset, asks) of every desk: of each folder that sells instant trades, algorithm
+    and charset one that trusts signatures alone, so that nothing hides behind the question, and of each algorithm one
+    that asks the platform as it should."""
+    found = []
+    for protocol in protocol_names():
+        manifest = load_protocol(protocol)
+        if Product.INSTANT not in manifest.products:
+            continue
+        short = protocol.replace("_", "")[:3]
+        for rank, algorithm in enumerate(manifest.algorithms):
+            for place, charset in enumerate(manifest.charsets or ("",)):
+                found.append((f"{short}{rank}{place}t", protocol, algorithm, charset, False))
+                if not place:
+                    found.append((f"{short}{rank}q", protocol, algorithm, charset, True))
+    return found
 
 
 def make_desks() -> list[Desk]:
-    """Two merchants of each kind, the first of each asking the platform as it should; the others trust signatures
-    alone, so that nothing hides behind the question."""
+    """One desk of every kind."""
     return [
-        alipay_desk("md5", "2088000000000001", "MD5", SECRETS[0], ask=True),
-        alipay_desk("md5b", "2088000000000002", "MD5", SECRETS[1], ask=False),
-        alipay_desk("gbk", "2088000000000003", "MD5", SECRETS[1], charset="gbk", ask=False),
-        alipay_desk("rsa", "2088000000000004", "RSA", "", ask=True),
-        alipay_desk("rsab", "2088000000000005", "RSA", "", ask=False),
-        yeepay_desk("yee", "10001234567", SECRETS[2], ask=True),
-        yeepay_desk("yeeb", "10001234568", SECRETS[3], ask=False),
+        make_desk(name, protocol, algorithm, charset, number, ask=asks)
+        for number, (name, protocol, algorithm, charset, asks) in enumerate(kinds(), 1)
     ]
 
 
@@ -235,6 +261,8 @@ class Arena:
     """The one that a single thread's transactions run on: it counts the rows they change."""
     clock: HandClock
     sent: list[tuple[Desk, Request]] = field(default_factory=list)
+    homes: list[tuple[Desk, Request]] = field(default_factory=list)
+    """Those of them that a browser carried."""
 
     def fill(self) -> None:
         """Orders in the shop, trades at the platforms, and the messages about them, none of them delivered yet."""
@@ -254,11 +282,12 @@ class Arena:
         paid = {"paid_at": NOW}
         told = [desk.tell(f"{desk.name}-{number}", TradeState.PAID, **paid) for number in ("A0001", "A0003")]
         told.append(desk.tell(f"{desk.name}-A0005", TradeState.PAID, **paid))
-        if desk.manifest.confirms:
-            told.append(desk.tell(f"{desk.name}-A0005", TradeState.FINISHED, ended_at=NOW))
-            told.append(desk.tell(f"{desk.name}-A0006", TradeState.CLOSED, ended_at=NOW))
-        told += [desk.send_home(f"{desk.name}-{number}") for number in ("A0001", "A0003")]
-        self.sent += [(desk, request) for request in told]
+        for number, state in (("A0005", TradeState.FINISHED), ("A0006", TradeState.CLOSED)):
+            if desk.says(state):
+                told.append(desk.tell(f"{desk.name}-{number}", state, ended_at=NOW))
+        homes = [desk.send_home(f"{desk.name}-{number}") for number in ("A0001", "A0003")]
+        self.homes += [(desk, request) for request in homes]
+        self.sent += [(desk, request) for request in (*told, *homes)]
 
     def desk_at(self, path: bytes) -> Desk | None:
         return next((desk for desk in self.desks if desk.endpoint.path == path), None)

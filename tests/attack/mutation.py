@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -31,6 +32,12 @@ NAMES: Final = (
     b"notify_id", b"r4_Cur", b"rb_BankId", b"gmt_close", b"is_success", b"currency", b"",
 )  # fmt: skip
 BYTES: Final = b"0123456789abcdefABCDEF&=%+;[]\x00\x80\x81\xff \n"
+
+
+SIGNATURE: Final = re.compile(rb"[0-9A-Fa-f]{32,}|[A-Za-z0-9+/]{64,}={0,2}")
+"""What a signature looks like, in whatever field it travels."""
+_SUM: Final = re.compile(rb"\d{1,8}(\.\d{1,2})?")
+"""What a sum looks like: yuan or fen."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def change_field(hand: Hand, request: Request) -> Request:
 def change_amount(hand: Hand, request: Request) -> Request:
     """The sum says something else, in every spelling (T27, T34)."""
     pairs = [
-        (name, hand.chance.choice(AMOUNTS) if name in (b"total_fee", b"price", b"r3_Amt") else value)
+        (name, hand.chance.choice(AMOUNTS) if _SUM.fullmatch(value) and hand.chance.random() < 0.6 else value)
         for name, value in pairs_of(request)
     ]
     return with_pairs(request, pairs)
@@ -108,7 +115,7 @@ def change_amount(hand: Hand, request: Request) -> Request:
 def drop_field(hand: Hand, request: Request) -> Request:
     """One field is missing: often its signature (T02)."""
     pairs = pairs_of(request)
-    wanted = hand.chance.choice((b"sign", b"sign_type", b"hmac", b"hmac_safe"))
+    wanted = hand.chance.choice([name for name, value in pairs if SIGNATURE.fullmatch(value)] or [b"sign_type"])
     kept = [pair for pair in pairs if pair[0] != wanted]
     if len(kept) == len(pairs) and pairs:
         del kept[hand.chance.randrange(len(kept))]
@@ -131,7 +138,8 @@ def double_field(hand: Hand, request: Request) -> Request:
 
 def add_field(hand: Hand, request: Request) -> Request:
     """A name the message did not have."""
-    lie = (hand.chance.choice(NAMES), hand.chance.choice((*AMOUNTS, *WORDS)))
+    names = [name for name, _ in pairs_of(hand.chance.choice(hand.seen))]
+    lie = (hand.chance.choice((*NAMES, *names)), hand.chance.choice((*AMOUNTS, *WORDS)))
     pairs = pairs_of(request)
     pairs.insert(hand.chance.randrange(len(pairs) + 1), lie)
     return with_pairs(request, pairs)
@@ -140,11 +148,11 @@ def add_field(hand: Hand, request: Request) -> Request:
 def swap_signature(hand: Hand, request: Request) -> Request:
     """This message's fields with that message's signature, or that message's fields one by one."""
     other = dict(pairs_of(hand.chance.choice(hand.seen)))
-    names = (b"sign", b"hmac", b"hmac_safe", b"sign_type")
     pairs = pairs_of(request)
     if hand.chance.random() < 0.5:
+        signs = {name for name, value in pairs if SIGNATURE.fullmatch(value)} | {b"sign_type"}
         return with_pairs(
-            request, [(name, other.get(name, value) if name in names else value) for name, value in pairs]
+            request, [(name, other.get(name, value) if name in signs else value) for name, value in pairs]
         )
     return with_pairs(
         request, [(name, other.get(name, value) if hand.chance.random() < 0.3 else value) for name, value in pairs]
@@ -154,14 +162,18 @@ def swap_signature(hand: Hand, request: Request) -> Request:
 def bind_other_order(hand: Hand, request: Request) -> Request:
     """The cheap order's message for the dear order (T26), or one merchant's for another's (T25)."""
     other = dict(pairs_of(hand.chance.choice(hand.seen)))
-    names = (b"out_trade_no", b"trade_no", b"r6_Order", b"r2_TrxId", b"seller_id", b"p1_MerId")
     return with_pairs(
         request,
         [
-            (name, _renumber(hand, other.get(name, value)) if name in names and hand.chance.random() < 0.7 else value)
+            (name, _renumber(hand, other.get(name, value)) if _names(value) and hand.chance.random() < 0.7 else value)
             for name, value in pairs_of(request)
         ],
     )
+
+
+def _names(value: bytes) -> bool:
+    """Whether a value is the number of an order, a trade or a merchant."""
+    return b"-A0" in value or (value.isdigit() and len(value) > 5)
 
 
 def _renumber(hand: Hand, value: bytes) -> bytes:
@@ -194,8 +206,8 @@ def respell_signature(hand: Hand, request: Request) -> Request:
             lambda value: value[::-1],
         )
     )
-    names = (b"sign", b"hmac", b"hmac_safe")
-    return with_pairs(request, [(name, spell(value) if name in names else value) for name, value in pairs_of(request)])
+    pairs = pairs_of(request)
+    return with_pairs(request, [(name, spell(value) if SIGNATURE.fullmatch(value) else value) for name, value in pairs])
 
 
 def shift_border(hand: Hand, request: Request) -> Request:
@@ -247,7 +259,9 @@ def encode_again(hand: Hand, request: Request) -> Request:
 
 def send_elsewhere(hand: Hand, request: Request) -> Request:
     """A genuine message to another endpoint, or to no endpoint at all (T25)."""
-    strange = (b"/", b"/md5/notify/", b"/md5/return", b"/MD5/notify", b"/md5/../rsa/notify", b"/md5%2fnotify")
+    first, second = hand.chance.choice(hand.paths), hand.chance.choice(hand.paths)
+    home = first.removesuffix(b"/notify")
+    strange = (b"/", first + b"/", home + b"/return", first.upper(), home + b"/.." + second, home + b"%2fnotify")
     return replace(request, raw_path=hand.chance.choice((*hand.paths, *hand.paths, *strange)))
 
 

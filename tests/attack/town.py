@@ -126,7 +126,8 @@ class Town:
         assert not any(secret in repr(self.home.logged) for secret in (SECRET, SECOND_SECRET, NUMBERED_SECRET))
 
 
-async def _settle(home: House, number: str, protocol: str, algorithm: str, secret: str, hosts: str = "[]") -> None:
+async def settle(home: House, number: str, protocol: str, algorithm: str, secret: str, hosts: str = "[]") -> None:
+    """An approved merchant of one protocol with one key."""
     merchant = Merchant(
         number, f"shop {number}", "applied", "test", f"{number}@shop.example", '["instant","escrow","dual"]',
         f'["{protocol}"]', hosts, NOTIFY, RETURN, 90, 60, 1, 0, False, "{}", "", "", Instant(0), 0,
@@ -145,8 +146,8 @@ async def town(folder: Path, environment: str = "test") -> AsyncIterator[Town]:
     """The first merchant is the house's own; the second may use addresses of one host only; the third speaks
     YeePay's protocol."""
     async with house(folder, environment) as home:
-        await _settle(home, SECOND, "alipay_mapi", "MD5", SECOND_SECRET, '["shop.example"]')
-        await _settle(home, NUMBERED, "yeepay", "HMAC-MD5", NUMBERED_SECRET)
+        await settle(home, SECOND, "alipay_mapi", "MD5", SECOND_SECRET, '["shop.example"]')
+        await settle(home, NUMBERED, "yeepay", "HMAC-MD5", NUMBERED_SECRET)
         yield Town(home, build_web(home.platform, PlainPages()))
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.soak [worlds] [kills] [--seeds N] [--kills N] [--workers N] [--folder F]``."""
+"""``python -m tests.soak [kills] [forgeries] [worlds]``; ``--help`` says how many, and where it is written down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.soak import kill, world
+from tests.soak import forgery, kill, world
 from tests.soak.journal import ROOT, Journal
 
 
@@ -35,7 +35,17 @@ def run_kills(given: argparse.Namespace, folder: Path) -> bool:
     return all(held)
 
 
-PARTS: Final[dict[str, Callable[[argparse.Namespace, Path], bool]]] = {"worlds": run_worlds, "kills": run_kills}
+def run_forgeries(given: argparse.Namespace, folder: Path) -> bool:
+    """Forged messages, against the acceptance and against the faces."""
+    held = [forgery.run(target, given.forgeries, Journal(folder, "forgeries"), say) for target in forgery.TARGETS]
+    return all(held)
+
+
+PARTS: Final[dict[str, Callable[[argparse.Namespace, Path], bool]]] = {
+    "kills": run_kills,
+    "forgeries": run_forgeries,
+    "worlds": run_worlds,
+}
 
 
 def main() -> int:
@@ -44,6 +54,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)}; all of them if none is given")
     parser.add_argument("--seeds", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=200, help="on each database")
+    parser.add_argument("--forgeries", type=int, default=100_000, help="against each target")
     parser.add_argument("--workers", type=count_workers, default="logical", help="processes, or: logical")
     parser.add_argument("--folder", type=Path, default=ROOT / ".cache" / "soak", help="where journals are kept")
     given = parser.parse_args()
