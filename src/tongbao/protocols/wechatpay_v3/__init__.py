@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.bill import Bill
 from tongbao.protocols.wechatpay_v3.client import GATEWAY, Client
 from tongbao.protocols.wechatpay_v3.codec import public_key_id, serial_of
 from tongbao.protocols.wechatpay_v3.server import Server
@@ -90,6 +91,7 @@ PROTOCOL = Manifest(
     ),
     server=Server(),
     client=Client(),
+    bill=Bill(),
     sources=(
         "pay.weixin.qq.com, documents of API v3: signing, verification, orders, refunds, bills, transfers, errors",
         "the official Go and Java SDKs and public SDKs of the community, run against a server of our own",
@@ -102,7 +104,7 @@ PROTOCOL = Manifest(
     ),
     notifies=frozenset({("instant", "paid")}),
     said_as={"finished": "paid"},
-    unsaid=frozenset({("TradeFound.unpaid", "trade_no"), ("TradeFound.closed", "trade_no")}),
+    unsaid=frozenset({("TradeFound.unpaid", "trade_no"), ("TradeFound.closed", "trade_no"), ("BillLine", "serial")}),
     codes=m.WIRE_CODE,
     merchant_example="1900000109",
     private=m.PRIVATE,

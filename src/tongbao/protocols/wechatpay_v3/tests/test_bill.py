@@ -1,0 +1,61 @@
+"""The published bill, read and written again; totals that lie; older columns."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tongbao.kernel.error import RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.protocols import wechatpay_v3
+from tongbao.protocols.wechatpay_v3.bill import Bill
+from tongbao.wire.movement import BillHead
+
+RAW = Path(wechatpay_v3.__file__).with_name("vectors").joinpath("bill_all.csv").read_bytes()
+HEAD = BillHead(merchant="1900000001", day=date(2025, 1, 1))
+
+
+def test_published_bill() -> None:
+    """1119 bytes with a known digest: a payment with its fee and rate, a refund with the fee that came back."""
+    assert (len(RAW), hashlib.sha1(RAW).hexdigest()) == (1_119, "88cd7a97009ee9a1e20aecde84df45d69ab3dc14")
+    paid, back = Bill().read([RAW])
+    assert (paid.kind, paid.income, paid.fee, paid.rate) == ("payment", Money(101), Money(1), 60)
+    assert (paid.trade_no, paid.out_trade_no) == ("4200000000202501010000000001", "T20250101000001")
+    assert (paid.subject, paid.buyer.id) == ("测试商品", "oUpF8uMEb4qRXf22hE3X68TekukE")
+    assert (back.kind, back.outcome, back.fee) == ("refund", Money(101), Money(-1))
+    assert (back.refund_no, back.refund_id) == ("R20250101000001", "50000000000000000000000000001")
+    again = b"".join(Bill().write(HEAD, [paid, back]))
+    # our lines do not know the appid; all else is the published file
+    assert again == RAW.replace(b"`wxd930ea5d5a258f4f", b"`")
+
+
+def test_totals_are_compared() -> None:
+    """A sum, a count or a missing last line is noticed and named."""
+    for old, new, name in (
+        (b"`2,`1.01,`1.01", b"`3,`1.01,`1.01", "总交易单数"),
+        (b"`2,`1.01,`1.01", b"`2,`1.02,`1.01", "应结订单总金额"),
+        (b"`0.00000,`1.01,`1.01", b"`0.00100,`1.01,`1.01", "手续费总金额"),
+    ):
+        with pytest.raises(RemoteProtocolError) as caught:
+            list(Bill().read([RAW.replace(old, new)]))
+        assert caught.value.field == name
+    with pytest.raises(RemoteProtocolError):
+        list(Bill().read([RAW[: RAW.rindex(b"`2,")]]))
+
+
+def test_totals_with_other_decimals() -> None:
+    """``45.0`` and ``45`` are sums too."""
+    assert len(list(Bill().read([RAW.replace(b"`2,`1.01,`1.01,`0.00,", b"`2,`1.010,`1.0100,`0.0,")]))) == 2
+
+
+def test_columns_are_found_by_their_headings() -> None:
+    """Older files say 总金额 and lack the last columns."""
+    head = "交易时间,公众账号ID,商户号,微信订单号,商户订单号,用户标识,交易类型,交易状态,总金额,商品名称,手续费,费率"
+    row = "`2016-01-01 08:00:03,`wx,`19,`42,`T1,`o,`JSAPI,`SUCCESS,`1.01,`茶,`0.01000,`0.60%"
+    totals = "总交易单数,总交易额,总退款金额,总企业红包退款金额,手续费总金额"
+    raw = "\r\n".join([head, row, totals, "`1,`1.01,`0.00,`0.00,`0.01000", ""]).encode()
+    (line,) = Bill().read([raw])
+    assert (line.income, line.out_trade_no, line.subject) == (Money(101), "T1", "茶")
