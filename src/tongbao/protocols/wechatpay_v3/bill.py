@@ -24,9 +24,10 @@ LINE_BYTES: Final = 16_384
 _BLOCK: Final = 65_536
 
 TRADE_COLUMNS: Final = (
-    "交易时间", "公众账号ID", "商户号", "特约商户号", "设备号", "微信订单号", "商户订单号", "用户标识", "交易类型", "交易状态",
-    "付款银行", "货币种类", "应结订单金额", "代金券金额", "微信退款单号", "商户退款单号", "退款金额", "充值券退款金额", "退款类型",
-    "退款状态", "商品名称", "商户数据包", "手续费", "费率", "订单金额", "申请退款金额", "费率备注",
+    "交易时间", "公众账号ID", "商户号", "特约商户号", "设备号", "微信订单号", "商户订单号", "用户标识", "交易类型",
+    "交易状态", "付款银行", "货币种类", "应结订单金额", "代金券金额", "微信退款单号", "商户退款单号", "退款金额",
+    "充值券退款金额", "退款类型", "退款状态", "商品名称", "商户数据包", "手续费", "费率", "订单金额", "申请退款金额",
+    "费率备注",
 )  # fmt: skip
 TRADE_TOTALS: Final = (
     "总交易单数", "应结订单总金额", "退款总金额", "充值券退款总金额", "手续费总金额", "订单总金额", "申请退款总金额",
@@ -52,6 +53,7 @@ FLOW_NAME: Final = {
 _KIND_OF: Final = {name: kind for kind, (_, name) in FLOW_NAME.items()}
 
 _MONEY: Final = re.compile(r"(-?)([0-9]{1,11})(?:\.([0-9]{1,2})(0*))?", re.ASCII)
+_NOTHING: Final = Money(0)
 _RATE: Final = re.compile(r"([0-9]{1,3})\.([0-9]{2})%", re.ASCII)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES: Final = {",": "\\ ", '"': '\\"', "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
@@ -204,9 +206,9 @@ class _Sums:
     """What the last two lines say, added up on the way."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"all": 0, "in": 0, "out": 0})
-    income: Money = Money(0)
-    outcome: Money = Money(0)
-    fee: Money = Money(0)
+    income: Money = _NOTHING
+    outcome: Money = _NOTHING
+    fee: Money = _NOTHING
 
     def add(self, line: BillLine) -> None:
         self.counts["all"] += 1
@@ -281,7 +283,7 @@ class Bill:
         if form is None or len(set(columns)) != len(columns):
             raise place.wrong("", "holds no headings of a bill that is known")
         for row in rows:
-            if row.startswith(form.totals[0]) or row.startswith("总交易单数"):
+            if row.startswith((form.totals[0], "总交易单数")):
                 _check_totals(row.split(","), next(rows, ""), form, sums, place)
                 if next(rows, None) is not None:
                     raise place.wrong("", "stands behind the totals")

@@ -56,6 +56,6 @@ def test_columns_are_found_by_their_headings() -> None:
     head = "交易时间,公众账号ID,商户号,微信订单号,商户订单号,用户标识,交易类型,交易状态,总金额,商品名称,手续费,费率"
     row = "`2016-01-01 08:00:03,`wx,`19,`42,`T1,`o,`JSAPI,`SUCCESS,`1.01,`茶,`0.01000,`0.60%"
     totals = "总交易单数,总交易额,总退款金额,总企业红包退款金额,手续费总金额"
-    raw = "\r\n".join([head, row, totals, "`1,`1.01,`0.00,`0.00,`0.01000", ""]).encode()
+    raw = f"{head}\r\n{row}\r\n{totals}\r\n`1,`1.01,`0.00,`0.00,`0.01000\r\n".encode()
     (line,) = Bill().read([raw])
     assert (line.income, line.out_trade_no, line.subject) == (Money(101), "T1", "茶")
