@@ -16,7 +16,13 @@ from tongbao.merchant.book import MappedOrderBook
 from tongbao.merchant.database import Database, Dialect
 from tongbao.merchant.order import OrderState
 
-PAGES = ["accept-notifications", "configure-a-merchant", "map-an-order-table", "use-your-framework"]
+PAGES = [
+    "accept-notifications",
+    "configure-a-merchant",
+    "map-an-order-table",
+    "refunds-and-payouts",
+    "use-your-framework",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -136,8 +136,8 @@ def test_I25_the_tables_refuse_a_second_effect(any_shop: Shop) -> None:
 
 def test_the_schema_names_its_dialect() -> None:
     """SQLite tables are strict, MariaDB's are InnoDB and compare by bytes, and our orders can be left out."""
-    assert schema("sqlite").count("STRICT;") == 5
-    assert schema("mysql").count("ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;") == 5
+    assert schema("sqlite").count("STRICT;") == 6
+    assert schema("mysql").count("ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;") == 6
     assert "GENERATED ALWAYS AS IDENTITY" in schema("postgresql")
     assert "CREATE TABLE IF NOT EXISTS orders" not in schema("sqlite", orders=False)
     assert len(statements("sqlite", orders=False)) == len(statements("sqlite")) - 2

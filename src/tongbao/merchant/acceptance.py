@@ -16,8 +16,10 @@ from tongbao.kernel.time import SECOND, Instant, later
 from tongbao.merchant import step
 from tongbao.merchant.book import OrderBook
 from tongbao.merchant.database import Database, Transaction
+from tongbao.merchant.ending import Ended, Endings, is_ending
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.exchange import Core, Work, ask
+from tongbao.merchant.movement import MovementTable
 from tongbao.merchant.order import Evidence, Job, Order, OrderState, Payment
 from tongbao.merchant.record import (
     enqueue,
@@ -30,7 +32,16 @@ from tongbao.merchant.record import (
 )
 from tongbao.merchant.verdict import Accepted, ReturnSeen, Shown, Stop, Verdict, VerdictKind
 from tongbao.wire.http import Request, Response, text
-from tongbao.wire.vocabulary import PAID_STATES, Notification, QueryTrade, Rejection, TradeFound, TradeState, TradeView
+from tongbao.wire.vocabulary import (
+    PAID_STATES,
+    Notification,
+    QueryTrade,
+    Rejection,
+    Role,
+    TradeFound,
+    TradeState,
+    TradeView,
+)
 from tongbao.wire.world import NotSent
 
 Apply = Callable[[Transaction, Order, Payment], object]
@@ -119,11 +130,12 @@ class _Walk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What the shop adds. ``apply`` runs once per order, when it is first proven paid; ``moved`` on every later change
-    (shipped, finished, closed); ``after_commit`` makes jobs of a paid order. ``crashpoint`` is for tests that stop the
-    process at named places."""
+    (shipped, finished, closed); ``ended`` once per refund or payout that ended; ``after_commit`` makes jobs of a paid
+    order. ``crashpoint`` is for tests that stop the process at named places."""
 
     apply: Apply | None = None
     moved: Apply | None = None
+    ended: Ended | None = None
     after_commit: Sequence[JobMaker] = ()
     crashpoint: Callable[[str], object] = lambda name: None
 
@@ -139,6 +151,7 @@ class Acceptance:
         self._database = database
         self._clock = clock
         self._hooks = hooks
+        self.endings = Endings(self.endpoints, book, MovementTable(), database, clock, hooks.ended, hooks.crashpoint)
         self._minute = -1
         self._invalid = 0
 
@@ -172,6 +185,8 @@ class Acceptance:
         notification = step.step_09_drop_unsigned(step.step_08_verify(raw, endpoint, now))
         walk.order_no, walk.trade_no = notification.trade.out_trade_no, notification.trade.trade_no
         step.step_10_check_freshness(notification, endpoint, now)
+        if is_ending(notification, endpoint):
+            return (yield from self._end(walk, notification, endpoint))
         step.step_11_check_recipient(notification, endpoint)
         walk.step = 12
         order, known = yield Work(lambda: self._database.read(self._look_up(notification.trade, endpoint)))
@@ -183,6 +198,15 @@ class Acceptance:
         walk.step = 13
         yield from step.step_13_prove(notification, endpoint, self._clock)
         return (yield from self._commit(walk, notification.trade, endpoint, payment))
+
+    def _end(self, walk: _Walk, notification: Notification, endpoint: Endpoint) -> Core[Verdict]:
+        """The same steps for a refund, a payout or a batch; a return never ends one."""
+        if notification.role is not Role.NOTIFICATION:
+            raise Stop(11, "RETURN_IS_NO_EVIDENCE", "a browser's return proves nothing")
+        walk.step = 14
+        kind, reason, walk.event = yield from self.endings.accept(notification, endpoint)
+        walk.step = 16
+        return walk.verdict(kind, reason)
 
     def _payment(self, order: Order, notification: Notification, endpoint: Endpoint) -> Payment:
         payment = make_payment(order, notification.trade, endpoint, Evidence.NOTIFY, self._clock.business())

@@ -9,15 +9,17 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TypedDict, TypeVar, Unpack
 
-from tongbao.kernel.error import LocalProtocolError, Refused, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
-from tongbao.merchant.exchange import Core, Send, SyncSend, ask, drive, drive_async
-from tongbao.merchant.system import SystemClock
+from tongbao.merchant.desk import AsyncMoneyDesk, MoneyDesk
+from tongbao.merchant.errand import Errands, expect
+from tongbao.merchant.exchange import Core, Send, SyncSend, drive, drive_async
 from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
 from tongbao.wire.contract import Call
 from tongbao.wire.http import Response
+from tongbao.wire.movement import Split
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -28,12 +30,10 @@ from tongbao.wire.vocabulary import (
     CreateTrade,
     Done,
     Expiry,
-    Intent,
     Method,
-    Outcome,
+    Presentation,
     Product,
     QueryTrade,
-    Rejection,
     RequestTimestamp,
     Shipping,
     ShipTrade,
@@ -65,18 +65,19 @@ class PaymentOptions(TypedDict, total=False):
     show_url: str
     expiry: Expiry
     method: Method
+    methods: tuple[Method, ...]
     bank: str
+    presentation: Presentation
+    code: str
+    splits: tuple[Split, ...]
+    split_later: bool
     passback: str
     client_ip: str
     anti_phishing_key: str
 
 
-class _Base:
+class _Base(Errands):
     """All that needs no network."""
-
-    def __init__(self, configuration: MerchantConfiguration, clock: Clock | None = None) -> None:
-        self.configuration = configuration
-        self.clock: Clock = clock or SystemClock()
 
     def trade(self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]) -> CreateTrade:
         """The intent behind a payment: the configuration's addresses and seller where the options do not say others."""
@@ -104,23 +105,17 @@ class _Base:
         if call.carriage is not Carriage.SERVER:
             raise LocalProtocolError("", "in this protocol the buyer's browser carries the request: use payment")
         outcome = yield from self._ask(intent)
-        return _expect(outcome, TradeOpened)
-
-    def _ask(self, intent: Intent) -> Core[Outcome]:
-        outcome = yield from ask(self.configuration, intent, self.clock)
-        if isinstance(outcome, Rejection):
-            raise Refused(outcome.code, f"{outcome.wire_code} {outcome.detail}".strip())
-        return outcome
+        return expect(outcome, TradeOpened)
 
     def _query(self, order_no: str, trade_no: str) -> Core[TradeView]:
         intent = QueryTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
         outcome = yield from self._ask(intent)
-        return _expect(outcome, TradeFound).trade
+        return expect(outcome, TradeFound).trade
 
     def _close(self, order_no: str, trade_no: str) -> Core[Done]:
         intent = CloseTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
         outcome = yield from self._ask(intent)
-        return _expect(outcome, Done)
+        return expect(outcome, Done)
 
     def _ship(self, order_no: str, trade_no: str, carrier: str, tracking_no: str, kind: str) -> Core[Done]:
         intent = ShipTrade(
@@ -132,25 +127,19 @@ class _Base:
             kind=kind,
         )
         outcome = yield from self._ask(intent)
-        return _expect(outcome, Done)
+        return expect(outcome, Done)
 
     def _confirm(self, notification_id: str) -> Core[bool]:
         intent = ConfirmNotification(merchant=self.configuration.merchant, notification_id=notification_id)
         outcome = yield from self._ask(intent)
-        return _expect(outcome, Confirmed).genuine is True
+        return expect(outcome, Confirmed).genuine is True
 
     def _timestamp(self) -> Core[str]:
         outcome = yield from self._ask(RequestTimestamp(merchant=self.configuration.merchant))
-        return _expect(outcome, TimestampIssued).key
+        return expect(outcome, TimestampIssued).key
 
 
-def _expect(outcome: Outcome, kind: type[T]) -> T:
-    if not isinstance(outcome, kind):
-        raise RemoteProtocolError("", f"answered {type(outcome).__name__} where {kind.__name__} was due")
-    return outcome
-
-
-class Client(_Base):
+class Client(_Base, MoneyDesk):
     """Synchronous. ``send`` replaces the HTTP transport (tests, an own pool); ``close`` gives the connections back.
 
     Every exchange may raise Refused (the platform said no), RemoteProtocolError, OutcomeUnknown (inquire, do not repeat
@@ -167,31 +156,34 @@ class Client(_Base):
     def _exchange(self, effect: Send) -> Response:
         return self._send(effect.request, effect.limits)
 
+    def _drive(self, core: Core[T]) -> T:
+        return drive(core, self._exchange)
+
     def create(self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]) -> TradeOpened:
         """Open a trade between servers, in protocols that do so."""
-        return drive(self._create(order_no, amount, subject, options), self._exchange)
+        return self._drive(self._create(order_no, amount, subject, options))
 
     def query(self, order_no: str = "", trade_no: str = "") -> TradeView:
         """The trade by our order number, the platform's number, or both."""
-        return drive(self._query(order_no, trade_no), self._exchange)
+        return self._drive(self._query(order_no, trade_no))
 
     def close_trade(self, order_no: str = "", trade_no: str = "") -> Done:
         """End an unpaid trade."""
-        return drive(self._close(order_no, trade_no), self._exchange)
+        return self._drive(self._close(order_no, trade_no))
 
     def ship(
         self, order_no: str = "", trade_no: str = "", *, carrier: str, tracking_no: str = "", kind: str = "express"
     ) -> Done:
         """Tell the platform that the goods of an escrow trade are on their way."""
-        return drive(self._ship(order_no, trade_no, carrier, tracking_no, kind), self._exchange)
+        return self._drive(self._ship(order_no, trade_no, carrier, tracking_no, kind))
 
     def confirm_notification(self, notification_id: str) -> bool:
         """Whether a notification id is really the platform's, for this merchant, and live."""
-        return drive(self._confirm(notification_id), self._exchange)
+        return self._drive(self._confirm(notification_id))
 
     def request_timestamp(self) -> str:
         """A fresh anti-phishing key, for ``payment(anti_phishing_key=...)``."""
-        return drive(self._timestamp(), self._exchange)
+        return self._drive(self._timestamp())
 
     def close(self) -> None:
         if self._own is not None:
@@ -206,7 +198,7 @@ class Client(_Base):
         self.close()
 
 
-class AsyncClient(_Base):
+class AsyncClient(_Base, AsyncMoneyDesk):
     """The same for asyncio; ``send`` may be a World's transport."""
 
     def __init__(

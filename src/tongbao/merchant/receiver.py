@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
 from tongbao.merchant.acceptance import Acceptance, Apply, Hooks, JobMaker
 from tongbao.merchant.book import OrderBook
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database
+from tongbao.merchant.ending import Ended
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.exchange import Core, Send, SyncSend, drive, drive_async
 from tongbao.merchant.mail import mail_job
+from tongbao.merchant.movement import Movement
 from tongbao.merchant.system import SystemClock
 from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
 from tongbao.merchant.verdict import Accepted, ReturnSeen, Verdict
@@ -36,11 +39,12 @@ class _Shell:
         *,
         apply: Apply | None = None,
         moved: Apply | None = None,
+        ended: Ended | None = None,
         after_commit: Sequence[JobMaker] = (mail_job,),
         clock: Clock | None = None,
         crashpoint: Callable[[str], object] = _silent,
     ) -> None:
-        hooks = Hooks(apply=apply, moved=moved, after_commit=tuple(after_commit), crashpoint=crashpoint)
+        hooks = Hooks(apply=apply, moved=moved, ended=ended, after_commit=tuple(after_commit), crashpoint=crashpoint)
         self.database = database
         self.book = book
         self.clock: Clock = clock or SystemClock()
@@ -55,7 +59,8 @@ class Receiver(_Shell):
     """Accepts notifications and returns in the calling thread; safe to share between threads.
 
     ``apply(transaction, order, payment)`` runs inside the acceptance transaction, on the shop's own connection
-    (``transaction.connection``), once per order, when it is first proven paid. ``moved`` runs on later changes.
+    (``transaction.connection``), once per order, when it is first proven paid. ``moved`` runs on later changes;
+    ``ended(transaction, movement)`` once for each refund or payout that ended.
     ``after_commit`` makes jobs, by default the buyer's mail; ``run_jobs`` runs them.
     ``send`` replaces the HTTP transport.
     """
@@ -68,6 +73,7 @@ class Receiver(_Shell):
         *,
         apply: Apply | None = None,
         moved: Apply | None = None,
+        ended: Ended | None = None,
         after_commit: Sequence[JobMaker] = (mail_job,),
         clock: Clock | None = None,
         crashpoint: Callable[[str], object] = _silent,
@@ -75,7 +81,7 @@ class Receiver(_Shell):
     ) -> None:
         super().__init__(
             endpoints, book, database,
-            apply=apply, moved=moved, after_commit=after_commit, clock=clock, crashpoint=crashpoint,
+            apply=apply, moved=moved, ended=ended, after_commit=after_commit, clock=clock, crashpoint=crashpoint,
         )  # fmt: skip
         self._send = send
         self._transports: dict[int, tuple[MerchantConfiguration, HttpTransport]] = {}
@@ -105,6 +111,20 @@ class Receiver(_Shell):
         """``confirm_by_query`` for pending orders created more than ``older_than`` seconds ago."""
         return drive(self._core.poll(older_than, limit), self._exchange)
 
+    def refund(
+        self, order_no: str, refund_no: str, amount: Money, *, reason: str = "", notify_url: str = ""
+    ) -> Movement:
+        """Give money of a paid order back. The shop's own row comes first, so the sum can never exceed the order's, and
+        the same number is always the same refund. After OutcomeUnknown or NotSent call it again with the same number.
+
+        Raises Refused (TRADE_NOT_FOUND, TRADE_STATE, REFUND_EXCEEDS, REFUND_MISMATCH, or the platform's own code).
+        """
+        return drive(self._core.endings.refund(order_no, refund_no, amount, reason, notify_url), self._exchange)
+
+    def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
+        """Ask how open refunds and payouts stand; returns those that ended."""
+        return drive(self._core.endings.poll(older_than, limit), self._exchange)
+
     def close(self) -> None:
         for _, transport in self._transports.values():
             transport.close()
@@ -126,6 +146,7 @@ class AsyncReceiver(_Shell):
         *,
         apply: Apply | None = None,
         moved: Apply | None = None,
+        ended: Ended | None = None,
         after_commit: Sequence[JobMaker] = (mail_job,),
         clock: Clock | None = None,
         crashpoint: Callable[[str], object] = _silent,
@@ -134,7 +155,7 @@ class AsyncReceiver(_Shell):
     ) -> None:
         super().__init__(
             endpoints, book, database,
-            apply=apply, moved=moved, after_commit=after_commit, clock=clock, crashpoint=crashpoint,
+            apply=apply, moved=moved, ended=ended, after_commit=after_commit, clock=clock, crashpoint=crashpoint,
         )  # fmt: skip
         self._send = send
         self._compute = compute
@@ -170,6 +191,19 @@ class AsyncReceiver(_Shell):
         """``confirm_by_query`` for pending orders created more than ``older_than`` seconds ago."""
         verdicts: list[Verdict] = await self._drive(self._core.poll(older_than, limit))
         return verdicts
+
+    async def refund(
+        self, order_no: str, refund_no: str, amount: Money, *, reason: str = "", notify_url: str = ""
+    ) -> Movement:
+        """Give money of a paid order back; see ``Receiver.refund``."""
+        core = self._core.endings.refund(order_no, refund_no, amount, reason, notify_url)
+        movement: Movement = await self._drive(core)
+        return movement
+
+    async def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
+        """Ask how open refunds and payouts stand; returns those that ended."""
+        moved: list[Movement] = await self._drive(self._core.endings.poll(older_than, limit))
+        return moved
 
     async def close(self) -> None:
         for _, transport in self._transports.values():

@@ -81,6 +81,26 @@ CREATE TABLE IF NOT EXISTS payment_outbox (
 ){table};
 CREATE INDEX {if_not_exists}payment_outbox_due ON payment_outbox (state, next_at);
 
+CREATE TABLE IF NOT EXISTS payment_movement (
+  endpoint      {text:64} NOT NULL,
+  kind          {text:8} NOT NULL CHECK (kind IN ('refund', 'payout')),
+  batch_no      {text:64} NOT NULL,
+  number        {text:64} NOT NULL,
+  order_no      {text:64} NOT NULL,
+  trade_no      {text:64} NOT NULL,
+  amount_minor  {bigint} NOT NULL CHECK (amount_minor BETWEEN 1 AND 10000000000000),
+  currency      {text:3} NOT NULL,
+  state         {text:16} NOT NULL CHECK (state IN ('asked', 'accepted', 'succeeded', 'failed', 'closed')),
+  code          {text:64} NOT NULL,
+  movement_id   {text:64} NOT NULL,
+  evidence      {text:8} NOT NULL CHECK (evidence IN ('', 'ANSWER', 'NOTIFY', 'QUERY')),
+  asked_at      {bigint} NOT NULL,
+  ended_at      {bigint} NULL,
+  PRIMARY KEY (endpoint, kind, batch_no, number)
+){table};
+CREATE INDEX {if_not_exists}payment_movement_order ON payment_movement (order_no);
+CREATE INDEX {if_not_exists}payment_movement_open ON payment_movement (state, asked_at);
+
 CREATE TABLE IF NOT EXISTS payment_invalid (
   id           {identity},
   endpoint     {text:64} NOT NULL,

@@ -40,7 +40,8 @@ RANGE_MAX: Final = 31 * DAY
 """The longest stretch that movements are asked for at once."""
 
 PAGE_DEFAULT: Final = 1_000
-PAGE_MAX: Final = 5_000
+PAGE_MAX: Final = 100_000
+"""The longest answer any protocol asks for (an export in one piece); most allow shorter pages only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,409 @@
+"""How refunds and payouts end for the shop: a notification is believed like one of a payment, step by step.
+
+Steps 1 to 10 are those of every message. Then: 11, it names nobody else; 12, every line is one of ours, with the very
+sum that was asked for; 13, the platform itself says so; 14 and 15, one transaction; 16, the word of success. Also the
+asking itself: the shop's own row is committed before the request leaves, and says afterwards how it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.kernel.port import Clock
+from tongbao.kernel.time import SECOND, later
+from tongbao.merchant.book import OrderBook
+from tongbao.merchant.database import Database, Transaction
+from tongbao.merchant.endpoint import Endpoint, EndpointTable
+from tongbao.merchant.errand import Errands
+from tongbao.merchant.exchange import Core, Work, ask
+from tongbao.merchant.movement import (
+    ENDED,
+    Movement,
+    MovementKind,
+    MovementTable,
+    ended,
+    list_movements,
+)
+from tongbao.merchant.verdict import Stop, VerdictKind
+from tongbao.wire.movement import (
+    MovementState,
+    PayOutView,
+    QueryPayOut,
+    QueryRefund,
+    RefundTrade,
+    RefundView,
+)
+from tongbao.wire.vocabulary import Confirmed, ConfirmNotification, Notification
+from tongbao.wire.world import NotSent
+
+Ended = Callable[[Transaction, Movement], object]
+"""A hook on the shop's own connection, inside the transaction, once for each refund or payout that ended."""
+
+UNDECIDED: Final = frozenset(
+    ("SYSTEM", "RATE_LIMITED", "STALE", "REFUND_MISMATCH", "PAYOUT_MISMATCH", "IDEMPOTENCY_CONFLICT", "ALREADY_EXISTS")
+)
+"""Refusals after which a movement may have happened, or may yet: its row stays open. That a number was used before is
+what some platforms say to the second asking for the very same refund."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One told ending, and the row of ours that it is about."""
+
+    movement: Movement
+    state: MovementState
+    amount: Money | None
+    code: str
+    movement_id: str
+
+
+def is_ending(notification: Notification, endpoint: Endpoint) -> bool:
+    """Whether a message is about a refund, a payout or a batch, and not (also) about a trade's state."""
+    if notification.batch is not None or notification.payout is not None:
+        return True
+    return notification.refund is not None and endpoint.configuration.manifest.notifies_refund == "own"
+
+
+def _told(notification: Notification) -> tuple[MovementKind, str, Sequence[RefundView | PayOutView]]:
+    batch = notification.batch
+    if batch is not None:
+        kind = MovementKind.PAYOUT if batch.payouts else MovementKind.REFUND
+        return kind, batch.batch_no, batch.payouts or batch.refunds
+    if notification.payout is not None:
+        return MovementKind.PAYOUT, notification.payout.batch_no, (notification.payout,)
+    return MovementKind.REFUND, "", (notification.refund,) if notification.refund is not None else ()
+
+
+def check_recipient(notification: Notification, endpoint: Endpoint) -> None:
+    """Step 11: every name it says is ours. Where it names nobody, the key is ours alone, or the platform is asked."""
+    ours = endpoint.configuration
+    said = {notification.trade.merchant, notification.trade.seller.id}
+    if notification.batch is not None:
+        said |= {notification.batch.merchant, notification.batch.payer.id}
+    for view in (notification.refund, notification.payout):
+        if view is not None:
+            said.add(view.merchant)
+    said.discard("")
+    if said - {ours.merchant, ours.seller.id}:
+        raise Stop(11, "WRONG_RECIPIENT", "it is for another merchant")
+    shared = all(isinstance(key.material, bytes) for key in ours.keys.ring.verify)
+    if not said and not shared and not endpoint.confirms:
+        raise Stop(11, "WRONG_RECIPIENT", "it names nobody, and the key is not this merchant's alone")
+
+
+def match_lines(notification: Notification, rows: Callable[[MovementKind, str, str], Movement | None]) -> list[Line]:
+    """Step 12: each line is a movement of ours, of the very sum. ``rows`` finds one by kind, batch and number."""
+    kind, batch_no, views = _told(notification)
+    what = "REFUND" if kind is MovementKind.REFUND else "PAYOUT"
+    if not views:
+        raise Stop(12, "FIELD_MISSING", "it tells of nothing")
+    lines = []
+    for view in views:
+        own = view.refund_no if isinstance(view, RefundView) else view.payout_no
+        number = view.trade_no if isinstance(view, RefundView) and (batch_no or not own) else own
+        if not number:
+            raise Stop(12, "FIELD_MISSING", "it names no number of ours")
+        movement = rows(kind, batch_no, number)
+        if movement is None:
+            raise Stop(12, f"{what}_UNKNOWN", f"no {kind} {number[:64]} was asked for")
+        if view.amount is None:
+            raise Stop(12, "AMOUNT_MISSING", "it says no sum")
+        if view.amount.currency != movement.amount.currency:
+            raise Stop(12, "CURRENCY_MISMATCH", f"told in {view.amount.currency}")
+        if view.amount.minor != movement.amount.minor:
+            raise Stop(12, "AMOUNT_MISMATCH", f"told {view.amount.text()}, asked for {movement.amount.text()}")
+        if isinstance(view, RefundView):
+            _match_trade(view, movement)
+        if view.state is None:
+            raise Stop(12, "FIELD_MISSING", "it says no state")
+        told_id = view.refund_id if isinstance(view, RefundView) else view.payout_id
+        if movement.movement_id and told_id and movement.movement_id != told_id:
+            raise Stop(12, f"{what}_UNKNOWN", "it is another one of the platform's")
+        lines.append(Line(movement, view.state, view.amount, view.code, told_id))
+    if len({line.movement.number for line in lines}) != len(lines):
+        raise Stop(12, "DUPLICATE_PARAM", "it tells of one number twice")
+    return lines
+
+
+def _match_trade(view: RefundView, movement: Movement) -> None:
+    for said, known in ((view.trade_no, movement.trade_no), (view.out_trade_no, movement.order_no)):
+        if said and known and said != known:
+            raise Stop(12, "ORDER_HAS_ANOTHER_TRADE", "the refund is of another trade")
+
+
+class Endings:
+    """The core. Its methods are generators; see ``exchange`` for what they yield."""
+
+    def __init__(
+        self,
+        endpoints: EndpointTable,
+        book: OrderBook,
+        table: MovementTable,
+        database: Database,
+        clock: Clock,
+        hook: Ended | None,
+        crashpoint: Callable[[str], object],
+    ) -> None:
+        self._endpoints = endpoints
+        self._book = book
+        self._table = table
+        self._database = database
+        self._clock = clock
+        self._hook = hook
+        self._crash = crashpoint
+
+    # --- notifications ---------------------------------------------------------------------------------------------
+
+    def accept(self, notification: Notification, endpoint: Endpoint) -> Core[tuple[VerdictKind, str, str]]:
+        """Steps 11 to 15; the kind of verdict, its reason, and the event. Raises Stop."""
+        check_recipient(notification, endpoint)
+        kind, batch_no, _ = _told(notification)
+        lines: list[Line] = yield Work(
+            lambda: self._database.read(lambda rows: self._match(rows, notification, endpoint, lock=False))
+        )
+        event = f"{kind}:{batch_no or lines[0].movement.number}"
+        if all(line.movement.state == line.state for line in lines):
+            return VerdictKind.DUPLICATE, "", event
+        yield from self._prove(notification, endpoint, lines)
+        verdict, reason = yield Work(
+            lambda: self._database.run(
+                lambda rows: self._apply(rows, self._match(rows, notification, endpoint, lock=True), "NOTIFY"),
+                lambda: self._crash("15.before_commit"),
+                lambda: self._crash("15.after_commit"),
+            )
+        )
+        return verdict, reason, event
+
+    def _match(
+        self, transaction: Transaction, notification: Notification, endpoint: Endpoint, *, lock: bool
+    ) -> list[Line]:
+        return match_lines(
+            notification,
+            lambda kind, batch, number: self._table.find(transaction, endpoint.name, kind, batch, number, lock=lock),
+        )
+
+    def _prove(self, notification: Notification, endpoint: Endpoint, lines: Sequence[Line]) -> Core[None]:
+        """Step 13: is this notification yours, and did the refunds end as it says?"""
+        proven = False
+        merchant = endpoint.configuration.merchant
+        if endpoint.confirms:
+            if not notification.id:
+                raise Stop(13, "NOT_CONFIRMED", "it carries no id to ask for")
+            question = ConfirmNotification(merchant=merchant, notification_id=notification.id)
+            outcome = yield from _answer(ask(endpoint.configuration, question, self._clock))
+            if not isinstance(outcome, Confirmed) or outcome.genuine is not True:
+                raise Stop(13, "NOT_CONFIRMED", "the platform does not know this notification, or no longer")
+            proven = True
+        if endpoint.queries:
+            proven = (yield from self._compare(endpoint, lines)) or proven
+            if not proven:
+                raise Stop(13, "PROOF_UNAVAILABLE", "signatures alone do not suffice, and nobody can be asked")
+
+    def _compare(self, endpoint: Endpoint, lines: Sequence[Line]) -> Core[bool]:
+        """Whether the platform could be asked, and its answers agree with every line."""
+        asked: set[str] = set()
+        for line in lines:
+            movement = line.movement
+            if movement.batch_no in asked:
+                continue
+            views = yield from self._query(endpoint, movement, whole=True)
+            if views is None:
+                return False
+            if movement.batch_no:
+                asked.add(movement.batch_no)
+            mine = [other for other in lines if other.movement.batch_no == movement.batch_no or other is line]
+            for one in mine if movement.batch_no else [line]:
+                if not any(_agrees(one, view) for view in views):
+                    raise Stop(13, "QUERY_DISAGREES", f"{one.movement.number[:64]} did not end so")
+        return True
+
+    def _query(
+        self, endpoint: Endpoint, movement: Movement, *, whole: bool = False
+    ) -> Core[Sequence[RefundView | PayOutView] | None]:
+        """What the platform says of a movement (of its whole batch); None where the protocol has no question for it."""
+        errands = Errands(endpoint.configuration, self._clock)
+        merchant = endpoint.configuration.merchant
+        if movement.kind is MovementKind.REFUND:
+            if QueryRefund not in errands.offered:
+                return None
+            question = QueryRefund(
+                merchant=merchant,
+                refund_no="" if movement.batch_no else movement.number,
+                batch_no=movement.batch_no,
+                trade_no="" if whole and movement.batch_no else movement.trade_no,
+                out_trade_no="" if movement.batch_no else movement.order_no,
+            )
+            return (yield from _answer(errands.query_refund_core(question)))  # type: ignore[no-any-return]
+        if QueryPayOut not in errands.offered:
+            return None
+        payout = QueryPayOut(
+            merchant=merchant,
+            payout_no="" if whole and movement.batch_no else movement.number,
+            batch_no=movement.batch_no,
+        )
+        return (yield from _answer(errands.query_payout_core(payout)))  # type: ignore[no-any-return]
+
+    def _apply(self, transaction: Transaction, lines: Sequence[Line], evidence: str) -> tuple[VerdictKind, str]:
+        """Step 14: each line's row moves once; an end that contradicts an earlier one is a case for a person."""
+        self._crash("14.locked")
+        moved, contradicted = 0, False
+        for line in lines:
+            movement = line.movement
+            if movement.state == line.state:
+                continue
+            if not movement.is_open:
+                contradicted = True
+                continue
+            now = self._clock.business()
+            after = ended(movement, line.state, evidence, now, code=line.code, movement_id=line.movement_id)
+            self._table.mark(transaction, after)
+            moved += 1
+            if line.state in ENDED and self._hook is not None:
+                self._hook(transaction, after)
+        self._crash("14.applied")
+        if contradicted:
+            return VerdictKind.CASE, "ENDED_OTHERWISE"
+        return (VerdictKind.APPLIED, "") if moved else (VerdictKind.DUPLICATE, "")
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+
+    def refund(self, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str) -> Core[Movement]:
+        """Write the refund down, ask for it, and write down the answer. The same number again asks again.
+
+        Raises Refused: ORDER_UNKNOWN, TRADE_STATE (the order is not paid), REFUND_EXCEEDS, REFUND_MISMATCH, or the
+        platform's own; OutcomeUnknown and NotSent leave the row open, to be asked again under the same number.
+        """
+        endpoint, intent, row = yield Work(
+            lambda: self._database.run(
+                lambda transaction: self._write_down(transaction, order_no, refund_no, amount, reason, notify_url)
+            )
+        )
+        if not row.is_open:
+            return row  # type: ignore[no-any-return]
+        try:
+            view = yield from Errands(endpoint.configuration, self._clock).refund_core(intent)
+        except Refused as refusal:
+            if refusal.code not in UNDECIDED:
+                yield from self._note(row, MovementState.FAILED, refusal.code, "")
+            raise
+        return (yield from self._note(row, view.state or MovementState.ACCEPTED, view.code, view.refund_id))
+
+    def _write_down(
+        self, transaction: Transaction, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str
+    ) -> tuple[Endpoint, RefundTrade, Movement]:
+        order = self._book.lock(transaction, order_no)
+        if order is None:
+            raise Refused("TRADE_NOT_FOUND", f"no order {order_no[:64]}")
+        endpoint = self._endpoints.of_order(order.endpoint)
+        if endpoint is None:
+            raise Refused("TRADE_NOT_FOUND", f"no endpoint is called {order.endpoint}")
+        if not order.is_paid:
+            raise Refused("TRADE_STATE", "the order is not paid")
+        if amount.minor <= 0 or amount.currency != order.amount.currency:
+            raise Refused("AMOUNT_INVALID", "a refund is above zero, in the order's currency")
+        intent = RefundTrade(
+            merchant=endpoint.configuration.merchant,
+            refund_no=refund_no,
+            trade_no=order.trade_no,
+            out_trade_no=order.order_no,
+            amount=amount,
+            total=order.amount,
+            reason=reason,
+            notify_url=notify_url,
+        )
+        said: Any = Errands(endpoint.configuration, self._clock).refund_intent(intent)
+        asked = list_movements(endpoint, said, self._clock.business(), order.order_no)[0]
+        asked = replace(asked, order_no=order.order_no, trade_no=order.trade_no)
+        others = [
+            one.amount.minor
+            for one in self._table.of_order(transaction, order.order_no)
+            if one.counts and (one.batch_no, one.number) != (asked.batch_no, asked.number)
+        ]
+        if sum(others) + amount.minor > order.amount.minor:
+            raise Refused("REFUND_EXCEEDS", "more than was paid and not yet asked back")
+        [row] = self._table.add(transaction, [asked])
+        return endpoint, intent, row
+
+    def _note(self, row: Movement, state: MovementState, code: str, movement_id: str) -> Core[Movement]:
+        """Write down what the platform answered, unless a notification was quicker."""
+
+        def work(transaction: Transaction) -> Movement:
+            known = self._table.find(transaction, row.endpoint, row.kind, row.batch_no, row.number, lock=True)
+            if known is None or not known.is_open:
+                return known or row
+            now = self._clock.business()
+            after = ended(known, state, "ANSWER", now, code=code, movement_id=movement_id)
+            self._table.mark(transaction, after)
+            if state in ENDED and self._hook is not None:
+                self._hook(transaction, after)
+            return after
+
+        return (yield Work(lambda: self._database.run(work)))  # type: ignore[no-any-return]
+
+    # --- inquiries -------------------------------------------------------------------------------------------------
+
+    def poll(self, older_than: int, limit: int) -> Core[list[Movement]]:
+        """Ask how refunds and payouts stand that are open for more than ``older_than`` seconds. What cannot be asked
+        about, or gives no clear answer, stays open."""
+        before = later(self._clock.business(), -older_than * SECOND)
+        rows: list[Movement] = yield Work(
+            lambda: self._database.read(lambda transaction: self._table.waiting(transaction, before, limit))
+        )
+        moved = []
+        for row in rows:
+            endpoint = self._endpoints.names.get(row.endpoint)
+            if endpoint is None:
+                continue
+            try:
+                views = yield from self._query(endpoint, row)
+            except Stop:
+                continue
+            for view in views or ():
+                if view.state in ENDED and _is_about(row, view) and view.amount in (None, row.amount):
+                    line = Line(row, MovementState(view.state), view.amount, view.code, _id_of(view))
+                    yield from self._found(line)
+                    moved.append(row)
+        return moved
+
+    def _found(self, line: Line) -> Core[None]:
+        row = line.movement
+
+        def work(transaction: Transaction) -> None:
+            known = self._table.find(transaction, row.endpoint, row.kind, row.batch_no, row.number, lock=True)
+            if known is not None:
+                self._apply(transaction, [replace(line, movement=known)], "QUERY")
+
+        yield Work(lambda: self._database.run(work))
+
+
+def _id_of(view: RefundView | PayOutView) -> str:
+    return view.refund_id if isinstance(view, RefundView) else view.payout_id
+
+
+def _is_about(movement: Movement, view: RefundView | PayOutView) -> bool:
+    """Whether a view is about a movement of ours: by its number, or by its trade within a batch."""
+    if isinstance(view, PayOutView):
+        return view.payout_no in ("", movement.number)
+    if movement.batch_no:
+        return view.trade_no == movement.number
+    return view.refund_no in ("", movement.number) and view.trade_no in ("", movement.trade_no)
+
+
+def _agrees(line: Line, view: RefundView | PayOutView) -> bool:
+    same_sum = view.amount is None or view.amount == line.amount
+    return _is_about(line.movement, view) and same_sum and view.state == line.state
+
+
+def _answer(core: Core[Any]) -> Core[Any]:
+    try:
+        return (yield from core)
+    except (NotSent, OutcomeUnknown, LocalProtocolError) as error:
+        raise Stop(13, "PROOF_UNAVAILABLE", str(error)) from error
+    except Refused as error:
+        raise Stop(13, "QUERY_DISAGREES", f"the query was refused: {error.code}") from error
+    except RemoteProtocolError as error:
+        raise Stop(13, "PROOF_INVALID", str(error)) from error

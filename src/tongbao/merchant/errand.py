@@ -1,0 +1,290 @@
+"""What a merchant asks about money after the payment: cores over every protocol; ``desk`` has the methods.
+
+Protocols differ in what names a refund or a payout. Each errand tries the ways of saying it and takes the first that
+the protocol can say. Only what repeats may be left out (the second number of a trade, its total); whatever else the
+caller gave and the protocol cannot say is a LocalProtocolError.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import hmac
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from io import BytesIO
+from typing import Any, Final, TypeVar
+
+from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.kernel.port import Clock
+from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.exchange import Core, Send, ask
+from tongbao.merchant.system import SystemClock
+from tongbao.wire.contract import Call
+from tongbao.wire.http import get, split_url
+from tongbao.wire.movement import (
+    BalanceFound,
+    BatchTaken,
+    Cancelled,
+    CancelTrade,
+    MovementsFound,
+    MovementState,
+    PayOut,
+    PayOutBatch,
+    PayOutFound,
+    PayOutItem,
+    PayOutView,
+    QueryBalance,
+    QueryMovements,
+    QueryPayOut,
+    QueryRefund,
+    QuerySplit,
+    RefundBatch,
+    RefundFound,
+    RefundItem,
+    RefundTrade,
+    RefundView,
+    RequestBill,
+    SplitFound,
+    SplitTrade,
+    SplitView,
+)
+from tongbao.wire.vocabulary import Carriage, FollowUp, Intent, Outcome, Rejection
+from tongbao.wire.world import Limits, NoAnswer
+
+T = TypeVar("T")
+
+BILL_LIMITS: Final = Limits(connect_seconds=5, first_byte_seconds=60, total_seconds=900, answer_bytes=268_435_456)
+"""For fetching a bill: up to 256 MiB."""
+BILL_BYTES: Final = 2_147_483_648
+"""A bill that unpacks to more than this is refused."""
+_DIGESTS: Final = {32: "md5", 40: "sha1", 64: "sha256"}
+
+
+def expect(outcome: Outcome, kind: type[T]) -> T:
+    """The outcome as what it must be. Raises RemoteProtocolError."""
+    if not isinstance(outcome, kind):
+        raise RemoteProtocolError("", f"answered {type(outcome).__name__} where {kind.__name__} was due")
+    return outcome
+
+
+def check_bill(raw: bytes, expected: str) -> bytes:
+    """A fetched bill, unpacked where it is gzip; ``expected`` is its digest in hex, by its length, over the plain file.
+
+    Raises RemoteProtocolError where it is not the file that was announced.
+    """
+    if raw.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.GzipFile(fileobj=BytesIO(raw)) as packed:
+                raw = packed.read(BILL_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise RemoteProtocolError("bill", "is broken gzip") from error
+        if len(raw) > BILL_BYTES:
+            raise RemoteProtocolError("bill", f"is longer than {BILL_BYTES} bytes", "TOO_LARGE")
+    if expected:
+        algorithm = _DIGESTS.get(len(expected))
+        if algorithm is None or not hmac.compare_digest(hashlib.new(algorithm, raw).hexdigest(), expected.lower()):
+            raise RemoteProtocolError("bill", "is not the file that was announced", "SIGN_INVALID")
+    return raw
+
+
+class Errands:
+    """The cores; ``Client`` and ``AsyncClient`` are shells over them."""
+
+    def __init__(self, configuration: MerchantConfiguration, clock: Clock | None = None) -> None:
+        self.configuration = configuration
+        self.clock: Clock = clock or SystemClock()
+
+    @property
+    def offered(self) -> frozenset[type]:
+        """The intents that the protocol carries."""
+        return frozenset(self.configuration.manifest.operations.values())
+
+    def _call(self, intent: Intent) -> Call:
+        return self.configuration.manifest.client.encode(intent, self.configuration.keys, self.clock.wire())
+
+    def _said(self, ways: Iterable[Intent], carriage: Carriage = Carriage.SERVER) -> Intent:
+        """The first way that the protocol can say. Raises the error of the richest where it can say none."""
+        failure: LocalProtocolError | None = None
+        for intent in ways:
+            try:
+                if self._call(intent).carriage is carriage:
+                    return intent
+                failure = failure or LocalProtocolError("", f"is not carried by a {carriage} in this protocol")
+            except LocalProtocolError as error:
+                failure = failure or error
+        raise failure or LocalProtocolError("", "cannot be said in this protocol", "UNKNOWN_SERVICE")
+
+    def _ask(self, intent: Intent) -> Core[Outcome]:
+        outcome = yield from ask(self.configuration, intent, self.clock)
+        if isinstance(outcome, Rejection):
+            raise Refused(outcome.code, f"{outcome.wire_code} {outcome.detail}".strip())
+        return outcome
+
+    # --- refunds ---------------------------------------------------------------------------------------------------
+
+    def refund_intent(self, intent: RefundTrade) -> Intent:
+        """How this protocol says a refund between servers: by itself, or as a batch of one whose number it gives."""
+        if RefundTrade in self.offered:
+            bare = replace(intent, total=None)
+            ways: list[Intent] = [
+                *_named(intent),
+                *(_named(bare) if intent.total is not None else ()),
+            ]
+            return self._said(ways)
+        if RefundBatch not in self.offered:
+            raise LocalProtocolError("", "this protocol has no refunds", "UNKNOWN_SERVICE")
+        if not intent.trade_no or intent.amount is None:
+            raise LocalProtocolError("trade_no" if intent.amount else "amount", "is needed to refund in this protocol")
+        item = RefundItem(trade_no=intent.trade_no, amount=intent.amount, reason=intent.reason, splits=intent.splits)
+        batch = RefundBatch(
+            merchant=intent.merchant, batch_no=intent.refund_no, items=(item,), notify_url=intent.notify_url
+        )
+        return self._said([batch])
+
+    def refund_core(self, intent: RefundTrade) -> Core[RefundView]:
+        """Ask for one refund. The answer must be about it, and about the very sum."""
+        said = self.refund_intent(intent)
+        outcome = yield from self._ask(said)
+        if isinstance(said, RefundBatch):
+            expect(outcome, BatchTaken)
+            return RefundView(
+                merchant=intent.merchant,
+                refund_no=intent.refund_no,
+                batch_no=intent.refund_no,
+                trade_no=intent.trade_no,
+                out_trade_no=intent.out_trade_no,
+                state=MovementState.ACCEPTED,
+                amount=intent.amount,
+            )
+        refunds = expect(outcome, RefundFound).refunds
+        if len(refunds) != 1:
+            raise RemoteProtocolError("", "answered other than one refund")
+        refund = refunds[0]
+        if refund.refund_no not in ("", intent.refund_no):
+            raise RemoteProtocolError("refund_no", "the answer is about another refund")
+        if intent.amount is not None and refund.amount not in (None, intent.amount):
+            raise RemoteProtocolError("amount", "the answer tells another sum than was asked for")
+        return replace(refund, refund_no=intent.refund_no)
+
+    def query_refund_core(self, question: QueryRefund) -> Core[tuple[RefundView, ...]]:
+        """What became of refunds."""
+        ways: list[Intent] = [*_named(question)]
+        if question.refund_no and not question.batch_no:
+            ways.append(replace(question, refund_no="", batch_no=question.refund_no, out_trade_no=""))
+        outcome = yield from self._ask(self._said(ways))
+        return expect(outcome, RefundFound).refunds
+
+    def _refund_batch(self, batch: RefundBatch) -> Core[BatchTaken]:
+        outcome = yield from self._ask(self._said([batch]))
+        return expect(outcome, BatchTaken)
+
+    def _cancel(self, order_no: str, trade_no: str) -> Core[Cancelled]:
+        asked = CancelTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
+        outcome = yield from self._ask(self._said(_named(asked)))
+        return expect(outcome, Cancelled)
+
+    # --- shares ----------------------------------------------------------------------------------------------------
+
+    def _split(self, intent: SplitTrade) -> Core[SplitView]:
+        outcome = yield from self._ask(self._said(_named(intent)))
+        return expect(outcome, SplitFound).split
+
+    def _query_split(self, question: QuerySplit) -> Core[SplitView]:
+        outcome = yield from self._ask(self._said(_named(question)))
+        return expect(outcome, SplitFound).split
+
+    # --- payouts ---------------------------------------------------------------------------------------------------
+
+    def _pay_out(self, intent: PayOut) -> Core[PayOutView]:
+        outcome = yield from self._ask(self._said([intent]))
+        payouts = expect(outcome, PayOutFound).payouts
+        if len(payouts) != 1 or payouts[0].payout_no not in ("", intent.payout_no):
+            raise RemoteProtocolError("payout_no", "the answer is about another payout")
+        if payouts[0].amount not in (None, intent.amount):
+            raise RemoteProtocolError("amount", "the answer tells another sum than was asked for")
+        return replace(payouts[0], payout_no=intent.payout_no)
+
+    def payout_batch_intent(
+        self, batch_no: str, items: Sequence[PayOutItem], more: dict[str, Any], *, asks_password: bool = False
+    ) -> PayOutBatch:
+        """A batch whose total and count are its lines'."""
+        total = sum((item.amount for item in items), Money(0, items[0].amount.currency) if items else Money(0))
+        return PayOutBatch(
+            merchant=self.configuration.merchant,
+            batch_no=batch_no,
+            items=tuple(items),
+            total=total,
+            count=len(items),
+            asks_password=asks_password,
+            **more,
+        )
+
+    def _payout_batch(self, batch: PayOutBatch) -> Core[BatchTaken]:
+        outcome = yield from self._ask(self._said([batch]))
+        return expect(outcome, BatchTaken)
+
+    def query_payout_core(self, question: QueryPayOut) -> Core[tuple[PayOutView, ...]]:
+        """What became of payouts."""
+        outcome = yield from self._ask(self._said([question]))
+        return expect(outcome, PayOutFound).payouts
+
+    # --- the account -----------------------------------------------------------------------------------------------
+
+    def _balance(self) -> Core[BalanceFound]:
+        outcome = yield from self._ask(self._said([QueryBalance(merchant=self.configuration.merchant)]))
+        return expect(outcome, BalanceFound)
+
+    def _movements(self, question: QueryMovements) -> Core[MovementsFound]:
+        outcome = yield from self._ask(self._said([question]))
+        return expect(outcome, MovementsFound)
+
+    def _bill(self, question: RequestBill) -> Core[bytes]:
+        """Where the bill is, then the bill. Its address came in the platform's own answer and must be as safe as the
+        gateway's."""
+        outcome = yield from self._ask(self._said([question]))
+        found = expect(outcome, FollowUp)
+        try:
+            scheme = split_url(found.url)[0]
+        except ValueError as error:
+            raise RemoteProtocolError("url", str(error)) from error
+        if scheme != "https" and split_url(self.configuration.keys.gateway)[0] == "https":
+            raise RemoteProtocolError("url", "the bill is not to be had over https")
+        try:
+            response = yield Send(get(found.url), BILL_LIMITS, self.configuration)
+        except NoAnswer as error:
+            raise OutcomeUnknown(f"the bill was asked for and no answer came: {error}") from error
+        if response.status != 200:
+            raise RemoteProtocolError("status", f"{response.status} instead of a bill")
+        return check_bill(response.body, found.expected_digest)
+
+    def _any(self, intent: Intent) -> Core[Outcome]:
+        return (yield from self._ask(intent))
+
+    # --- carried by a browser --------------------------------------------------------------------------------------
+
+    def refund_batch_page(self, batch_no: str, items: Sequence[RefundItem], notify_url: str = "") -> Call:
+        """The signed request for refunds that the merchant's own browser carries, to agree by password on a page of the
+        platform. Raises LocalProtocolError."""
+        batch = RefundBatch(
+            merchant=self.configuration.merchant,
+            batch_no=batch_no,
+            items=tuple(items),
+            notify_url=notify_url,
+            asks_password=True,
+        )
+        return self._call(self._said([batch], Carriage.BROWSER))
+
+    def payout_batch_page(self, batch_no: str, items: Sequence[PayOutItem], **more: Any) -> Call:
+        """The same for payouts; ``more`` as in ``payout_batch``."""
+        batch = self.payout_batch_intent(batch_no, items, more, asks_password=True)
+        return self._call(self._said([batch], Carriage.BROWSER))
+
+
+def _named(intent: Any) -> list[Intent]:
+    """The intent with both numbers of its trade, then with the platform's alone, then with the merchant's alone."""
+    if not intent.trade_no or not intent.out_trade_no:
+        return [intent]
+    return [intent, replace(intent, out_trade_no=""), replace(intent, trade_no="")]
