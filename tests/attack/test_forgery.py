@@ -128,7 +128,7 @@ def test_T34_no_text_of_the_corpus_is_an_amount_in_a_notification(arena: Arena, 
             changed = [(field, raw if field in sums else value) for field, value in pairs_of(genuine)]
             answer, _ = referee.send(sign(with_pairs(genuine, changed)))
             assert answer.verdict.kind is VerdictKind.REFUSED, (text, answer.verdict)
-    answer, _ = referee.send(sign(genuine))
+    answer, _ = referee.send(genuine)
     assert answer.verdict.kind is VerdictKind.APPLIED
     referee.close()
 
