@@ -39,6 +39,10 @@ WORDS: Final = {
     "answer_class": "SUCCESS",
     "answer": "success",
     "refund_no": "c1",
+    "batch_no": "rb1",
+    "bank": "ICBC",
+    "bank_ref": "none",
+    "batch_id": "none",
 }
 NUMBERS: Final = {"attempts": 3, "token": 2, "status": 200, "milliseconds": 5}
 SETTLING: Final = {
@@ -69,6 +73,9 @@ MAY_BE_EMPTY: Final = (
     "payout.",
     "split.",
     "refund.of_trade",
+    "refund.batch_",
+    "instruction.by_ref",
+    "receivable.",
 )
 
 

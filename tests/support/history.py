@@ -7,10 +7,18 @@ from dataclasses import replace
 from tests.support.history_money import move_money
 from tests.support.platform import BUYER, COST, MERCHANT, OTHER, PROTOCOL, House, make_buyer, make_merchant, refusal
 from tongbao.kernel.time import MINUTE, SECOND, Instant
+from tongbao.ledger.account import buyer_balance, platform_fee
+from tongbao.service.chargeback import TakeChargeback
+from tongbao.service.claim import BuyerAskRefund, OpenDispute, SellerAnswer
 from tongbao.service.command import Once
+from tongbao.service.correction import DecideCorrection, OpenCase, ProposeCorrection
+from tongbao.service.create import Asker
+from tongbao.service.dispute import DecideDispute, ProposeDecision
 from tongbao.service.outbox import Claimed, Delivered, claim, finish, resend
 from tongbao.service.party import ChangeMerchant, PutKey, RecordRefusal, RegisterMerchant, RegisterOperator, TopUp
 from tongbao.service.password import hash_password
+from tongbao.service.refund_act import run_refund_lines
+from tongbao.service.refund_batch import Item, TakeRefundBatch
 from tongbao.service.visit import OpenSession, OpenVisit
 from tongbao.store.record import Refusal
 from tongbao.trade.party import MerchantKey, Operator
@@ -89,6 +97,39 @@ async def _give_back(house: House) -> None:
     await house.say(f"{payment}R0001", "succeeded", 100)
     await house.say(f"{payment}R0002", "failed", 50)
     await house.refund("C", 400, "c1")
+    await _quarrel(house)
+    await _correct(house, payment)
+
+
+async def _quarrel(house: House) -> None:
+    """A claim that waits, and a dispute that two operators divided."""
+    for number in ("W", "Y"):
+        await house.open(number, "escrow")
+        await house.pay(number)
+        await house.ship(number)
+        await house.submit(BuyerAskRefund(MERCHANT, number, BUYER, 500, reason="scratched"))
+    await house.submit(SellerAnswer(Asker(MERCHANT, PROTOCOL), "W", False, "it is new"))
+    await house.submit(OpenDispute(MERCHANT, "W", BUYER))
+    await house.submit(ProposeDecision(MERCHANT, "W", 400, "olga", "half the goods"))
+    await house.submit(DecideDispute(MERCHANT, "W", 400, True, "otto"))
+
+
+async def _correct(house: House, payment: str) -> None:
+    """A batch of refunds, a correction by two, a proposal that waits, and a bank that takes a payment back."""
+    line = Item((await house.trade("P", OTHER)).trade_no, 100, "CNY", "late")
+    asker = Asker(OTHER, PROTOCOL)
+    address = "http://shop.example/batch"
+    for number in ("rb1", "rb2"):
+        again = (line, replace(line, trade_no="9" * 28))
+        await house.submit(TakeRefundBatch(asker, number, house.platform.new_trade_no(), again, address, asks=False))
+    await run_refund_lines(house.platform, 3)
+    await house.submit(OpenCase("c2", "complaint", "the fee was taken twice", "olga"))
+    for number, amount in (("x1", 3), ("x2", 4)):
+        sides = (platform_fee(0, "CNY"), buyer_balance(BUYER, "CNY"))
+        await house.submit(ProposeCorrection(number, "c2", *sides, amount, "olga", "our mistake"))
+    await house.submit(DecideCorrection("x1", True, "otto"))
+    taken = ("ICBC", "cb1", f"{payment}P", OTHER, "K")
+    await house.submit(TakeChargeback(*taken, 150, "olga", "the holder denies it"))
 
 
 async def _deliver(house: House) -> None:

@@ -242,6 +242,30 @@ def _instruction(sheet: Sheet, number: str) -> Instruction:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeReference:
+    """A bank reports success under a reference that it gave another instruction before: a case, and nothing moves."""
+
+    instruction_no: str
+    merchant_id: str
+    out_trade_no: str
+    bank_ref: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield TRADE, (self.merchant_id, self.out_trade_no)
+        yield INSTRUCTION, (self.instruction_no,)
+        yield CASE, (f"amount:{self.instruction_no}",)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        known = _instruction(sheet, self.instruction_no)
+        said = Reported("disputed", self.merchant_id, self.out_trade_no)
+        case_id = f"amount:{self.instruction_no}"
+        if sheet.get(CASE, case_id) is not None:
+            return Decision(said)
+        note = f"the bank's reference {self.bank_ref} is another instruction's"
+        return Decision(said, [(CASE, _case_of(known, case_id, "bank_disagrees", note, now.business))])
+
+
+@dataclass(frozen=True, slots=True)
 class RecordInquiry:
     """An inquiry (or a sent refund) that brought no final word. ``answer``: ``pending``, ``not_found``, ``no_answer``.
 

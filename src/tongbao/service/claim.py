@@ -120,7 +120,7 @@ def close_dispute(known: Case | None, now: Instant) -> Rows:
 def agree(sheet: Sheet, trade: Trade, claim: Claim, now: Instant, lane: int) -> tuple[Rows, list[Entry], Claim]:
     """The claimed sum goes back to the buyer; what is left stays held, on the clock it had."""
     held = trade.amount - trade.refunded
-    rest = {"due_at": resume(trade, claim, now)} if claim.amount < held else {}
+    rest: dict[str, Any] = {"due_at": resume(trade, claim, now)} if claim.amount < held else {}
     moved = move_claim(claim.state, ClaimState.AGREED)
     made = give_back(sheet, trade, claim.amount, Wish("claim", reason=claim.reason), now, lane, **rest)
     agreed = replace(claim, state=str(moved), refund_n=made.refund.n, moved_at=now)

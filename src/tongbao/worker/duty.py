@@ -8,6 +8,7 @@ from typing import Final
 
 from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.time import Instant
+from tongbao.service.chargeback import recover_debts
 from tongbao.service.checkout import inquire
 from tongbao.service.escrow import TimerDue
 from tongbao.service.payout_act import run_batches
@@ -72,6 +73,10 @@ class Worker:
         """Act on the lines of batches of refunds."""
         return await run_refund_lines(self._platform)
 
+    async def run_recoveries(self) -> int:
+        """Take what merchants owe out of what is settled to them."""
+        return await recover_debts(self._platform)
+
     async def run_deliveries(self) -> int:
         """Send due notifications."""
         return await self.deliverer.round()
@@ -92,6 +97,7 @@ class Worker:
             self.run_timers,
             self.run_splits,
             self.settler.round,
+            self.run_recoveries,
             self.standing.round,
             self.run_payouts,
             self.run_refunds,

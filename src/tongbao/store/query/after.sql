@@ -24,3 +24,17 @@ WHERE b.state = 'running' AND (l.state = 'waiting' OR (l.state = 'accepted' AND 
   SELECT 1 FROM refund r WHERE r.merchant_id = l.merchant_id AND r.out_trade_no = l.out_trade_no AND r.n = l.refund_n
   AND r.state <> 'accepted')))
 ORDER BY b.created_at, l.batch_no, l.n LIMIT :most;
+
+-- name: receivable.payable
+-- merchants who owe something and have settled money
+SELECT m.merchant_id, d.currency FROM account d
+JOIN merchant m ON d.code = 'merchant:' || m.merchant_id || ':receivable:' || d.currency
+JOIN account a ON a.code = 'merchant:' || m.merchant_id || ':available:' || d.currency
+WHERE d.balance < 0 AND a.balance > 0 AND NOT a.frozen AND d.code LIKE 'merchant:%:receivable:%'
+ORDER BY m.merchant_id LIMIT :most;
+
+-- name: correction.open
+SELECT correction_id FROM correction WHERE state = 'proposed' ORDER BY proposed_at, correction_id LIMIT :most;
+
+-- name: instruction.by_ref
+SELECT instruction_no FROM instruction WHERE bank = :bank AND kind = :kind AND bank_ref = :bank_ref AND bank_ref <> '';

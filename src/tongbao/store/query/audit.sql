@@ -404,6 +404,21 @@ WHERE (created_by = name AND EXISTS (SELECT 1 FROM operator b WHERE b.created_at
 UNION ALL
 SELECT 'top-up', key, kind FROM entry e WHERE kind = 'topup' AND NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.act = 'buyer.topup' AND e.key = 'topup:' || a.reason AND a.at = e.at)
+UNION ALL
+SELECT 'correction', correction_id, checker FROM correction c WHERE (state = 'posted' AND maker = checker) OR NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'correction.propose' AND a.subject = c.correction_id AND a.actor = c.maker)
+OR (state <> 'proposed' AND NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'correction.' || c.state AND a.subject = c.correction_id AND a.actor = c.checker))
+UNION ALL
+SELECT 'correction', e.key, e.kind FROM entry e WHERE e.kind = 'correct' AND NOT EXISTS (
+  SELECT 1 FROM correction c WHERE e.key = 'correct:' || c.correction_id AND c.state = 'posted')
+UNION ALL
+SELECT 'decision', c.out_trade_no, c.decided_by FROM claim c WHERE c.decided_by <> '' AND (c.decided_by = c.proposed_by
+OR NOT EXISTS (SELECT 1 FROM audit a JOIN trade t ON t.trade_no = a.subject WHERE a.act = 'dispute.decide'
+               AND t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no AND a.actor = c.decided_by))
+UNION ALL
+SELECT 'chargeback', e.key, e.kind FROM entry e WHERE e.kind = 'chargeback' AND NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'chargeback.take' AND e.key = 'chargeback:' || a.subject AND a.at = e.at)
 LIMIT 20;
 
 -- name: audit.open_secrets
@@ -473,6 +488,8 @@ SELECT i.instruction_no, i.state, p.state FROM instruction i
 JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
 WHERE i.kind = 'refund' AND i.instruction_no NOT LIKE '%R____'
 AND ((i.state = 'succeeded') <> (p.state = 'returned') OR p.state NOT IN ('late', 'returned'))
+AND NOT (i.state = 'failed' AND p.state = 'returned' AND EXISTS (
+  SELECT 1 FROM correction c WHERE c.kind = 'late' AND c.state = 'posted' AND c.case_id = 'refused:' || i.instruction_no))
 UNION ALL
 SELECT i.instruction_no, i.state, COALESCE(r.state, 'none') FROM instruction i
 JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt

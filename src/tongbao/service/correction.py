@@ -1,0 +1,291 @@
+"""Corrections: an entry for money that moved wrongly, proposed by one operator and posted by another, for an open case.
+
+Only accounts that nothing else is measured by can be corrected: a buyer's balance, a merchant's settled money and what
+he owes, the platform's fees and losses. Late money that its bank does not take back has a correction of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tongbao.kernel.error import Refused
+from tongbao.kernel.record import record, replace
+from tongbao.kernel.time import Instant
+from tongbao.ledger.account import (
+    Account,
+    buyer_balance,
+    currency_of,
+    merchant_receivable,
+    platform_loss,
+    platform_suspense,
+)
+from tongbao.ledger.entry import Entry, Posting
+from tongbao.service.command import Needs
+from tongbao.store.commit import AuditDraft, Decision, Now
+from tongbao.store.record import Case
+from tongbao.store.schema import ACCOUNT, CASE, CORRECTION, INSTRUCTION, PAYMENT, TRADE
+from tongbao.store.sheet import Sheet
+from tongbao.store.table import Row, Table
+from tongbao.trade.claim import Correction
+from tongbao.trade.record import Instruction, Payment
+from tongbao.trade.state import PaymentState, move_payment
+
+CORRECTABLE: Final = re.compile(
+    r"buyer:[0-9]+:balance:[A-Z]{3}|merchant:[0-9A-Za-z]+:(?:available|receivable):[A-Z]{3}|platform:[0-9]+:(?:fee|loss):[A-Z]{3}",
+    re.ASCII,
+)
+"""Accounts that a correction may touch."""
+
+
+@record
+class OpenCase:
+    """An operator has seen something that somebody must look at. ``subject`` says what; ``amount`` may be 0."""
+
+    case_id: str
+    subject: str
+    note: str
+    actor: str
+    merchant_id: str = ""
+    out_trade_no: str = ""
+    amount: int = 0
+    currency: str = "CNY"
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield CASE, (self.case_id,)
+        if self.out_trade_no:
+            yield TRADE, (self.merchant_id, self.out_trade_no)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        if sheet.get(CASE, self.case_id) is not None:
+            raise Refused("ALREADY_EXISTS", "this case's number is taken")
+        if self.out_trade_no and sheet.get(TRADE, self.merchant_id, self.out_trade_no) is None:
+            raise Refused("TRADE_NOT_FOUND", "no such trade")
+        if not self.note or not self.actor:
+            raise Refused("FIELD_MISSING", "a case has somebody who opens it, and a note")
+        case = Case(
+            case_id=self.case_id,
+            kind="manual",
+            merchant_id=self.merchant_id,
+            out_trade_no=self.out_trade_no,
+            subject=self.subject,
+            amount=self.amount,
+            currency=self.currency,
+            state="open",
+            note=self.note,
+            opened_at=now.business,
+            closed_at=None,
+        )
+        draft = AuditDraft(self.actor, "case.open", self.case_id, self.note)
+        return Decision(case.case_id, [(CASE, case)], audits=[draft])
+
+
+@record
+class ProposeCorrection:
+    """``amount`` (minor units) would move from ``debit`` to ``credit``. ``case_id`` is open and stays so until it is
+    posted. Outcome: the number of the correction."""
+
+    correction_id: str
+    case_id: str
+    debit: str
+    credit: str
+    amount: int
+    actor: str
+    reason: str
+    merchant_id: str = ""
+    out_trade_no: str = ""
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield CORRECTION, (self.correction_id,)
+        yield CASE, (self.case_id,)
+        if self.out_trade_no:
+            yield TRADE, (self.merchant_id, self.out_trade_no)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        for code in (self.debit, self.credit):
+            owner = code.split(":")[1] if code.startswith("merchant:") else self.merchant_id
+            if not CORRECTABLE.fullmatch(code) or owner != self.merchant_id:
+                raise Refused("FIELD_INVALID", f"{code} cannot be corrected here")
+        if self.debit == self.credit or currency_of(self.debit) != currency_of(self.credit):
+            raise Refused("FIELD_INVALID", "a correction moves between two accounts of one currency")
+        if self.out_trade_no and sheet.get(TRADE, self.merchant_id, self.out_trade_no) is None:
+            raise Refused("TRADE_NOT_FOUND", "no such trade")
+        kind = "write_off" if ":loss:" in self.debit and ":receivable:" in self.credit else "correct"
+        return _propose(
+            sheet,
+            Correction(
+                correction_id=self.correction_id,
+                kind=kind,
+                case_id=self.case_id,
+                merchant_id=self.merchant_id,
+                out_trade_no=self.out_trade_no,
+                debit=self.debit,
+                credit=self.credit,
+                amount=self.amount,
+                currency=currency_of(self.debit),
+                reason=self.reason,
+                state="proposed",
+                maker=self.actor,
+                checker="",
+                proposed_at=now.business,
+                decided_at=None,
+            ),
+        )
+
+
+def propose_write_off(
+    correction_id: str, case_id: str, merchant_id: str, amount: int, actor: str, reason: str, lane: int = 0
+) -> ProposeCorrection:
+    """The platform would bear ``amount`` of what a merchant owes."""
+    return ProposeCorrection(
+        correction_id,
+        case_id,
+        platform_loss(lane, "CNY"),
+        merchant_receivable(merchant_id, "CNY"),
+        amount,
+        actor,
+        reason,
+        merchant_id,
+    )
+
+
+@record
+class ProposeLate:
+    """Late money whose bank does not take it back (case ``refused:INSTRUCTION``) would go to the balance of the buyer
+    who paid it."""
+
+    correction_id: str
+    instruction_no: str
+    merchant_id: str
+    out_trade_no: str
+    attempt: int
+    actor: str
+    reason: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield CORRECTION, (self.correction_id,)
+        yield TRADE, (self.merchant_id, self.out_trade_no)
+        yield PAYMENT, (self.merchant_id, self.out_trade_no, self.attempt)
+        yield INSTRUCTION, (self.instruction_no,)
+        yield CASE, (f"refused:{self.instruction_no}",)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        payment: Payment | None = sheet.get(PAYMENT, self.merchant_id, self.out_trade_no, self.attempt)
+        known: Instruction | None = sheet.get(INSTRUCTION, self.instruction_no)
+        if payment is None or known is None or self.instruction_no != f"{payment.payment_no}R":
+            raise Refused("PAYMENT_NOT_FOUND", "no such late payment")
+        if payment.state != "late" or known.state != "failed":
+            raise Refused("STATE_CONFLICT", "only late money that its bank has refused to take goes another way")
+        return _propose(
+            sheet,
+            Correction(
+                correction_id=self.correction_id,
+                kind="late",
+                case_id=f"refused:{self.instruction_no}",
+                merchant_id=self.merchant_id,
+                out_trade_no=self.out_trade_no,
+                debit=platform_suspense(lane, payment.currency),
+                credit=buyer_balance(payment.buyer_id, payment.currency),
+                amount=payment.amount,
+                currency=payment.currency,
+                reason=self.reason,
+                state="proposed",
+                maker=self.actor,
+                checker="",
+                proposed_at=now.business,
+                decided_at=None,
+            ),
+        )
+
+
+def _propose(sheet: Sheet, correction: Correction) -> Decision:
+    """Write a proposal down. Raises Refused."""
+    if sheet.get(CORRECTION, correction.correction_id) is not None:
+        raise Refused("ALREADY_EXISTS", "this correction's number is taken")
+    if correction.amount <= 0:
+        raise Refused("AMOUNT_NOT_POSITIVE", "a correction is above zero")
+    if not correction.maker or not correction.reason:
+        raise Refused("FIELD_MISSING", "a correction has an operator and a reason")
+    case: Case | None = sheet.get(CASE, correction.case_id)
+    if case is None or case.state != "open":
+        raise Refused("NOT_FOUND", "a correction belongs to an open case")
+    what = f"{correction.debit}>{correction.credit}={correction.amount}"
+    draft = AuditDraft(correction.maker, "correction.propose", correction.correction_id, correction.reason, "", what)
+    return Decision(correction.correction_id, [(CORRECTION, correction)], audits=[draft])
+
+
+@record
+class DecideCorrection:
+    """Another operator posts a proposal, which closes its case, or refuses it. Outcome: the state it is in now."""
+
+    correction_id: str
+    agrees: bool
+    actor: str
+    reason: str = ""
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield CORRECTION, (self.correction_id,)
+        known: Correction | None = sheet.peek(CORRECTION, self.correction_id)
+        if known is None:
+            return
+        yield CASE, (known.case_id,)
+        yield ACCOUNT, (known.debit,)
+        yield ACCOUNT, (known.credit,)
+        if known.kind == "late":
+            number = known.case_id.removeprefix("refused:")
+            yield TRADE, (known.merchant_id, known.out_trade_no)
+            yield PAYMENT, (known.merchant_id, known.out_trade_no, _attempt(number))
+            yield CASE, (f"late:{number[:-1]}",)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        known: Correction | None = sheet.get(CORRECTION, self.correction_id)
+        if known is None:
+            raise Refused("NOT_FOUND", "no such correction")
+        if known.state != "proposed":
+            raise Refused("STATE_CONFLICT", f"the correction is {known.state}")
+        if not self.actor:
+            raise Refused("FIELD_MISSING", "a correction has an operator")
+        state = "posted" if self.agrees else "refused"
+        decided = replace(known, state=state, checker=self.actor, decided_at=now.business)
+        draft = AuditDraft(
+            self.actor, f"correction.{state}", known.correction_id, self.reason, known.maker, known.case_id
+        )
+        if not self.agrees:
+            return Decision(state, [(CORRECTION, decided)], audits=[draft])
+        if self.actor == known.maker:
+            raise Refused("MAKER_IS_CHECKER", "who proposed may not post")
+        account: Account | None = sheet.get(ACCOUNT, known.debit)
+        balance = account.balance if account is not None else 0
+        free = ":loss:" in known.debit or ":receivable:" in known.debit or known.kind == "late"
+        if not free and balance < known.amount:
+            raise Refused("MERCHANT_FUNDS", f"{known.debit} has {balance}")
+        if ":receivable:" in known.credit and known.amount > -_balance(sheet, known.credit):
+            raise Refused("LIMIT_EXCEEDED", "more than the merchant owes")
+        rows: list[tuple[Table, Row]] = [(CORRECTION, decided), *_close(sheet, known.case_id, now.business)]
+        key, kind = f"correct:{known.correction_id}", "correct"
+        if known.kind == "late":
+            number = known.case_id.removeprefix("refused:")
+            payment: Payment = sheet.get(PAYMENT, known.merchant_id, known.out_trade_no, _attempt(number))
+            returned = replace(payment, state=str(move_payment(payment.state, PaymentState.RETURNED)))
+            rows += [(PAYMENT, returned), *_close(sheet, f"late:{payment.payment_no}", now.business)]
+            key, kind = f"return:{payment.payment_no}", "return"
+        posting = Posting(known.debit, known.credit, known.amount)
+        entry = Entry(key, kind, known.merchant_id, known.out_trade_no, (posting,))
+        return Decision(state, rows, [entry], [draft])
+
+
+def _balance(sheet: Sheet, code: str) -> int:
+    account: Account | None = sheet.get(ACCOUNT, code)
+    return 0 if account is None else account.balance
+
+
+def _attempt(instruction_no: str) -> int:
+    """The attempt that a late refund's number ends with."""
+    return int(instruction_no[-3:-1])
+
+
+def _close(sheet: Sheet, case_id: str, now: Instant) -> list[tuple[Table, Row]]:
+    case: Case | None = sheet.get(CASE, case_id)
+    if case is None or case.state == "closed":
+        return []
+    return [(CASE, replace(case, state="closed", closed_at=now))]
