@@ -41,14 +41,14 @@ def add_commands(commands: Any) -> None:
     operator = commands.add_parser("operator", help="who runs the platform", description=PASSWORDS).add_subparsers(
         dest="act", metavar="ACT", required=True
     )
-    create = _act(operator, "create", "let somebody run the platform", _create_operator)
+    create = add_act(operator, "create", "let somebody run the platform", _create_operator)
     create.add_argument("name")
     create.add_argument("--role", choices=("maker", "checker", "both"), default="both")
-    _act(operator, "list", "every operator", _list_operators, signed=False)
+    add_act(operator, "list", "every operator", _list_operators, signed=False)
     merchant = commands.add_parser("merchant", help="who sells", description=PASSWORDS).add_subparsers(
         dest="act", metavar="ACT", required=True
     )
-    create = _act(merchant, "create", "enter an application; prints the merchant's number", _create_merchant)
+    create = add_act(merchant, "create", "enter an application; prints the merchant's number", _create_merchant)
     create.add_argument("--name", required=True)
     create.add_argument("--login", required=True, help="the seller's e-mail")
     create.add_argument("--protocol", required=True)
@@ -59,20 +59,20 @@ def add_commands(commands: Any) -> None:
     create.add_argument("--fee-rate", type=_whole, default=60, help="basis points (default 60)")
     create.add_argument("--refund-days", type=_whole, default=90)
     for name in ("approve", "freeze", "close"):
-        change = _act(merchant, name, f"{name} a merchant", _change_merchant)
+        change = add_act(merchant, name, f"{name} a merchant", _change_merchant)
         change.add_argument("merchant")
         change.add_argument("--reason", required=True)
-    key = _act(merchant, "key", "make or take a key; prints a new secret once", _put_key)
+    key = add_act(merchant, "key", "make or take a key; prints a new secret once", _put_key)
     key.add_argument("merchant")
     key.add_argument("--protocol", required=True)
     key.add_argument("--algorithm", required=True)
     key.add_argument("--public-key", type=Path, metavar="FILE", help="the merchant's own public key, for RSA")
-    revoke = _act(merchant, "revoke", "revoke a key at once", _revoke_key)
+    revoke = add_act(merchant, "revoke", "revoke a key at once", _revoke_key)
     revoke.add_argument("merchant")
     revoke.add_argument("--protocol", required=True)
     revoke.add_argument("--key", required=True)
     revoke.add_argument("--reason", required=True)
-    _act(merchant, "list", "every merchant", _list_merchants, signed=False)
+    add_act(merchant, "list", "every merchant", _list_merchants, signed=False)
 
 
 def _whole(text: str) -> int:
@@ -82,7 +82,8 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _act(acts: Any, name: str, text: str, act: Any, *, signed: bool = True) -> argparse.ArgumentParser:
+def add_act(acts: Any, name: str, text: str, act: Any, *, signed: bool = True) -> argparse.ArgumentParser:
+    """A command over an opened platform: ``await act(platform, chosen, environ)`` says what is printed."""
     parser: argparse.ArgumentParser = acts.add_parser(name, help=text)
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (TOML)")
     parser.add_argument("--json", action="store_true")
@@ -108,10 +109,10 @@ async def _run(chosen: argparse.Namespace, environ: Mapping[str, str], act: Any)
 
 
 def _password(environ: Mapping[str, str], prompt: str) -> str:
-    return _ask(environ, "TONGBAO_OPERATOR_PASSWORD", prompt)
+    return ask(environ, "TONGBAO_OPERATOR_PASSWORD", prompt)
 
 
-def _ask(environ: Mapping[str, str], name: str, prompt: str) -> str:
+def ask(environ: Mapping[str, str], name: str, prompt: str) -> str:
     """A password from the environment or the terminal. Raises ConfigurationError where there is neither."""
     try:
         return environ.get(name) or getpass.getpass(prompt)
@@ -119,7 +120,8 @@ def _ask(environ: Mapping[str, str], name: str, prompt: str) -> str:
         raise ConfigurationError(name, "is not set, and there is no terminal to ask on") from error
 
 
-async def _prove(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str], *roles: str) -> str:
+async def prove(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str], *roles: str) -> str:
+    """The operator of ``--as``, who gave his password and has one of the roles. Raises Refused."""
     found: list[Operator] = await platform.database.load(OPERATOR, [(chosen.actor,)])
     password = _password(environ, f"password of {chosen.actor}: ")
     stored = found[0].password_hash if found and found[0].status == "active" else ""
@@ -134,8 +136,8 @@ async def _create_operator(platform: Platform, chosen: argparse.Namespace, envir
     first = not await platform.database.read("operator.all")
     if first and chosen.actor != chosen.name:
         raise Refused("NOT_FOUND", "the first operator lets himself in: --as his own name")
-    maker = chosen.name if first else await _prove(platform, chosen, environ)
-    password = _ask(environ, "TONGBAO_NEW_PASSWORD", f"new password of {chosen.name}: ")
+    maker = chosen.name if first else await prove(platform, chosen, environ)
+    password = ask(environ, "TONGBAO_NEW_PASSWORD", f"new password of {chosen.name}: ")
     if len(password) < PASSWORD_SHORTEST:
         raise ConfigurationError("password", f"has at least {PASSWORD_SHORTEST} characters")
     salt, cost = platform.entropy.token(16), platform.settings.password_cost
@@ -151,7 +153,7 @@ async def _list_operators(platform: Platform, chosen: argparse.Namespace, enviro
 
 
 async def _create_merchant(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
-    actor = await _prove(platform, chosen, environ, "maker")
+    actor = await prove(platform, chosen, environ, "maker")
     manifest = load_protocol(chosen.protocol)
     example = manifest.merchant_example
     number = example[:4] + digits(platform.entropy, len(example) - 4)
@@ -182,14 +184,14 @@ async def _create_merchant(platform: Platform, chosen: argparse.Namespace, envir
 
 
 async def _change_merchant(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
-    actor = await _prove(platform, chosen, environ, "checker")
+    actor = await prove(platform, chosen, environ, "checker")
     status = {"approve": "approved", "freeze": "frozen", "close": "closed"}[chosen.act]
     await platform.submit(ChangeMerchant(chosen.merchant, status, actor, chosen.reason))
     return {"merchant": chosen.merchant, "status": status}
 
 
 async def _put_key(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
-    actor = await _prove(platform, chosen, environ, "maker")
+    actor = await prove(platform, chosen, environ, "maker")
     manifest = load_protocol(chosen.protocol)
     if chosen.algorithm not in manifest.algorithms:
         raise ConfigurationError("algorithm", f"one of {', '.join(manifest.algorithms)}")
@@ -231,7 +233,7 @@ async def _put_key(platform: Platform, chosen: argparse.Namespace, environ: Mapp
 
 
 async def _revoke_key(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
-    actor = await _prove(platform, chosen, environ)
+    actor = await prove(platform, chosen, environ)
     await platform.submit(MoveKey(chosen.merchant, chosen.protocol, chosen.key, "revoked", actor, chosen.reason))
     return {"merchant": chosen.merchant, "key": chosen.key, "state": "revoked"}
 
