@@ -78,8 +78,7 @@ def sentence(one: Difference) -> str:
         "nothing" if value is None else Money(value, one.currency or "CNY").text()
         for value in (one.here_amount, one.there_amount)
     ]
-    at = one.there_at if one.there_at is not None else one.here_at
     more = f", {one.here_lines} times here, {one.there_lines} times there" if one.what == "duplicate" else ""
     state = f", ours is {one.state}" if one.what == "state_differs" else ""
-    when = f"  {china_text(at)}" if at is not None else ""
+    when = f"  {china_text(one.at)}" if one.at is not None else ""
     return f"{one.what:16}{one.kind:10}{one.key:34} here {sums[0]}, there {sums[1]}{more}{state}{when}"

@@ -106,7 +106,7 @@ class Pool:
                     "currency": one.currency,
                     "state": one.state,
                     "done": str(int(one.done)),
-                    "at": str(one.here_at if here else one.there_at),
+                    "at": str(one.at),
                     "since": f"{day}",
                     "closed": "",
                 }
@@ -133,7 +133,7 @@ def bill_of(protocol: str) -> BillEnd:
     return found
 
 
-def add_bill(matcher: Matcher, path: Path, end: BillEnd, frame: Frame | None) -> None:
+def add_bill(matcher: Matcher, path: Path, end: BillEnd) -> None:
     """Hand a bill to the engine: the file itself where its shape is known, line by line where it is not."""
     shape: BillShape | None = getattr(end, "shape", None)
     if shape is not None:
@@ -181,18 +181,18 @@ def bill_line(line: BillLine) -> Line:
 # --------------------------------------------------------------------------------------------------------
 
 
-def add_orders(matcher: Matcher, source: str, frame: Frame | None) -> None:
+def add_orders(matcher: Matcher, source: str) -> None:
     """Hand our own list to the engine: a CSV's path, or the address of the database with the order table.
 
     Raises ConfigurationError naming the source, RemoteProtocolError for a CSV without the columns that are needed.
     """
     if "://" in source:
-        matcher.add_lines(Side.HERE, order_lines(open_database(source), OrderTable()), frame=frame)
+        matcher.add_lines(Side.HERE, order_lines(open_database(source), OrderTable()))
         return
     path = Path(source)
     if not path.is_file():
         raise ConfigurationError("orders", f"{source} is no file and no database's address")
-    matcher.add_file(Side.HERE, path, order_shape(path), frame=frame)
+    matcher.add_file(Side.HERE, path, order_shape(path))
 
 
 def order_shape(path: Path) -> BillShape:
@@ -273,7 +273,7 @@ class Report:
 
     def document(self, most: int = 1_000) -> dict[str, Any]:
         """The whole as JSON values; at most ``most`` differences are listed, all are counted."""
-        there, here = self.match.lines(Side.THERE), self.match.lines(Side.HERE)
+        there, here = self.match.read[Side.THERE], self.match.read[Side.HERE]
         listed = [dump_difference(one) for one, _ in zip(self.match.differences(), range(most), strict=False)]
         return {
             "clean": self.is_clean,
@@ -309,14 +309,14 @@ def reconciling(
     compared = kinds or (("payment",) if "://" in orders else _KINDS)
     with (
         tempfile.TemporaryDirectory(prefix="tongbao-match-") as folder,
-        Matcher(Path(folder), memory=memory, kinds=compared) as matcher,
+        Matcher(Path(folder), memory=memory, kinds=compared, frame=frame, may_wait=pool.path is not None) as matcher,
     ):
-        add_bill(matcher, bill, bill_of(protocol), frame)
-        add_orders(matcher, orders, frame)
+        add_bill(matcher, bill, bill_of(protocol))
+        add_orders(matcher, orders)
         if day is not None and pool.path is not None:
             for side in (Side.HERE_WAITING, Side.THERE_WAITING):
                 matcher.add_lines(side, pool.waiting(day, side))
-        match = matcher.match(frame if pool.path is not None else None)
+        match = matcher.match()
         if bill_of(protocol) is PLAIN:
             check_total(bill, match)
         if day is not None:
@@ -348,7 +348,7 @@ def check_total(path: Path, match: Match) -> None:
             lines += int(cells[12].strip("'") or 0)
             amount += sum(int(cells[place].replace(".", "")) for place in (2, 3))
             found += 1
-    if not found or match.lines(Side.THERE) != (lines, amount):
+    if not found or match.read[Side.THERE] != (lines, amount):
         raise RemoteProtocolError("", f"its total says {lines} lines and {amount} fen, which is not what it holds")
 
 
@@ -364,8 +364,7 @@ def dump_difference(one: Difference) -> dict[str, Any]:
         "there_lines": one.there_lines,
         "currency": one.currency,
         "state": one.state,
-        "here_at": exact_time(one.here_at) or None,
-        "there_at": exact_time(one.there_at) or None,
+        "at": exact_time(one.at) or None,
     }
 
 
@@ -375,14 +374,15 @@ def write_differences(path: Path, differences: Iterable[Difference]) -> int:
     fresh = path.with_name(f".{path.name}.new")
     with fresh.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("class", "kind", "number", "here", "there", "currency", "state", "here_at", "there_at"))
+        writer.writerow(("class", "kind", "number", "here", "there", "currency", "state", "at"))
         for one in differences:
             here, there = (
                 "" if value is None else Money(value, one.currency or "CNY").text()
                 for value in (one.here_amount, one.there_amount)
             )
-            times = (exact_time(one.here_at), exact_time(one.there_at))
-            writer.writerow((one.what, one.kind, guard(one.key), here, there, one.currency, guard(one.state), *times))
+            writer.writerow(
+                (one.what, one.kind, guard(one.key), here, there, one.currency, guard(one.state), exact_time(one.at))
+            )
             count += 1
     fresh.replace(path)
     return count
