@@ -211,6 +211,13 @@ def _complete(intent: Intent, credentials: Credentials, now: Instant) -> Intent:
     if isinstance(intent, RefundBatch):
         asked_at = intent.asked_at or now
         return replace(intent, asked_at=Instant(asked_at - asked_at % 1_000))
+    if isinstance(intent, QueryMovements):
+        since, until = intent.since, intent.until
+        return replace(  # whole seconds are said: a little more is asked for than less
+            intent,
+            since=None if since is None else Instant(since - since % 1_000),
+            until=None if until is None else Instant(until + -until % 1_000),
+        )
     if isinstance(intent, PayOutBatch):
         return replace(intent, day=intent.day or business_date(now))
     if not isinstance(intent, CreateTrade):

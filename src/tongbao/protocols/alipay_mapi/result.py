@@ -191,11 +191,12 @@ def read_batch_notice(fields: Fields) -> Notification:
 # --- refund_fastpay_query ----------------------------------------------------------------------------------------
 
 
-def write_found_refunds(refunds: tuple[RefundView, ...]) -> str:
-    """``batch_no^trade_no^sum^result^returned to the bank^its result``, joined by ``#``."""
+def write_found_refunds(refunds: tuple[RefundView, ...], asked: str) -> str:
+    """``batch_no^trade_no^sum^result^returned to the bank^its result``, joined by ``#``. ``asked`` is the batch that
+    was asked for; a refund without a batch is told under its own number."""
     items = []
     for view in refunds:
-        number = bare(view.batch_no or view.refund_no, MARKS)
+        number = bare(asked or view.batch_no or view.refund_no, MARKS)
         items.append(f"{number}^{view.trade_no}^{_sum(view.amount)}^{_refund_word(view)}^false^")
     return "#".join(items)
 

@@ -121,7 +121,7 @@ class Server:
         if isinstance(outcome, TimestampIssued):
             return write_success(echo, "timestamp", {"encrypt_key": outcome.key}, claim.charset, key)
         if isinstance(outcome, RefundFound) and claim.operation == m.REFUND_QUERY:
-            details = write_found_refunds(outcome.refunds)
+            details = write_found_refunds(outcome.refunds, message.fields.get("batch_no", ""))
             if not details:
                 return self.refuse(claim, Refused("REFUND_NOT_FOUND"), ring, now)
             return write_text({"is_success": "T", "result_details": details}, claim.charset, key)
