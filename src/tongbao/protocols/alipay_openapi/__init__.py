@@ -7,6 +7,7 @@ anywhere: the folder is found by listing.
 from __future__ import annotations
 
 from tongbao.protocols.alipay_openapi import messages as m
+from tongbao.protocols.alipay_openapi.bill import Bill
 from tongbao.protocols.alipay_openapi.client import Client
 from tongbao.protocols.alipay_openapi.code import CODES_OF, WIRE_CODE
 from tongbao.protocols.alipay_openapi.codec import ALGORITHMS, CODECS
@@ -35,6 +36,7 @@ PROTOCOL = Manifest(
     credentials=FIELDS,
     server=Server(),
     client=Client(),
+    bill=Bill(),
     sources=(
         "the platform's documentation of its interfaces",
         "the official libraries for Node.js, Python, Java and PHP, read and run against local servers",
@@ -60,6 +62,8 @@ PROTOCOL = Manifest(
             ("RefundTrade", "state"),
             ("QueryRefund", "state"),
             ("Notification", "amount"),
+            ("BillLine", "serial"),
+            ("BillLine", "balance"),
         }
     ),
     code_prefix="28",

@@ -130,7 +130,7 @@ CODES_OF: Final[dict[str, Mapping[str, str]]] = {
         "RATE_LIMITED": "USER_RATE_LIMIT",
     },
     m.CLOSE: {"TRADE_NOT_PAYABLE": "ACQ.TRADE_STATUS_ERROR"},
-    m.CANCEL: {"TRADE_STATE": "ACQ.TRADE_HAS_FINISHED"},
+    m.CANCEL: {"TRADE_STATE": "ACQ.TRADE_HAS_FINISHED", "TRADE_NOT_FOUND": SUCCESS},
 }
 """Operation -> the words it has for itself."""
 

@@ -301,6 +301,8 @@ def _read_after(intent: Intent, content: Content) -> Outcome:
         return _read_refund_found(intent, content)
     if isinstance(intent, CancelTrade):
         _same(intent.trade_no, content, "trade_no")
+        if not text_of(content, "trade_no"):
+            return Rejection("TRADE_NOT_FOUND", SUCCESS)  # a success that did nothing: there is no such trade
         action = text_of(content, "action")
         if action not in ("", "close", "refund"):
             raise RemoteProtocolError("action", "is neither close nor refund")
@@ -368,6 +370,7 @@ def _read_split(intent: SplitTrade | QuerySplit, content: Content) -> SplitFound
         trade_no=text_of(content, "trade_no"),
         state=states.pop() if len(states) == 1 else None,
         splits=tuple(read_split(share) for share in shares),
+        finished=isinstance(intent, SplitTrade) and intent.finish,
         created_at=read_time(content, "operation_dt"),
     )
     return SplitFound(view)

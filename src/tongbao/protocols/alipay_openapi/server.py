@@ -114,7 +114,12 @@ class Server:
 
     def _say(self, claim: Claim, word: str, message: str, ring: KeyRing | None, now: Instant) -> Response:
         if isinstance(claim.parsed, Rest):
-            return write_rest_failure(c.http_status(word), word, message or word, now)
+            status = c.http_status(word)
+            if status >= 300:
+                return write_rest_failure(status, word, message or word, now)
+            # a word without a refusal: nothing was found to be done, or the buyer is still paying
+            key, serial = _signer(claim, ring)
+            return write_rest(status, _rest_of_failure(claim, ring), key, serial, None, now)
         return _failure(word, message, _voice(claim, ring, now, success=False), _rest_of_failure(claim, ring))
 
     def refusal_code(self, error: TongbaoError) -> str:
@@ -303,16 +308,23 @@ def _failure(word: str, message: str, voice: Voice, more: Mapping[str, str] | No
     return write_answer({**content, **(more or {})}, voice)
 
 
+_MORE: Final[dict[str, Mapping[str, str]]] = {
+    m.PAY: NO_AMOUNTS,
+    m.REFUND: {"refund_fee": "0.00", "send_back_fee": "0.00"},
+    m.CANCEL: {"retry_flag": "N"},
+}
+
+
 def _rest_of_failure(claim: Claim, ring: KeyRing | None) -> dict[str, str]:
-    """What failed payments and refunds say beside their code."""
-    if claim.operation not in (m.PAY, m.REFUND) or ring is None or claim.parsed.error is not None:
+    """What failed payments, refunds and cancellations say beside their code."""
+    if claim.operation not in (m.PAY, m.REFUND, m.CANCEL) or ring is None or claim.parsed.error is not None:
         return {}
     try:
         number = _content(claim, ring).get("out_trade_no", "")
     except RemoteProtocolError:
         return {}
     said = {"out_trade_no": number} if isinstance(number, str) else {}
-    return said | (NO_AMOUNTS if claim.operation == m.PAY else {"refund_fee": "0.00", "send_back_fee": "0.00"})
+    return {**said, **_MORE[claim.operation]}
 
 
 def _tongue(view: TradeView, ring: KeyRing) -> tuple[str, Key]:
