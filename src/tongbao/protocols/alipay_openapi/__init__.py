@@ -55,6 +55,7 @@ PROTOCOL = Manifest(
     private=m.PRIVATE,
     notifies=frozenset({("instant", "paid")}),
     notifies_refund="trade",
+    refund_no_of_trade=True,
     unsaid=frozenset(
         {
             ("Return", "state"),
