@@ -51,6 +51,7 @@ def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str,
             said["wechatpay_public_key"] = public_pem(key.material)
             said["wechatpay_public_key_id"] = public_key_id(key)
             said["platform_certificate"] = chain_pem(key.chain[:1])
+            said["platform_serial_no"] = serial_of(key) if key.chain else ""
     return {name: value for name, value in said.items() if value}
 
 
@@ -62,7 +63,7 @@ PROTOCOL = Manifest(
     charset="utf-8",
     operations={route.operation: route.intent for route in m.ROUTES},
     paths=tuple(dict.fromkeys(route.path for route in m.ROUTES)),
-    hosts=("api.mch.weixin.qq.com", "api2.mch.weixin.qq.com", "api.wechatpay.cn", "api2.wechatpay.cn"),
+    hosts=m.HOSTS,
     gateway=GATEWAY,
     timetable=(15, 15, 30, 180, 600, 1_200, 1_800, 1_800, 1_800, 3_600, 10_800, 10_800, 10_800, 21_600, 21_600),
     timetable_source="the interface's notification pages: fifteen repeats in 24 hours and 4 minutes",
@@ -86,6 +87,7 @@ PROTOCOL = Manifest(
         CredentialField(
             "platform_certificate", "certificate", "the platform's certificates (平台证书), PEM", required=False
         ),
+        CredentialField("platform_serial_no", "text", "the serial number of the newest of them", required=False),
         CredentialField("gateway", "url", "address of the API, without a path", required=False),
         CredentialField("notify_url", "url", "where notifications go, unless a request says", required=False),
     ),

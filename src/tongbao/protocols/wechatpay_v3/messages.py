@@ -23,6 +23,7 @@ from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Presentation, Query
 
 ALGORITHM: Final = "WECHATPAY2-SHA256-RSA2048"
 AEAD: Final = "AEAD_AES_256_GCM"
+HOSTS: Final = ("api.mch.weixin.qq.com", "api2.mch.weixin.qq.com", "api.wechatpay.cn", "api2.wechatpay.cn")
 WINDOW: Final = 300_000
 """How far a signed time may be from now, in milliseconds, either way."""
 

@@ -79,7 +79,8 @@ class Server:
         proof = codec.read_authorization(_only(request, "Authorization"))
         path = {name: _segment(name, raw) for name, raw in match.groupdict().items()}
         target = request.raw_path + (b"?" + request.raw_query if request.raw_query else b"")
-        origin = f"{request.scheme}://{request.host}"
+        scheme = "https" if request.host in m.HOSTS else request.scheme
+        origin = f"{scheme}://{request.host}"
         parsed = Parsed(route, path, target, request.body, proof, _only(request, "Wechatpay-Serial"), origin)
         return Claim(proof.mchid, route.operation, Carriage.SERVER, parsed)
 

@@ -1,0 +1,153 @@
+"""npm wechatpay-axios-plugin and wechatpay-node-v3, unchanged but for address and keys."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.contract.harness import Account, Broken, Ear, Script, version_of
+from tests.contract.wechat import City, city, order, refund, said_in
+from tongbao.protocols.wechatpay_v3.bill import Bill
+
+PAY = "v3/pay/transactions"
+NUMBER = "T20250101000001"
+OTHER = "T20250101000002"
+
+
+def axios(town: City, trust: str) -> Script:
+    said = town.credentials
+    certs = {
+        "certificate": {said["platform_serial_no"]: said["wechatpay_public_key"]},
+        "public_key": {said["wechatpay_public_key_id"]: said["wechatpay_public_key"]},
+    }
+    options = {
+        "mchid": said["mchid"],
+        "serial": said["serial_no"],
+        "privateKey": said["private_key"],
+        "certs": certs[trust],
+        "baseURL": f"{town.gateway}/",
+        "headers": {"Wechatpay-Serial": said["wechatpay_public_key_id"]} if trust == "public_key" else {},
+    }
+    return Script.node("wechatpay", "wechatpay_axios.mjs", options=options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trust", ["certificate", "public_key"])
+def test_axios_plugin(trust: str) -> None:
+    """Create, pay, notification verified and opened, query, refund and its notification, close, bill with its hash."""
+    version = version_of("wechatpay", "wechatpay-axios-plugin")
+    with city("wechatpay_v3", Ear(b"", status=204)) as town, axios(town, trust) as sdk, Account(
+        "npm wechatpay-axios-plugin", version, f"WeChat Pay v3, trust by {trust.replace('_', ' ')}"
+    ) as account:  # fmt: skip
+        me = {name: town.credentials[name] for name in ("appid", "mchid")}
+        mchid = {"params": {"mchid": me["mchid"]}}
+
+        def ask(verb: str, path: str, *args: object) -> dict[str, object]:
+            answer: dict[str, object] = sdk.ask("request", verb=verb, path=path, args=args)
+            account.passed(f"{verb} {path.replace(NUMBER, '{out_trade_no}').replace(OTHER, '{out_trade_no}')}")
+            return answer
+
+        said = ask("post", f"{PAY}/native", {**me, **order(NUMBER, town.ear.url)})
+        assert str(said["data"]["code_url"]).startswith("weixin://wxpay/bizpayurl?pr=")  # type: ignore[index]
+        ask("post", f"{PAY}/jsapi", {**me, **order("T20250101JSAPI", town.ear.url, payer={"openid": town.openid()})})
+        found = ask("get", f"{PAY}/out-trade-no/{NUMBER}", mchid)["data"]
+        assert found["trade_state"] == "NOTPAY"  # type: ignore[index]
+        piped = {**me, **order("O1|a*b_-", town.ear.url)}
+        sdk.ask("request", verb="post", path=f"{PAY}/native", args=[piped])
+        found = sdk.ask("request", verb="get", path=f"{PAY}/out-trade-no/O1|a*b_-", args=[mchid])["data"]
+        assert found["out_trade_no"] == "O1|a*b_-"
+        account.passed("get v3/pay/transactions/out-trade-no/{out_trade_no} with | and *")
+        _, headers, raw = town.pay(NUMBER)
+        if trust == "certificate":
+            secret = town.credentials["apiv3_key"]
+            paid = sdk.ask("notification", headers=headers, body=raw.decode(), secret=secret)
+            assert (paid["out_trade_no"], paid["trade_state"]) == (NUMBER, "SUCCESS")
+            account.passed("Rsa.verify and Aes.AesGcm.decrypt (TRANSACTION.SUCCESS)")
+            with pytest.raises(Broken):
+                sdk.ask("notification", headers=headers, body=raw.decode().replace("SUCC", "SUCK"), secret=secret)
+        said = ask("post", "v3/refund/domestic/refunds", refund(NUMBER, "R1", town.ear.url))
+        assert said["data"]["out_refund_no"] == "R1"  # type: ignore[index]
+        _, headers, raw = town.ear.wait(2)
+        assert said_in(raw)["event_type"] == "REFUND.SUCCESS"
+        assert ask("get", "v3/refund/domestic/refunds/R1")["data"]["status"] == "SUCCESS"  # type: ignore[index]
+        ask("post", f"{PAY}/native", {**me, **order(OTHER, town.ear.url)})
+        assert ask("post", f"{PAY}/out-trade-no/{OTHER}/close", {"mchid": me["mchid"]})["status"] == 204
+        with pytest.raises(Broken) as caught:
+            sdk.ask("request", verb="get", path=f"{PAY}/out-trade-no/T20250101000009", args=[mchid])
+        assert caught.value.kind == "ORDER_NOT_EXIST"
+        assert ask("get", "v3/certificates")["status"] == 200
+        day = town.next_day()
+        for packed in ({}, {"tar_type": "GZIP"}):
+            told = ask("get", "v3/bill/tradebill", {"params": {"bill_date": day, **packed}})["data"]
+            file = sdk.ask("download", url=told["download_url"])  # type: ignore[index]
+            assert file["sha1"] == told["hash_value"]  # type: ignore[index]
+            assert len(list(Bill().read([file["text"].encode()]))) == 2
+        account.passed("get v3/billdownload/file, plain and gzip")
+
+
+@pytest.mark.slow
+def test_node_v3() -> None:
+    """The same with a library that never verifies answers: notifications are verified when it is told to."""
+    version = version_of("wechatpay", "wechatpay-node-v3")
+    with city("wechatpay_v3", Ear(b"", status=204)) as town:
+        said = town.credentials
+        options = {
+            "appid": said["appid"],
+            "mchid": said["mchid"],
+            "publicKey": said["certificate"],
+            "privateKey": said["private_key"],
+            "key": said["apiv3_key"],
+        }
+        with (
+            Script.node("wechatpay", "wechatpay_node.mjs", options=options, gateway=town.gateway) as sdk,
+            Account("npm wechatpay-node-v3", version, "WeChat Pay v3") as account,
+        ):
+
+            def ask(name: str, *args: object) -> dict[str, object]:
+                answer: dict[str, object] = sdk.ask("method", name=name, args=args)
+                assert "error" not in answer, answer
+                account.passed(name)
+                return answer["data"] if isinstance(answer.get("data"), dict) else answer  # type: ignore[return-value]
+
+            assert "code_url" in ask("transactions_native", order(NUMBER, town.ear.url))
+            opened = ask("transactions_jsapi", order("T2025010100J", town.ear.url, payer={"openid": town.openid()}))
+            assert str(opened["package"]).startswith("prepay_id=wx")
+            scene = {"payer_client_ip": "192.0.2.7", "h5_info": {"type": "Wap"}}
+            assert "h5_url" in ask("transactions_h5", order("T2025010100H", town.ear.url, scene_info=scene))
+            assert ask("query", {"out_trade_no": NUMBER})["trade_state"] == "NOTPAY"
+            _, headers, raw = town.pay(NUMBER)
+            check_notification(sdk, headers, raw, said["apiv3_key"])
+            account.passed("verifySign, with certificates fetched by it, and decipher_gcm")
+            assert ask("refunds", refund(NUMBER, "R1", town.ear.url))["out_refund_no"] == "R1"
+            _, headers, raw = town.ear.wait(2)
+            check_notification(sdk, headers, raw, said["apiv3_key"])
+            assert ask("find_refunds", "R1")["status"] == "SUCCESS"
+            ask("transactions_native", order(OTHER, town.ear.url))
+            assert ask("close", OTHER)["status"] == 204
+            assert len(sdk.ask("method", name="get_certificates", args=[said["apiv3_key"]])) == 1
+            account.passed("get_certificates")
+            day = town.next_day()
+            told = ask("tradebill", {"bill_date": day})
+            assert str(told["download_url"]).startswith("https://api.mch.weixin.qq.com/v3/billdownload/file?token=")
+            file = sdk.ask("download", url=told["download_url"])
+            assert file["sha1"] == told["hash_value"]
+            account.passed("downloadBill")
+
+
+def check_notification(sdk: Script, headers: dict[str, str], raw: bytes, secret: str) -> None:
+    """Verified over the bytes and over the parsed body written again; opened to the order it is about."""
+    params = {
+        "timestamp": headers["Wechatpay-Timestamp"],
+        "nonce": headers["Wechatpay-Nonce"],
+        "serial": headers["Wechatpay-Serial"],
+        "signature": headers["Wechatpay-Signature"],
+        "apiSecret": secret,
+    }
+    assert sdk.ask("verify", params={**params, "body": raw.decode()}) is True
+    assert sdk.ask("verify", params={**params, "body": json.loads(raw)}) is True
+    assert sdk.ask("verify", params={**params, "body": raw.decode() + " "}) is False
+    resource = said_in(raw)["resource"]
+    names = ("ciphertext", "associated_data", "nonce")
+    content = sdk.ask("decipher", secret=secret, **{name: resource[name] for name in names})
+    assert content["out_trade_no"] == NUMBER

@@ -1,0 +1,114 @@
+"""PyPI wechatpayv3, unchanged but for address and keys, in both ways of trust."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+
+import pytest
+
+from tests.contract.harness import Account, Ear, Script, version_of
+from tests.contract.wechat import City, city, order, refund
+from tongbao.protocols.wechatpay_v3.bill import Bill
+
+NAME = "wechatpayv3"
+VERSION = version_of(NAME)
+
+
+def script(town: City, trust: str) -> Script:
+    said = town.credentials
+    options = {
+        "mchid": said["mchid"],
+        "private_key": said["private_key"],
+        "cert_serial_no": said["serial_no"],
+        "apiv3_key": said["apiv3_key"],
+        "appid": said["appid"],
+        "notify_url": town.ear.url,
+    }
+    if trust == "public_key":
+        options |= {"public_key": said["wechatpay_public_key"], "public_key_id": said["wechatpay_public_key_id"]}
+    return Script.python(
+        NAME,
+        "wechatpayv3_python.py",
+        options=options,
+        trust=trust,
+        gateway=town.gateway,
+        certificate=said["platform_certificate"],
+        serial=said["platform_serial_no"],
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trust", ["certificate", "public_key"])
+def test_wechatpayv3(trust: str) -> None:
+    """Create, pay, notification verified and opened, query, refund and its notification, close, bill with its hash."""
+    with city("wechatpay_v3", Ear(b"", status=204)) as town, script(town, trust) as sdk, Account(
+        "PyPI wechatpayv3", VERSION, f"WeChat Pay v3, trust by {trust.replace('_', ' ')}"
+    ) as account:  # fmt: skip
+        number = "T20250101000001"
+        body = order(number, town.ear.url)
+        code, said = sdk.ask("method", name="pay", kwargs=body)
+        assert (code, said["code_url"][:29]) == (200, "weixin://wxpay/bizpayurl?pr=" + said["code_url"][28])
+        account.passed("pay (NATIVE)")
+        for kind, more, answer in (
+            ("JSAPI", {"payer": {"openid": town.openid()}}, "prepay_id"),
+            ("APP", {}, "prepay_id"),
+            ("H5", {"scene_info": {"payer_client_ip": "192.0.2.7", "h5_info": {"type": "Wap"}}}, "h5_url"),
+        ):
+            asked = order(f"T2025010100{kind}", town.ear.url, **more)
+            code, said = sdk.ask("method", name="pay", kwargs={**asked, "pay_type": kind})
+            assert (code, list(said)) == (200, [answer])
+            account.passed(f"pay ({kind})")
+        code, said = sdk.ask("method", name="query", kwargs={"out_trade_no": number})
+        assert (code, said["trade_state"], "transaction_id" in said) == (200, "NOTPAY", False)
+        _, headers, raw = town.pay(number)
+        told = sdk.ask("callback", headers=headers, body=raw.decode())
+        assert told["event_type"] == "TRANSACTION.SUCCESS"
+        paid = told["resource"]
+        assert (paid["out_trade_no"], paid["amount"]["total"], paid["payer"]["openid"]) == (
+            number,
+            10_100,
+            town.openid(),
+        )
+        account.passed("callback (TRANSACTION.SUCCESS)")
+        assert sdk.ask("callback", headers=headers, body=raw.decode().replace("SUCCESS", "SUCCES5")) is None
+        probe = {**headers, "Wechatpay-Signature": "WECHATPAY/SIGNTEST/" + headers["Wechatpay-Signature"][19:]}
+        assert sdk.ask("callback", headers=probe, body=raw.decode()) is None
+        account.passed("callback refuses a changed message and the probe")
+        code, said = sdk.ask("method", name="query", kwargs={"transaction_id": paid["transaction_id"]})
+        assert (code, said["trade_state"]) == (200, "SUCCESS")
+        account.passed("query")
+        code, said = sdk.ask("method", name="refund", kwargs=refund(number, "R1", town.ear.url))
+        assert (code, said["status"] in ("SUCCESS", "PROCESSING"), said["amount"]["refund"]) == (200, True, 100)
+        account.passed("refund")
+        _, headers, raw = town.ear.wait(2)
+        told = sdk.ask("callback", headers=headers, body=raw.decode())
+        assert (told["event_type"], told["resource"]["out_refund_no"]) == ("REFUND.SUCCESS", "R1")
+        account.passed("callback (REFUND.SUCCESS)")
+        code, said = sdk.ask("method", name="query_refund", kwargs={"out_refund_no": "R1"})
+        assert (code, said["status"], said["refund_id"]) == (200, "SUCCESS", told["resource"]["refund_id"])
+        account.passed("query_refund")
+        sdk.ask("method", name="pay", kwargs=order("T20250101000002", town.ear.url))
+        assert sdk.ask("method", name="close", kwargs={"out_trade_no": "T20250101000002"}) == [204, {"bytes": ""}]
+        account.passed("close")
+        code, said = sdk.ask("method", name="query", kwargs={"out_trade_no": "T20250101000009"})
+        assert (code, said["code"]) == (404, "ORDER_NOT_EXIST")
+        if trust == "certificate":
+            assert sdk.ask("forget") == 0
+            assert sdk.ask("callback", headers=headers, body=raw.decode())["event_type"] == "REFUND.SUCCESS"
+            assert sdk.ask("known") == [town.credentials["platform_serial_no"]]
+            account.passed("certificates are fetched for an unknown serial number")
+        day = town.next_day()
+        code, said = sdk.ask("method", name="trade_bill", kwargs={"bill_date": day})
+        assert code == 200
+        code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
+        plain = gzip.decompress(base64.b64decode(file["bytes"]))
+        assert (code, hashlib.sha1(plain).hexdigest()) == (200, said["hash_value"])
+        assert [line.kind for line in Bill().read([plain])] == ["payment", "refund"]
+        account.passed("trade_bill")
+        account.passed("download_bill")
+        code, said = sdk.ask("method", name="fundflow_bill", kwargs={"bill_date": day})
+        code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
+        assert (code, bool(list(Bill().read([gzip.decompress(base64.b64decode(file["bytes"]))])))) == (200, True)
+        account.passed("fundflow_bill")

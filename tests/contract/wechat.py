@@ -1,0 +1,82 @@
+"""The sandbox's WeChat Pay as contract tests need it: credentials, a buyer who pays, genuine notifications."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.contract.harness import Ear
+from tongbao.kernel.time import DAY, business_date, parse_china
+from tongbao.testing.sandbox import LocalSandbox
+
+Message = tuple[str, dict[str, str], bytes]
+
+
+class City:
+    """A sandbox, a shop's ear, and what a test of one library asks of both."""
+
+    def __init__(self, protocol: str, sandbox: LocalSandbox, ear: Ear) -> None:
+        self.protocol = protocol
+        self.sandbox = sandbox
+        self.ear = ear
+        self.credentials: dict[str, Any] = sandbox.credentials["protocols"][protocol]
+        self.buyer = str(sandbox.credentials["buyers"][0]["login"])
+
+    @property
+    def gateway(self) -> str:
+        return str(self.credentials["base_url"])
+
+    def pay(self, number: str) -> Message:
+        """The buyer pays; the notification that follows: path, headers, body."""
+        seen = len(self.ear.heard)
+        self.sandbox.pay(number)
+        return self.ear.wait(seen + 1)
+
+    def openid(self) -> str:
+        """The buyer as this merchant knows him."""
+        asked = {"protocol": self.protocol, "merchant": self.credentials["mchid"]}
+        return str(self.sandbox.control("POST", f"buyers/{self.buyer}/consent", asked)["buyer"])
+
+    def code(self) -> str:
+        """A payment code that the buyer's wallet shows."""
+        answer = self.sandbox.control("POST", f"buyers/{self.buyer}/code", {"protocol": self.protocol})
+        return str(answer["code"])
+
+    def next_day(self) -> str:
+        """Let a day go by; the one that is over, as bills name it."""
+        today = business_date(parse_china(str(self.sandbox.control("GET", "clock")["business_text"])))
+        self.sandbox.advance(2 * DAY // 1_000)
+        return today.isoformat()
+
+
+def order(number: str, url: str, fen: int = 10_100, **more: Any) -> dict[str, Any]:
+    """An order's body, without the merchant."""
+    amount = {"total": fen, "currency": "CNY"}
+    return {"description": "测试商品", "out_trade_no": number, "notify_url": url, "amount": amount, **more}
+
+
+def refund(number: str, refund_no: str, url: str, fen: int = 100, total: int = 10_100) -> dict[str, Any]:
+    """A refund's body."""
+    amount = {"refund": fen, "total": total, "currency": "CNY"}
+    return {
+        "out_trade_no": number,
+        "out_refund_no": refund_no,
+        "reason": "商品已售完",
+        "notify_url": url,
+        "amount": amount,
+    }
+
+
+def said_in(body: bytes) -> dict[str, Any]:
+    """The envelope of a notification."""
+    envelope: dict[str, Any] = json.loads(body)
+    return envelope
+
+
+@contextmanager
+def city(protocol: str, ear: Ear) -> Iterator[City]:
+    """A fresh one."""
+    with LocalSandbox() as sandbox, ear:
+        yield City(protocol, sandbox, ear)
