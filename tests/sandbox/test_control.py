@@ -272,3 +272,38 @@ def test_the_table_tells_every_route(box: LocalSandbox) -> None:
         answer = httpx.request(method, url, content=json.dumps({}), trust_env=False, timeout=60)
         titles = ("TRADE_NOT_FOUND", "NOT_FOUND", "FIELD_INVALID")
         assert answer.status_code == 200 or answer.json()["title"] in titles, line
+
+
+def test_after_the_payment(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
+    """POST act: refunds to a balance and a card, then an escrow trade that two operators divide."""
+    order(box, "R1", shop[1])
+    box.pay("R1", "balance")
+    first = box.control("POST", "trades/R1/act", {"act": "refund", "amount": 234, "reason": "late"})
+    assert (first["state"], first["refunded"], first["refund_state"]) == ("paid", 234, "success")
+    order(box, "R2", shop[1])
+    box.pay("R2", "debit")
+    whole = box.control("POST", "trades/R2/act", {"act": "refund"})
+    assert (whole["state"], whole["refunds"][0]["state"], whole["refunds"][0]["method"]) == (
+        "closed",
+        "succeeded",
+        "debit",
+    )
+
+    order(box, "R3", shop[1], Product.ESCROW)
+    box.pay("R3", "balance")
+    steps: list[dict[str, Any]] = [
+        {"act": "ship"},
+        {"act": "ask_refund"},
+        {"act": "refuse", "reason": "it is new"},
+        {"act": "dispute"},
+        {"act": "propose", "amount": 400},
+        {"act": "decide", "amount": 400},
+    ]
+    told = [box.control("POST", "trades/R3/act", step) for step in steps]
+
+    assert [one["claim"] for one in told] == ["", "asked", "refused", "disputed", "disputed", "decided"]
+    assert (told[-1]["state"], told[-1]["refunded"]) == ("finished", 400)
+    for wrong in ({"act": "dance"}, {"act": "propose"}, {"act": "refund", "amount": "5"}):
+        with pytest.raises(SandboxError, match="FIELD_INVALID"):
+            box.control("POST", "trades/R3/act", wrong)
+    assert box.audit() == "clean"

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tongbao.kernel.error import OutcomeUnknown, ProtocolError, Refused
+from tongbao.sandbox.deed import Deed, do_deed, tell_after
 from tongbao.sandbox.fault import FAULTS, Fault, FaultyTransport
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
@@ -40,6 +41,9 @@ TABLE: Final[dict[str, str]] = {
     "POST buyers/{login}/consent": 'the buyer lets a merchant know him: {"protocol": name, "merchant": number}; '
     'answers {"code", "buyer"}, to be exchanged by the merchant',
     "POST trades/{out_trade_no}/confirm": "the buyer confirms receipt of an escrow trade",
+    "POST trades/{out_trade_no}/act": 'what buyer, seller and operators do after the payment: {"act": '
+    '"refund|ship|ask_refund|withdraw|return_goods|dispute|extend|agree|refuse|propose|decide", "amount": fen, '
+    '"goods": true, "reason": text, "actor": operator}; answers with trade, claim and refunds',
     "GET notifications": "the latest notifications with their attempts",
     "POST notifications/{id}/resend": "send one again now; answers with the attempt",
     "GET clock": "both readings",
@@ -207,6 +211,17 @@ async def _confirm(controls: Controls, request: Request) -> Any:
     return {"trade_no": after.trade_no, "state": after.state}
 
 
+async def _act(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("act", "amount", "goods", "reason", "actor"))
+    trade = await find(controls.platform, request)
+    amount = _number(said, "amount", 0) if "amount" in said else None
+    deed = Deed(trade, amount, said.get("goods") is True, _text(said, "reason"), _text(said, "actor"))
+    await do_deed(controls.platform, _text(said, "act"), deed)
+    # a bank may have to be asked
+    await controls.settle()
+    return await tell_after(controls.platform, await controls.platform.find_trade(*deed.of))
+
+
 async def _notifications(controls: Controls, request: Request) -> Any:
     rows = await controls.platform.database.read("event.recent", {"most": LISTED})
     told = []
@@ -317,6 +332,7 @@ def control_app(controls: Controls) -> Starlette:
         ("trades", "GET", _trades),
         ("trades/{number:path}/pay", "POST", _pay),
         ("trades/{number:path}/confirm", "POST", _confirm),
+        ("trades/{number:path}/act", "POST", _act),
         ("trades/{number:path}", "GET", _trade),
         ("buyers/{login}/code", "POST", _code),
         ("buyers/{login}/consent", "POST", _consent),
