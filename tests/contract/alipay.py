@@ -1,0 +1,58 @@
+"""The sandbox's Alipay as contract tests need it: credentials, a buyer who pays, genuine notifications as a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tests.contract.harness import Ear
+from tongbao.kernel.time import DAY, Instant, business_date
+from tongbao.testing.sandbox import LocalSandbox
+
+PROTOCOL = "alipay_openapi"
+
+
+class City:
+    """A sandbox, a shop's ear, and what a test of one library asks of both."""
+
+    def __init__(self, sandbox: LocalSandbox, ear: Ear) -> None:
+        self.sandbox = sandbox
+        self.ear = ear
+        self.credentials: dict[str, Any] = sandbox.credentials["protocols"][PROTOCOL]
+        self.buyer = str(sandbox.credentials["buyers"][0]["login"])
+
+    def pay(self, number: str) -> dict[str, str]:
+        """The buyer pays; the fields of the notification that follows."""
+        seen = len(self.ear.heard)
+        self.sandbox.pay(number)
+        return self.notified(seen + 1)
+
+    def notified(self, count: int) -> dict[str, str]:
+        """The fields of notification number ``count``."""
+        _, _, body = self.ear.wait(count)
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, strict_parsing=True))
+
+    def code(self) -> str:
+        """A payment code that the buyer's wallet shows."""
+        answer = self.sandbox.control("POST", f"buyers/{self.buyer}/code", {"protocol": PROTOCOL})
+        return str(answer["code"])
+
+    def consent(self) -> str:
+        """A word that the buyer's consent gave."""
+        asked = {"protocol": PROTOCOL, "merchant": self.credentials["app_id"]}
+        return str(self.sandbox.control("POST", f"buyers/{self.buyer}/consent", asked)["code"])
+
+    def next_day(self) -> str:
+        """Let a day go by; the one that is over, as bills name it."""
+        today = business_date(Instant(int(self.sandbox.control("GET", "clock")["business"])))
+        self.sandbox.advance(2 * DAY // 1_000)
+        return today.isoformat()
+
+
+@contextmanager
+def city() -> Iterator[City]:
+    """A fresh one."""
+    with LocalSandbox() as sandbox, Ear() as ear:
+        yield City(sandbox, ear)

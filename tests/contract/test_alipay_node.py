@@ -1,0 +1,219 @@
+"""npm ``alipay-sdk``: the whole way of an order, in key mode, in certificate mode, and by the REST interface."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+from urllib.request import urlopen
+from zipfile import ZipFile
+
+import pytest
+
+from tests.contract.alipay import City, city
+from tests.contract.harness import Account, Broken, Script, version_of
+from tongbao.protocols.alipay_openapi import PROTOCOL
+
+pytestmark = pytest.mark.slow
+PACKAGE = "npm alipay-sdk"
+VERSION = version_of("alipay-sdk")
+
+
+def options(town: City, mode: str, **more: Any) -> dict[str, Any]:
+    """The library's own settings, out of the sandbox's credentials."""
+    own = town.credentials
+    said = {
+        "appId": own["app_id"],
+        "privateKey": own["app_private_key"],
+        "keyType": "PKCS8",
+        "gateway": own["gateway"],
+        "endpoint": own["base_url"],
+        **more,
+    }
+    if mode == "key":
+        return said | {"alipayPublicKey": own["alipay_public_key"]}
+    return said | {
+        "appCertContent": own["app_cert"],
+        "alipayPublicCertContent": own["alipay_cert"],
+        "alipayRootCertContent": own["alipay_root_cert"],
+    }
+
+
+def read_bill(url: str) -> str:
+    """The bill behind an address, and our own reader's agreement with it."""
+    with urlopen(url) as answer:  # noqa: S310 - the sandbox's own address on loopback
+        raw = answer.read()
+    assert PROTOCOL.bill is not None
+    assert list(PROTOCOL.bill.read([raw]))
+    with ZipFile(BytesIO(raw)) as archive:
+        return "\n".join(archive.read(name).decode("gbk") for name in archive.namelist())
+
+
+@pytest.mark.parametrize("mode", ["key", "certificate"])
+def test_node_walks_an_order(mode: str) -> None:
+    """Create, pay, notification, query, refund, refund query, close, bill: every answer verified by the library."""
+    with (
+        city() as town,
+        Script.node("alipay-sdk", "alipay_node.mjs", options=options(town, mode)) as sdk,
+        Account(PACKAGE, VERSION, f"{mode} mode") as account,
+    ):
+
+        def execute(method: str, content: dict[str, Any], **params: Any) -> dict[str, Any]:
+            asked = {**params, "bizContent": content}
+            answer: dict[str, Any] = sdk.ask("exec", method=method, params=asked, options={"validateSign": True})
+            account.passed(f"exec {method}")
+            return answer
+
+        order = {"outTradeNo": "N1", "totalAmount": "12.34", "subject": "测试 50% {off"}
+        made = execute("alipay.trade.precreate", order, notify_url=town.ear.url)
+        assert made["qrCode"].startswith("http")
+        assert execute("alipay.trade.query", {"outTradeNo": "N1"})["tradeStatus"] == "WAIT_BUYER_PAY"
+        data = town.pay("N1")
+        assert (data["trade_status"], data["total_amount"]) == ("TRADE_SUCCESS", "12.34")
+        assert sdk.ask("checkNotifySignV2", data=data) is True
+        assert sdk.ask("checkNotifySignV2", data={**data, "total_amount": "0.01"}) is False
+        account.passed("checkNotifySignV2")
+        found = execute("alipay.trade.query", {"outTradeNo": "N1"})
+        assert (found["tradeStatus"], found["totalAmount"]) == ("TRADE_SUCCESS", "12.34")
+        refund = {"outTradeNo": "N1", "refundAmount": "2.34", "outRequestNo": "R1"}
+        assert execute("alipay.trade.refund", refund)["fundChange"] == "Y"
+        again = execute("alipay.trade.refund", refund)
+        assert (again["fundChange"], again["refundFee"]) == ("N", "2.34")
+        told = execute("alipay.trade.fastpay.refund.query", {"outTradeNo": "N1", "outRequestNo": "R1"})
+        assert (told["refundStatus"], told["refundAmount"]) == ("REFUND_SUCCESS", "2.34")
+        assert execute("alipay.trade.close", {"outTradeNo": "N1"})["subCode"] == "ACQ.TRADE_STATUS_ERROR"
+        execute("alipay.trade.precreate", {**order, "outTradeNo": "N2"})
+        assert execute("alipay.trade.close", {"outTradeNo": "N2"})["code"] == "10000"
+        execute("alipay.trade.precreate", {**order, "outTradeNo": "N3"})
+        assert execute("alipay.trade.cancel", {"outTradeNo": "N3"})["action"] == "close"
+        buyer = walk_further(town, execute, order)
+        day = town.next_day()
+        bill = execute("alipay.data.dataservice.bill.downloadurl.query", {"billType": "trade", "billDate": day})
+        assert "N1" in read_bill(bill["billDownloadUrl"])
+        send_money(execute, buyer, mode)
+        assert execute("alipay.trade.nothing", {})["subCode"] == "isv.invalid-method"
+        pages(town, sdk, account, order)
+        assert town.sandbox.audit() == "clean"
+
+
+def walk_further(town: City, execute: Any, order: dict[str, Any]) -> str:
+    """Codes that the buyer shows, trades for a known buyer; the buyer's number."""
+    paid = execute("alipay.trade.pay", {**order, "outTradeNo": "N4", "scene": "bar_code", "authCode": town.code()})
+    assert (paid["code"], paid["totalAmount"]) == ("10000", "12.34")
+    wrong = execute("alipay.trade.pay", {**order, "outTradeNo": "N5", "authCode": "280000000000000000"})
+    assert wrong["subCode"] == "ACQ.PAYMENT_AUTH_CODE_INVALID"
+    created = execute("alipay.trade.create", {**order, "outTradeNo": "N6", "buyerId": paid["buyerUserId"]})
+    assert created["tradeNo"]
+    return str(paid["buyerUserId"])
+
+
+def send_money(execute: Any, buyer: str, mode: str) -> None:
+    """Money leaves the merchant once it is settled, in certificate mode only."""
+    payee = {"identityType": "ALIPAY_USER_ID", "identity": buyer}
+    sent = execute(
+        "alipay.fund.trans.uni.transfer",
+        {
+            "outBizNo": "P1",
+            "transAmount": "1.00",
+            "productCode": "TRANS_ACCOUNT_NO_PWD",
+            "bizScene": "DIRECT_TRANSFER",
+            "orderTitle": "佣金",
+            "payeeInfo": payee,
+        },
+    )
+    if mode == "key":
+        assert sent["subCode"] == "isv.missing-app-cert-sn"
+        return
+    assert sent.get("status") in ("SUCCESS", "DEALING"), sent
+    known = execute("alipay.fund.trans.common.query", {"outBizNo": "P1", "productCode": "TRANS_ACCOUNT_NO_PWD"})
+    assert known["orderId"] == sent["orderId"]
+    assert "availableAmount" in execute("alipay.fund.account.query", {"accountType": "ACCTRANS_ACCOUNT"})
+
+
+def pages(town: City, sdk: Script, account: Account, order: dict[str, Any]) -> None:
+    """Requests that a browser or an app carries: the gateway leads them to the cashier."""
+    params = {"bizContent": {**order, "outTradeNo": "N7", "productCode": "FAST_INSTANT_TRADE_PAY"}}
+    link = sdk.ask("pageExec", method="alipay.trade.page.pay", verb="GET", params=params)
+    with urlopen(link) as page:  # noqa: S310 - the sandbox's own address on loopback
+        assert "/cashier/" in page.url
+    account.passed("pageExec GET alipay.trade.page.pay")
+    form = sdk.ask("pageExec", method="alipay.trade.wap.pay", verb="POST", params=params)
+    assert 'method="post"' in form
+    account.passed("pageExec POST alipay.trade.wap.pay")
+    handed = sdk.ask("sdkExec", method="alipay.trade.app.pay", params={"bizContent": {**order, "outTradeNo": "N8"}})
+    with urlopen(town.credentials["gateway"], data=handed.encode("ascii")) as page:  # noqa: S310 - as above
+        assert "/cashier/" in page.url
+    account.passed("sdkExec alipay.trade.app.pay")
+
+
+@pytest.mark.parametrize("mode", ["key", "certificate"])
+def test_node_asks_by_rest(mode: str) -> None:
+    """The same order by ``curl``: answers verified, errors with their words, encrypted bodies."""
+    with (
+        city() as town,
+        Script.node("alipay-sdk", "alipay_node.mjs", options=options(town, mode)) as sdk,
+        Account(PACKAGE, VERSION, f"REST, {mode} mode") as account,
+    ):
+
+        def curl(path: str, body: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+            verb = "POST" if body is not None else "GET"
+            asked = {**({"body": body} if body is not None else {}), **more}
+            answer: dict[str, Any] = sdk.ask("curl", verb=verb, path=f"/v3/alipay/{path}", options=asked)
+            account.passed(f"curl {verb} /v3/alipay/{path}")
+            return answer["data"]  # type: ignore[no-any-return]
+
+        order = {"out_trade_no": "V1", "total_amount": "12.34", "subject": "测试", "notify_url": town.ear.url}
+        assert curl("trade/precreate", order)["qr_code"].startswith("http")
+        data = town.pay("V1")
+        assert sdk.ask("checkNotifySignV2", data=data) is True
+        assert curl("trade/query", {"out_trade_no": "V1"})["trade_status"] == "TRADE_SUCCESS"
+        refund = {"out_trade_no": "V1", "refund_amount": "2.34", "out_request_no": "R1"}
+        assert curl("trade/refund", refund)["fund_change"] == "Y"
+        told = curl("trade/fastpay/refund/query", {"out_trade_no": "V1", "out_request_no": "R1"})
+        assert told["refund_status"] == "REFUND_SUCCESS"
+        with pytest.raises(Broken) as refused:
+            curl("trade/close", {"out_trade_no": "V1"})
+        assert refused.value.kind == "ACQ.TRADE_STATUS_ERROR"
+        curl("trade/precreate", {**order, "out_trade_no": "V2"})
+        assert curl("trade/close", {"out_trade_no": "V2"})["out_trade_no"] == "V2"
+        curl("trade/precreate", {**order, "out_trade_no": "V3"})
+        assert curl("trade/cancel", {"out_trade_no": "V3"})["action"] == "close"
+        day = town.next_day()
+        bill = curl("data/dataservice/bill/downloadurl/query", query={"bill_type": "trade", "bill_date": day})
+        assert "V1" in read_bill(bill["bill_download_url"])
+
+
+def test_node_encrypts_contents() -> None:
+    """AES contents both ways; the library checks no signature of an encrypted answer, but reads it."""
+    with city() as town:
+        own = options(town, "key", encryptKey=town.credentials["encrypt_key"])
+        with (
+            Script.node("alipay-sdk", "alipay_node.mjs", options=own) as sdk,
+            Account(PACKAGE, VERSION, "encrypted contents") as account,
+        ):
+            order = {"outTradeNo": "E1", "totalAmount": "12.34", "subject": "测试"}
+            for method, content in (("alipay.trade.precreate", order), ("alipay.trade.query", {"outTradeNo": "E1"})):
+                asked = {"needEncrypt": True, "bizContent": content}
+                answer = sdk.ask("exec", method=method, params=asked)
+                assert (answer["code"], answer["outTradeNo"]) == ("10000", "E1")
+                account.passed(f"exec {method}, needEncrypt")
+            said = sdk.ask(
+                "curl",
+                verb="POST",
+                path="/v3/alipay/trade/query",
+                options={"body": {"out_trade_no": "E1"}, "needEncrypt": True},
+            )
+            assert said["data"]["total_amount"] == "12.34"
+            account.passed("curl POST /v3/alipay/trade/query, needEncrypt")
+
+
+def test_node_has_an_older_check() -> None:
+    """``checkNotifySign`` decodes once more than it should: it passes what holds no percent sign."""
+    with (
+        city() as town,
+        Script.node("alipay-sdk", "alipay_node.mjs", options=options(town, "key")) as sdk,
+        Account(PACKAGE, VERSION, "older check") as account,
+    ):
+        content = {"outTradeNo": "O1", "totalAmount": "1.00", "subject": "plain"}
+        sdk.ask("exec", method="alipay.trade.precreate", params={"bizContent": content, "notify_url": town.ear.url})
+        assert sdk.ask("checkNotifySign", data=town.pay("O1")) is True
+        account.passed("checkNotifySign")
