@@ -10,9 +10,11 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.payout_act import decide_payout, find_payout, run_batches
+from tongbao.service.payout_card import SetStanding, VerifyPayoutCard, put_card
 from tongbao.service.settle import PutCalendarDays
 from tongbao.service.settlement import settle_day, settle_early
-from tongbao.wire.movement import PayOut, PayOutBatch, PayOutItem
+from tongbao.service.split_act import run_splits
+from tongbao.wire.movement import PayOut, PayOutBatch, PayOutItem, RefundTrade, Split, SplitTrade
 from tongbao.wire.party import Party, Payee
 
 PAYER: Final = "2088000000000003"
@@ -28,7 +30,9 @@ CARD: Final = Payee(Party(), "王小明", "ICBC", "6200000000000018")
 
 async def move_money(house: House) -> None:
     """Make the day after. The audit is clean afterwards."""
-    await house.submit(RegisterMerchant(make_merchant(PAYER, notify_url="", settings=json.dumps(TERMS)), "maker"))
+    await house.submit(
+        RegisterMerchant(make_merchant(PAYER, notify_url="", refund_days=30, settings=json.dumps(TERMS)), "maker")
+    )
     await house.submit(ChangeMerchant(PAYER, "approved", "checker", ""))
     for number in ("S1", "S2", "S3"):
         await house.open(number, amount=2_000, merchant=PAYER, notify_url="")
@@ -39,6 +43,10 @@ async def move_money(house: House) -> None:
     await settle_day(house.platform, 20260301)
     await _pay_out(house)
     await _pay_batch(house)
+    await _share(house)
+    version = await put_card(house.platform, PAYER, CARD, "maria", "papers")
+    await house.submit(VerifyPayoutCard(PAYER, version, "carla", "seen"))
+    await house.submit(SetStanding(PAYER, "daily", 0, 100, "maria"))
 
 
 async def _ask(house: House, number: str, payee: Payee, amount: int) -> None:
@@ -55,6 +63,18 @@ async def _pay_out(house: House) -> None:
     for number, agrees in (("p6", True), ("p7", False)):
         await _ask(house, number, HIM, 501)
         await decide_payout(house.platform, PAYER, number, "carla", agrees=agrees, reason="seen")
+
+
+async def _share(house: House) -> None:
+    """Shares at the payment, after it, and back with a refund; a trade that waits for more of them."""
+    him, other = Split(receiver=Party(BUYER), amount=Money(100)), Split(receiver=Party(OTHER), rate=500)
+    await house.open("S4", amount=1_000, merchant=PAYER, notify_url="", splits=(him, other), split_later=True)
+    await house.pay("S4", merchant=PAYER)
+    await run_splits(house.platform)
+    await house.ask(SplitTrade(merchant=PAYER, split_no="s1", splits=(other,), out_trade_no="S4"))
+    back = (Split(receiver=Party(OTHER), amount=Money(60)),)
+    asked = RefundTrade(merchant=PAYER, refund_no="sr1", out_trade_no="S4", amount=Money(200), splits=back)
+    await house.ask(asked)
 
 
 async def _pay_batch(house: House) -> None:
