@@ -171,7 +171,7 @@ async def _batch(platform: Platform, asker: Asker, intent: RefundBatch) -> Outco
             asker, intent.batch_no, platform.new_trade_no(), items, intent.notify_url, intent.asks_password, echo
         )
     )
-    return BatchTaken(taken.batch_no, batch_url(platform, taken) if taken.state == "asked" else "")
+    return BatchTaken(taken.batch_no, batch_url(platform, taken) if intent.asks_password else "")
 
 
 def batch_url(platform: Platform, batch: rows.RefundBatch) -> str:
@@ -209,18 +209,12 @@ async def batch_view(platform: Platform, merchant_id: str, batch_no: str) -> Bat
     """What became of a batch, line by line. Raises Refused BATCH_NOT_FOUND."""
     batch = await find_batch(platform, merchant_id, batch_no)
     lines = await lines_of(platform, batch)
-    trades = {
-        trade.out_trade_no: trade
-        for trade in await platform.database.load(
-            TRADE, sorted({(merchant_id, line.out_trade_no) for line in lines if line.refund_n})
-        )
-    }
-    refunds = {
-        (one.out_trade_no, one.n): one
-        for one in await platform.database.load(
-            REFUND, sorted((merchant_id, line.out_trade_no, line.refund_n) for line in lines if line.refund_n)
-        )
-    }
+    keys = sorted((merchant_id, line.out_trade_no, line.refund_n) for line in lines if line.refund_n)
+    made: list[Refund] = await platform.database.load(REFUND, keys) if keys else []
+    of_trades = sorted({key[:2] for key in keys})
+    found: list[Trade] = await platform.database.load(TRADE, of_trades) if keys else []
+    trades = {trade.out_trade_no: trade for trade in found}
+    refunds = {(one.out_trade_no, one.n): one for one in made}
     views = tuple(
         refund_view(refunds[line.out_trade_no, line.refund_n], trades[line.out_trade_no])
         if line.refund_n
