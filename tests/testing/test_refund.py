@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ from tongbao.merchant.book import OrderTable
 from tongbao.merchant.client import Client
 from tongbao.merchant.database import Database, Dialect
 from tongbao.merchant.endpoint import Endpoint
-from tongbao.merchant.movement import Movement
+from tongbao.merchant.movement import Movement, MovementTable, list_movements
 from tongbao.merchant.order import Order, OrderState
 from tongbao.merchant.receiver import Receiver
 from tongbao.merchant.system import SystemClock
 from tongbao.testing.sandbox import LocalSandbox
+from tongbao.wire.contract import Call
 from tongbao.wire.http import Request, Response, text
-from tongbao.wire.movement import MovementState, RefundItem
+from tongbao.wire.movement import MovementState, PayOutItem, RefundItem
+from tongbao.wire.party import Party, Payee
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +129,7 @@ def test_more_than_was_paid_is_refused_by_the_platform_too(shop: Shop, sandbox: 
     if shop.client.configuration.protocol == "alipay_mapi":
         shop.client.refund(number, Money(1_001), **more, notify_url=notify(shop))  # type: ignore[arg-type]
         sandbox.advance(60)
-        [told] = shop.client.query_refund(batch_no=number, **more)  # type: ignore[arg-type]
+        [told] = shop.client.query_refund(batch_no=number, **more)
         assert (told.state, told.code) == (MovementState.FAILED, "REFUND_EXCEEDS")
     else:
         with pytest.raises(Exception, match="REFUND_EXCEEDS"):
@@ -157,3 +160,61 @@ def test_a_batch_of_two_lines_and_the_account(sandbox: LocalSandbox, shop: Shop)
     assert kinds["refund"][1] == Money(100)
     whole: Any = shop.client.movements(later(now, -DAY // 2), later(now, DAY // 2), page_size=100_000)
     assert [line.kind for line in whole.lines] == [line.kind for line in page.lines]
+
+
+def walk(sandbox: LocalSandbox, call: Call, answer: str) -> str:
+    """What the merchant's browser does: carry the request, look at the page, say yes or no, look again."""
+    with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+        page = browser.post(call.action(), data=dict(call.fields))
+        assert page.status_code == 200, page.text
+        assert "3.50" in page.text
+        token = re.search(r'name="(\w+)" value="([^"]+)"', page.text)
+        assert token is not None
+        said = browser.post(
+            str(page.url), data={token[1]: token[2], "answer": answer}, headers={"Origin": sandbox.base_url}
+        )
+        assert said.status_code == 200, said.text
+        other = httpx.get(str(page.url), trust_env=False)
+        assert other.status_code >= 400
+        return said.text
+
+
+@pytest.mark.parametrize("shop", ["alipay_mapi"], indirect=True)
+def test_a_batch_by_password_waits_for_the_merchants_yes(sandbox: LocalSandbox, shop: Shop) -> None:
+    """The browser carries the request; nothing moves before the yes, nothing after a no; other browsers see nothing."""
+    number, refused = number_of(shop, "005"), number_of(shop, "006")
+    items = [RefundItem(trade_no=shop.trade_no, amount=Money(350), reason="x")]
+    walk(sandbox, shop.client.refund_batch_page(refused, items, notify(shop)), "no")
+    walk(sandbox, shop.client.refund_batch_page(number, items, notify(shop)), "yes")
+    sandbox.advance(60)
+    assert shop.client.query_refund(batch_no=number)[0].state is MovementState.SUCCEEDED
+    assert shop.client.query_refund(batch_no=refused)[0].state is not MovementState.SUCCEEDED
+    assert shop.client.query("A1").refunded == Money(350)
+    assert sandbox.audit() == "clean"
+
+
+@pytest.mark.parametrize("shop", ["alipay_mapi"], indirect=True)
+def test_payouts_by_password_are_told_line_by_line(sandbox: LocalSandbox, shop: Shop) -> None:
+    """One goes to a buyer's balance, one to nobody; both are written down before, and end by notification."""
+    buyer = sandbox.credentials["buyers"][0]
+    number = number_of(shop, "007")
+    sandbox.advance(3 * 86_400)
+    items = [
+        PayOutItem(
+            payout_no="0001", payee=Payee(Party("", buyer["login"]), buyer["name"]), amount=Money(300), memo="a"
+        ),
+        PayOutItem(payout_no="0002", payee=Payee(Party("", "nobody@example.com"), "张三"), amount=Money(50), memo="b"),
+    ]
+    entry = sandbox.credentials["protocols"]["alipay_mapi"]
+    said: dict[str, Any] = {"payer": Party(entry["partner"]), "payer_name": "示例商户", "notify_url": notify(shop)}
+    asked = shop.client.payout_batch_intent(number, items, said, asks_password=True)
+    endpoint = shop.receiver.endpoints.names["shop"]
+    rows = list_movements(endpoint, asked, SystemClock().business())
+    shop.receiver.database.run(lambda transaction: MovementTable().add(transaction, rows))
+    walk(sandbox, shop.client.payout_batch_page(number, items, **said), "yes")
+    sandbox.advance(3_600)
+    assert sorted((movement.number, movement.state) for movement in shop.ended) == [
+        ("0001", "succeeded"),
+        ("0002", "failed"),
+    ], shop.verdicts
+    assert sandbox.audit() == "clean"

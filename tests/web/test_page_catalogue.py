@@ -41,7 +41,7 @@ def test_every_refusal_has_a_sentence(code: str) -> None:
 def test_every_key_on_a_page_has_a_sentence() -> None:
     """Keys written in templates and code exist, and so do the families that are put together on the page."""
     used = set()
-    for room in ("page", "cashier", "console"):
+    for room in ("page", "cashier", "console", "agree"):
         for path in (ROOT / "src/tongbao/web" / room).rglob("*"):
             if path.suffix in (".html", ".py"):
                 text = path.read_text("utf-8")
@@ -53,6 +53,8 @@ def test_every_key_on_a_page_has_a_sentence() -> None:
     families |= {f"product.{product}" for product in Product} | {f"method.{method}" for method in Method}
     kinds = ("paid", "bank", "outlet", "failed", "late", "expired", "closed")
     families |= {f"result.{kind}.title" for kind in kinds}
+    families |= {f"agree.state.{state}" for state in ("asked", "running", "done", "closed")}
+    families |= {"agree.refunds", "agree.payouts"}
     families |= {f"result.{kind}.lead" for kind in kinds}
     assert families - set(CATALOGUES["zh"]) == set()
 
@@ -82,7 +84,7 @@ def test_T55_pages_load_what_the_inventory_lists_and_nothing_else() -> None:
         r"""https?://(?!www\.w3\.org)|\son\w+=|\sstyle=|\|\s*safe\b|<script(?![^>]*\ssrc=)|autoescape""", re.IGNORECASE
     )
     found = []
-    for room in ("page", "cashier", "console"):
+    for room in ("page", "cashier", "console", "agree"):
         for path in (ROOT / "src/tongbao/web" / room / "template").iterdir():
             found += [(path.name, match[0]) for match in bad.finditer(path.read_text("utf-8"))]
     assert found == []

@@ -16,11 +16,14 @@ from tongbao.runtime.server import Address, Listener, run, serve
 from tongbao.service.platform import Platform
 from tongbao.store.migrate import migrate_postgresql, migrate_sqlite
 from tongbao.trade.agreement import WEAK_MOST
+from tongbao.web.agree.app import SEGMENT as AGREE
+from tongbao.web.agree.app import agree_app
 from tongbao.web.app import build_web
 from tongbao.web.cashier.app import SEGMENTS, cashier_app
 from tongbao.web.page.error import Pages
 from tongbao.web.wallet.app import SEGMENT as WALLET
 from tongbao.web.wallet.app import wallet_app
+from tongbao.wire.asgi import Application
 from tongbao.worker.duty import Worker
 
 WORKER_LANE: Final = 1
@@ -57,13 +60,18 @@ def start(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Pat
     return run(_serve(chosen, environ))
 
 
+def _agree(platform: Platform) -> dict[str, Application]:
+    """Where merchants agree to batches; nowhere in production, until their people can sign in."""
+    return {} if platform.settings.environment == "production" else {AGREE: agree_app(platform)}
+
+
 async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     async with open_platform(chosen.config, environ) as (platform, settings):
         cashier = cashier_app(platform)
         web = build_web(
             platform,
             Pages(),
-            routes={**dict.fromkeys(SEGMENTS, cashier), WALLET: wallet_app(platform)},
+            routes={**dict.fromkeys(SEGMENTS, cashier), WALLET: wallet_app(platform), **_agree(platform)},
             fallback=cashier,
         )
         stop = asyncio.Event()

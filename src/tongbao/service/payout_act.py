@@ -20,6 +20,7 @@ from tongbao.ledger.account import (
     merchant_settling,
 )
 from tongbao.service.create import Asker
+from tongbao.service.link import CASHIER_TIME
 from tongbao.service.payout import DecidePayout, Origin, PayOne, Taken
 from tongbao.service.payout_batch import BatchSaid, LoadLines, OpenBatch, RunLines, StartBatch
 from tongbao.service.payout_line import look_up_again, open_payee, prepare
@@ -241,9 +242,26 @@ async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) 
             said.loaded,
             [(item.payout_no, item.payee, item.amount, item.memo) for item in part],
         )
-    if said.state == BatchState.PROPOSED and not said.checker_needed and not intent.asks_password:
+    if intent.asks_password:
+        return BatchTaken(intent.batch_no, payouts_url(platform, asker.merchant_id, intent.batch_no))
+    if said.state == BatchState.PROPOSED and not said.checker_needed:
         await platform.submit(StartBatch(asker.merchant_id, intent.batch_no))
     return BatchTaken(intent.batch_no)
+
+
+def payouts_url(platform: Platform, merchant_id: str, batch_no: str) -> str:
+    """Where the merchant's browser agrees to a batch it carried: a link of half an hour."""
+    word = platform.seal.pack("payouts", f"{merchant_id}/{batch_no}", platform.world.clock.wire())
+    return f"{platform.settings.base_url}/agree/payouts/{word}"
+
+
+def open_payouts_url(platform: Platform, word: str) -> tuple[str, str]:
+    """Merchant and batch behind the last part of such a link. Raises Refused CASHIER_LINK_INVALID."""
+    text = platform.seal.unpack("payouts", word, platform.world.clock.wire(), CASHIER_TIME)
+    if text is None:
+        raise Refused("CASHIER_LINK_INVALID", "the link is unknown or too old")
+    merchant_id, _, batch_no = text.partition("/")
+    return merchant_id, batch_no
 
 
 async def _query(platform: Platform, asker: Asker, intent: QueryPayOut) -> Outcome:

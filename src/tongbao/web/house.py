@@ -29,6 +29,8 @@ from tongbao.service.platform import Platform, PlatformSettings, Secrets
 from tongbao.store.bankbook import BankBook
 from tongbao.store.migrate import migrate_sqlite
 from tongbao.store.sqlite import SqliteDatabase
+from tongbao.web.agree.app import SEGMENT as AGREE
+from tongbao.web.agree.app import agree_app
 from tongbao.web.app import Web, build_web
 from tongbao.web.bank.bank import Bank
 from tongbao.web.bank.page import bank_app
@@ -257,6 +259,7 @@ class Sandbox:
         routes: dict[str, Any] = {
             **dict.fromkeys(SEGMENTS, cashier),
             WALLET: wallet_app(house.platform, hints=build_hints()),
+            AGREE: agree_app(house.platform),
             "console": console,
             "_sandbox": control_app(controls),
         }

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
 from tongbao.service.act import act
 from tongbao.service.platform import Platform
-from tongbao.web.faces.page import Pages
+from tongbao.web.faces.page import Pages, see_other
 from tongbao.web.faces.recorder import NOTHING, Recorder
 from tongbao.web.faces.refusal import RefusalBook
 from tongbao.web.guard import Buckets, Limits, too_many, who
@@ -23,6 +23,7 @@ from tongbao.wire.asgi import BODY_BYTES, Gone, Receive, Scope, Send, TooLarge, 
 from tongbao.wire.contract import Claim, Manifest, Verified
 from tongbao.wire.http import Request, Response, text
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.movement import BatchTaken
 from tongbao.wire.vocabulary import Carriage, ConfirmNotification, CreateTrade, Outcome, TradeOpened
 
 _METHODS: Final = frozenset(("GET", "POST", "HEAD"))
@@ -140,6 +141,8 @@ class Face:
     def _answer(self, claim: Claim, outcome: Outcome, ring: KeyRing) -> Response:
         if claim.carriage is Carriage.BROWSER and isinstance(outcome, TradeOpened):
             return self._pages.open_cashier(outcome)
+        if claim.carriage is Carriage.BROWSER and isinstance(outcome, BatchTaken):
+            return see_other(outcome.confirm_url)
         try:
             return self._server.answer(claim, outcome, ring, self._platform.world.clock.wire())
         except TongbaoError as error:
