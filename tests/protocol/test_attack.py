@@ -381,7 +381,7 @@ def test_T20_T25_another_merchants_key(name: str, algorithm: str, charset: str) 
             (*pair.ring.verify, *[replace(key, state=KeyState.RETIRING) for key in other.ring.verify]),
             other.ring.sign,
         )
-        assert server.decode(claim, retiring, NOW).key == retiring.verify[-1]
+        assert server.decode(claim, retiring, NOW).key in retiring.verify[len(pair.ring.verify) :]
     for product in products(pair.manifest):
         with pytest.raises(InvalidSignature):
             client.decode_notification(

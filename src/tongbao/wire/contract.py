@@ -303,16 +303,16 @@ class Manifest:
     is no news: the merchant is not told twice. A key ``product:state`` holds for the one product only."""
     unsaid: frozenset[tuple[str, str]] = frozenset()
     """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the
-    encoder leaves out and the platform words itself; ``state`` of ``Return``; ``trade_no`` of ``Notification`` or ``TradeFound``, where the
-    merchant's number stands in its place; ``trade_no`` of ``TradeFound.unpaid`` or ``TradeFound.closed``, where a trade
+    encoder leaves out and the platform words itself; ``state`` of ``Return``; ``trade_no`` of ``Notification`` or
+    ``TradeFound``, where the merchant's number stands in its place; ``trade_no`` of ``TradeFound.unpaid`` or ``TradeFound.closed``, where a trade
     without payment has none."""
     code_prefix: str = ""
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
     certificates: bool = False
     """Whether keys come with certificates (``Key.chain``): the merchant's and the platform's, of one authority."""
     content_keys: Mapping[str, str] = field(default_factory=dict)
-    """Algorithm of a shared key that hides contents -> the key's form: ``base64`` (16 bytes) or ``text`` (32 letters
-    and digits). Such a key stands in both halves of a ring and signs nothing."""
+    """Algorithm of a shared key that hides contents, or proves one kind of operation beside the agreed signature ->
+    its form: ``base64`` (16 bytes) or ``text`` (32 letters and digits). Such a key stands in both halves of a ring."""
     presentations: tuple[Presentation, ...] = (Presentation.PAGE,)
     """Where buyers can meet trades of this protocol; the first is what it does when nothing else is asked."""
     costly: bool = False

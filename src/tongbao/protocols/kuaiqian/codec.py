@@ -1,7 +1,7 @@
 """Fields, the signed string, signing and verifying: what both ends share.
 
-``name=value`` in the order of the table, without empty ones, joined by ``&``, then ``&key=`` and the key; MD5 over the
-bytes of the message's charset, in capitals.
+``name=value`` in the order of the table, without empty ones, joined by ``&``: with ``&key=`` and the key behind it MD5
+over the bytes of the message's charset, in capitals; without them RSA with SHA-1 (PKI). A refund has a MAC of its own.
 """
 
 from __future__ import annotations
@@ -10,18 +10,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.protocols.kuaiqian import messages as m
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
-from tongbao.wire.sign import equal, md5_suffix
+from tongbao.wire.sign import SHA1, equal, md5_suffix, rsa_sign, rsa_verify
 
 Fields = Mapping[str, str]
 
-ALGORITHM: Final = "MD5"
-MD5_WORD: Final = "1"
+MD5: Final = "MD5"
+RSA: Final = "RSA"
+ALGORITHMS: Final = (RSA, MD5)
+WORD_OF: Final[dict[str, str]] = {MD5: "1", RSA: "4"}
+"""Algorithm -> ``signType``."""
+ALGORITHM_OF: Final[dict[str, str]] = {word: name for name, word in WORD_OF.items()}
+REFUND_KEY: Final = "MD5-REFUND"
+"""Algorithm of the shared key that proves refunds alone."""
 UTF_8: Final = "utf-8"
 CODECS: Final[dict[str, str]] = {"1": UTF_8, "2": "gbk", "3": "gbk"}
 """``inputCharset`` -> codec. GB2312 is read as the GBK that contains it."""
@@ -77,18 +85,25 @@ def check_borders(fields: Fields, names: Sequence[str]) -> None:
                 raise RemoteProtocolError(name, f"spells another field, {match[0]}", "AMBIGUOUS_SPLIT")
 
 
-def _digest(fields: Fields, names: Sequence[str], key: Key, codec: str) -> str:
-    if key.algorithm != ALGORITHM or not isinstance(key.material, bytes) or not key.material:
-        return ""
-    return md5_suffix(f"{join(fields, names)}&key=".encode(codec), key.material).upper()
+def _text(fields: Fields, names: Sequence[str], codec: str) -> bytes:
+    return join(fields, names).encode(codec)
 
 
 def sign(fields: Fields, names: Sequence[str], key: Key, codec: str = UTF_8) -> str:
     """The signature. An empty secret signs nothing (T01). Raises LocalProtocolError."""
-    digest = _digest(fields, names, key, codec)
-    if not digest:
-        raise LocalProtocolError("key", f"{key!r} cannot sign", "SIGN_TYPE_NOT_ALLOWED")
-    return digest
+    if key.algorithm == MD5 and isinstance(key.material, bytes) and key.material:
+        return md5_suffix(_text(fields, names, codec) + b"&key=", key.material).upper()
+    if key.algorithm == RSA and isinstance(key.material, RSAPrivateKey):
+        return rsa_sign(_text(fields, names, codec), key.material, SHA1)
+    raise LocalProtocolError("key", f"{key!r} cannot sign", "SIGN_TYPE_NOT_ALLOWED")
+
+
+def _verify(fields: Fields, names: Sequence[str], signature: str, key: Key, codec: str) -> bool:
+    if key.algorithm == MD5 and isinstance(key.material, bytes) and key.material:
+        return equal(md5_suffix(_text(fields, names, codec) + b"&key=", key.material).upper(), signature)
+    if key.algorithm == RSA and isinstance(key.material, RSAPublicKey):
+        return rsa_verify(_text(fields, names, codec), signature, key.material, SHA1)
+    return False
 
 
 def authenticate(
@@ -98,23 +113,46 @@ def authenticate(
     codec: str = UTF_8,
     *,
     proof: str = m.PROOF,
+    algorithm: str = "",
     any_case: bool = False,
 ) -> Key:
-    """Who signed these fields. ``any_case``: old clients wrote the digest in small letters, the platform never did.
-    Raises InvalidSignature."""
+    """Who signed these fields. ``algorithm`` is what ``signType`` says unless given. ``any_case``: old clients wrote
+    digests in small letters, the platform never did. Raises InvalidSignature."""
     signature = fields.get(proof, "")
     if not signature:
         raise InvalidSignature(proof, "is missing", "SIGN_MISSING")
-    if "signType" in names and fields.get("signType", "") != MD5_WORD:
-        raise InvalidSignature("signType", "is not 1, MD5", "SIGN_TYPE_NOT_ALLOWED")
-    if _HEX.fullmatch(signature) is None:
+    algorithm = algorithm or ALGORITHM_OF.get(fields.get("signType", ""), "")
+    if not algorithm:
+        raise InvalidSignature("signType", "is neither 1, MD5, nor 4, PKI", "SIGN_TYPE_NOT_ALLOWED")
+    if any_case and algorithm == MD5:
+        signature = signature.upper()
+    if algorithm == MD5 and _HEX.fullmatch(signature) is None:
         raise InvalidSignature(proof, "is not 32 hexadecimal digits")
-    for key in ring.verifying(ALGORITHM):
-        digest = _digest(fields, names, key, codec)
-        if digest and equal(digest, signature.upper() if any_case else signature):
+    for key in ring.verifying(algorithm):
+        if _verify(fields, names, signature, key, codec):
             check_borders(fields, names)
             return key
     raise InvalidSignature(proof)
+
+
+def refund_mac(fields: Fields, key: Key) -> str:
+    """The MAC of a refund: fields and key glued without a separator, which their grammars make unambiguous (T10).
+    Raises LocalProtocolError."""
+    if key.algorithm != REFUND_KEY or not isinstance(key.material, bytes) or not key.material:
+        raise LocalProtocolError("refund_key", f"{key!r} cannot sign", "SIGN_TYPE_NOT_ALLOWED")
+    text = "".join([f"{name}={fields.get(name, '')}" for name in m.REFUND_NAMES])
+    return md5_suffix(f"{text}merchant_key=".encode(), key.material).upper()
+
+
+def authenticate_refund(fields: Fields, ring: KeyRing) -> Key:
+    """Who asked for a refund. Small letters are as good. Raises InvalidSignature."""
+    signature = fields.get(m.REFUND_PROOF, "")
+    if not signature:
+        raise InvalidSignature(m.REFUND_PROOF, "is missing", "SIGN_MISSING")
+    for key in ring.verifying(REFUND_KEY):
+        if equal(refund_mac(fields, key), signature.upper()):
+            return key
+    raise InvalidSignature(m.REFUND_PROOF)
 
 
 def required(fields: Fields, name: str) -> str:

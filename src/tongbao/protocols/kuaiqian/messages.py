@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from typing import Final
 
+from tongbao.wire.movement import MovementState, QueryRefund, RefundTrade
 from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import CreateTrade, Method, QueryTrade, TradeState
 
 PAY: Final = "recvMerchantInfoAction"
 QUERY: Final = "gatewayOrderQuery"
-OPERATIONS: Final[dict[str, type]] = {PAY: CreateTrade, QUERY: QueryTrade}
+REFUND: Final = "receiveDrawbackAction"
+REFUND_QUERY: Final = "gatewayRefundQuery"
+OPERATIONS: Final[dict[str, type]] = {
+    PAY: CreateTrade,
+    QUERY: QueryTrade,
+    REFUND: RefundTrade,
+    REFUND_QUERY: QueryRefund,
+}
 
 PAY_PATH: Final = "/gateway/recvMerchantInfoAction.htm"
 QUERY_PATH: Final = "/apipay/services/gatewayOrderQuery"
+REFUND_PATH: Final = "/webapp/receiveDrawbackAction.do"
+LATER_REFUND_PATH: Final = "/gatewayapi/receiveDrawbackAction.do"
+REFUND_QUERY_PATH: Final = "/gatewayapi/services/gatewayRefundQuery"
+PATH_OF: Final[dict[str, str]] = {
+    PAY: PAY_PATH,
+    QUERY: QUERY_PATH,
+    REFUND: REFUND_PATH,
+    REFUND_QUERY: REFUND_QUERY_PATH,
+}
 GATEWAY: Final = f"https://www.99bill.com{PAY_PATH}"
 VERSION: Final = "v2.0"
 
@@ -40,15 +57,29 @@ HEAD_NAMES: Final = (
 ITEM_NAMES: Final = (
     "orderId", "orderAmount", "orderTime", "dealTime", "payResult", "payType", "payAmount", "fee", "dealId",
 )  # fmt: skip
+REFUND_NAMES: Final = (
+    "merchant_id", "version", "command_type", "orderid", "amount", "postdate", "txOrder",
+)  # fmt: skip
+REFUND_QUERY_NAMES: Final = (
+    "version", "signType", "merchantAcctId", "startDate", "endDate", "orderId", "requestPage", "rOrderId",
+)  # fmt: skip
+REFUND_ITEM_NAMES: Final = ("orderId", "ROrderId", "orderAmout", "status")
+"""What our answer to a query for refunds signs of one (unverified; ``orderAmout`` is spelled so)."""
 
+SIGNED: Final[dict[str, tuple[str, ...]]] = {
+    PAY: PAY_NAMES, QUERY: QUERY_NAMES, REFUND: REFUND_NAMES, REFUND_QUERY: REFUND_QUERY_NAMES,
+}  # fmt: skip
 PROOF: Final = "signMsg"
+REFUND_PROOF: Final = "mac"
+REFUND_VERSION: Final = "bill_drawback_api_1"
+REFUND_COMMAND: Final = "001"
 ITEM_PROOF: Final = "signInfo"
-BORDERS: Final = frozenset((*PAY_NAMES, *RESULT_NAMES, *QUERY_NAMES, *HEAD_NAMES, "key"))
+BORDERS: Final = frozenset((*PAY_NAMES, *RESULT_NAMES, *QUERY_NAMES, *HEAD_NAMES, *REFUND_QUERY_NAMES, "key"))
 """Names that no value may spell as ``&name=``: two messages would share one signature."""
 
 PRIVATE: Final = frozenset(
-    ("signmsg", "signinfo", "key", "payername", "payercontact", "payerid", "payerip", "cardnum", "bindcard",
-     "bindmobile", "ext1", "ext2")
+    ("signmsg", "signinfo", "mac", "key", "refund_key", "payername", "payercontact", "payerid", "payerip",
+     "cardnum", "bindcard", "bindmobile", "ext1", "ext2")
 )  # fmt: skip
 
 # --- states ----------------------------------------------------------------------------------------------------------
@@ -68,7 +99,22 @@ RESULT_WORD: Final[dict[TradeState, str]] = {
     TradeState.UNPAID: FAILED,
     TradeState.CLOSED: FAILED,
 }
-SAID_AS: Final[dict[str, str]] = {TradeState.FINISHED: TradeState.PAID, TradeState.CLOSED: TradeState.UNPAID}
+SAID_AS: Final[dict[str, str]] = {
+    TradeState.FINISHED: TradeState.PAID,
+    TradeState.CLOSED: TradeState.UNPAID,
+    "refund:closed": "failed",
+}
+REFUND_STATES: Final[dict[str, MovementState]] = {
+    "0": MovementState.ACCEPTED,
+    "1": MovementState.SUCCEEDED,
+    "2": MovementState.FAILED,
+}
+REFUND_WORD: Final[dict[MovementState, str]] = {
+    MovementState.ACCEPTED: "0",
+    MovementState.SUCCEEDED: "1",
+    MovementState.FAILED: "2",
+    MovementState.CLOSED: "2",
+}
 
 # --- ways of paying and banks ----------------------------------------------------------------------------------------
 
@@ -102,6 +148,7 @@ BANK_CODE: Final[dict[str, str]] = {
 ERROR: Final = "00000"
 NO_ORDER: Final = "31003"
 NOT_PAID: Final = "31005"
+NO_REFUND: Final = "10012"
 BUSY: Final = "30001"
 
 WIRE_CODE: Final[dict[str, str]] = dict.fromkeys(REFUSALS, ERROR) | {
@@ -123,6 +170,7 @@ WIRE_CODE: Final[dict[str, str]] = dict.fromkeys(REFUSALS, ERROR) | {
     "INSUFFICIENT_FUNDS": "50009",
     "TRADE_NOT_FOUND": NO_ORDER,
     "NOT_FOUND": NO_ORDER,
+    "REFUND_NOT_FOUND": NO_REFUND,
     "RATE_LIMITED": BUSY,
     "SYSTEM": BUSY,
 }
@@ -143,6 +191,7 @@ NEUTRAL_CODE: Final[dict[str, str]] = {
     "30004": "TRADE_NOT_PAYABLE",
     "50009": "INSUFFICIENT_FUNDS",
     NO_ORDER: "TRADE_NOT_FOUND",
+    NO_REFUND: "REFUND_NOT_FOUND",
 }
 
 ERROR_TITLE: Final = "快钱支付出错"

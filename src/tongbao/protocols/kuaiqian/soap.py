@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
@@ -24,6 +25,9 @@ _HEAD: Final = (
 )
 _TAIL: Final = "</soapenv:Body></soapenv:Envelope>"
 TYPE: Final = "text/xml"
+CALL: Final = {m.QUERY: "gatewayOrderQuery", m.REFUND_QUERY: "query"}
+ITEMS: Final = {m.QUERY: "orders", m.REFUND_QUERY: "results"}
+"""Element that holds the items (of refunds: unverified)."""
 
 
 def _bare(match: re.Match[str]) -> str:
@@ -36,17 +40,19 @@ def _leaves(fields: Fields) -> str:
     return "".join([f"<{name}>{escape(value)}</{name}>" for name, value in fields.items()])
 
 
-def write_query(fields: Fields) -> bytes:
+def write_query(fields: Fields, operation: str = m.QUERY) -> bytes:
     """The request's envelope."""
-    inner = f"<q:gatewayOrderQuery><request>{_leaves(fields)}</request></q:gatewayOrderQuery>"
+    inner = f"<q:{CALL[operation]}><request>{_leaves(fields)}</request></q:{CALL[operation]}>"
     return f"{_HEAD}{inner}{_TAIL}".encode()
 
 
-def write_reply(head: Fields, item: Fields | None) -> Response:
-    """The answer's envelope, with at most one order."""
-    orders = f"<orders><orders>{_leaves(item)}</orders></orders>" if item else ""
-    said = f"<gatewayOrderQueryReturn>{_leaves(head)}{orders}</gatewayOrderQueryReturn>"
-    inner = f"<q:gatewayOrderQueryResponse>{said}</q:gatewayOrderQueryResponse>"
+def write_reply(head: Fields, items: Sequence[Fields], operation: str = m.QUERY) -> Response:
+    """The answer's envelope, with its items."""
+    call, within = CALL[operation], ITEMS[operation]
+    inside = "".join([f"<{within}>{_leaves(item)}</{within}>" for item in items])
+    listed = f"<{within}>{inside}</{within}>" if items else ""
+    said = f"<{call}Return>{_leaves(head)}{listed}</{call}Return>"
+    inner = f"<q:{call}Response>{said}</q:{call}Response>"
     return http.text(f"{_HEAD}{inner}{_TAIL}", kind=TYPE)
 
 
@@ -69,16 +75,17 @@ def _read(raw: bytes, *path: str) -> Element:
     return element
 
 
-def read_query(raw: bytes) -> dict[str, str]:
+def read_query(raw: bytes, operation: str = m.QUERY) -> dict[str, str]:
     """The fields of a request. Raises RemoteProtocolError."""
-    return _read(raw, "Body", m.QUERY, "request").leaves()
+    return _read(raw, "Body", CALL[operation], "request").leaves()
 
 
-def read_reply(response: Response) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Head and orders of an answer. Raises RemoteProtocolError."""
+def read_reply(response: Response, operation: str = m.QUERY) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Head and items of an answer. Raises RemoteProtocolError."""
     if response.status != 200:
         raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
-    said = _read(response.body, "Body", "gatewayOrderQueryResponse", "gatewayOrderQueryReturn")
-    orders = said.child("orders")
-    head = Element(said.name, children=tuple(child for child in said.children if child.name != "orders")).leaves()
+    call, within = CALL[operation], ITEMS[operation]
+    said = _read(response.body, "Body", f"{call}Response", f"{call}Return")
+    orders = said.child(within)
+    head = Element(said.name, children=tuple(child for child in said.children if child.name != within)).leaves()
     return head, [item.leaves() for item in orders.children] if orders is not None else []

@@ -9,7 +9,8 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.kuaiqian import messages as m
 from tongbao.protocols.kuaiqian.codec import (
-    MD5_WORD,
+    MD5,
+    WORD_OF,
     Fields,
     invalid,
     is_text,
@@ -53,7 +54,7 @@ def write_result(view: TradeView, codec: str, now: Instant) -> dict[str, str]:
         "merchantAcctId": view.merchant,
         "version": m.VERSION,
         "language": "2" if view.echo.get("language") == "2" else "1",
-        "signType": MD5_WORD,
+        "signType": view.echo.get("signType") or WORD_OF[MD5],
         "payType": m.BY_BANK if bank else m.BY_BALANCE,
         "bankId": bank,
         "orderId": view.out_trade_no,

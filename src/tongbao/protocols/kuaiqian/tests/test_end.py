@@ -11,7 +11,7 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import parse_china
 from tongbao.protocols.kuaiqian import PROTOCOL, credentials_for, soap
 from tongbao.protocols.kuaiqian import messages as m
-from tongbao.protocols.kuaiqian.codec import ALGORITHM
+from tongbao.protocols.kuaiqian.codec import MD5
 from tongbao.wire.bank import BANKS
 from tongbao.wire.form import parse_form
 from tongbao.wire.http import Response
@@ -29,7 +29,7 @@ from tongbao.wire.vocabulary import (
 
 NOW = parse_china("2012-04-12 00:00:01")
 MERCHANT = PROTOCOL.merchant_example
-KEY = Key("k", 1, ALGORITHM, b"k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4")
+KEY = Key("k", 1, MD5, b"k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4")
 RING = KeyRing(MERCHANT, (KEY,), (KEY,))
 SETTINGS = credentials_for(MERCHANT, RING, "http://127.0.0.1:8080/kuaiqian", {})
 CREDENTIALS = PROTOCOL.client.load(SETTINGS)
