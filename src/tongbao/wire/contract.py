@@ -304,8 +304,8 @@ class Manifest:
     unsaid: frozenset[tuple[str, str]] = frozenset()
     """(message, member) of the essentials that the protocol has no field for: ``CreateTrade.subject``, which the
     encoder leaves out and the platform words itself; ``state`` of ``Return``; ``trade_no`` of ``Notification`` or
-    ``TradeFound``, where the merchant's number stands in its place; ``trade_no`` of ``TradeFound.unpaid`` or ``TradeFound.closed``, where a trade
-    without payment has none."""
+    ``TradeFound``, where the merchant's number stands in its place; ``trade_no`` of ``TradeFound.unpaid`` or
+    ``TradeFound.closed``, where a trade without payment has none."""
     code_prefix: str = ""
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
     certificates: bool = False
