@@ -23,8 +23,21 @@ from tongbao.wire.movement import PayOutBatch, RefundBatch
 from tongbao.wire.vocabulary import Carriage, CloseTrade, CreateTrade, Intent, Product, QueryTrade
 
 NOW = parse_china("2015-04-01 12:03:05")
-SECRETS = ("k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4", "z1x2c3v4b5n6m7a8s9d0f1g2h3j4k5l6")
-CONTENT_SECRETS = {"text": SECRETS, "base64": ("azlmOHM3ZDZmNWc0aDNqMg==", "ejF4MmMzdjRiNW42bTdhOA==")}
+SECRETS = (
+    "k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4",
+    "z1x2c3v4b5n6m7a8s9d0f1g2h3j4k5l6",
+    "p0o9i8u7y6t5r4e3w2q1a2s3d4f5g6h7",
+    "m1n2b3v4c5x6z7l8k9j0h1g2f3d4s5a6",
+)
+CONTENT_SECRETS = {
+    "text": SECRETS,
+    "base64": (
+        "azlmOHM3ZDZmNWc0aDNqMg==",
+        "ejF4MmMzdjRiNW42bTdhOA==",
+        "cDBvOWk4dTd5NnQ1cjRlMw==",
+        "bTFuMmIzdjRjNXg2ejdsOA==",
+    ),
+}
 NOTIFY_URL = "http://shop.example.com/notify"
 
 
