@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import cold, machine, payment
+from benchmarks import cold, machine, notify, payment
 from benchmarks.payment import Plan
 
 NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
     "postgresql": payment.on_postgresql,
     "sqlite": payment.on_sqlite,
+    "notifications": notify.on_notifications,
     "cold": cold.on_cold,
 }
 

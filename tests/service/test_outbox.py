@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.service.test_party import make_key
 from tests.support.platform import MERCHANT, House, Stage, refusal
 from tongbao.kernel.time import HOUR, SECOND, Instant
 from tongbao.protocols.alipay_mapi import PROTOCOL as MAPI
 from tongbao.service.outbox import LEASE, Claimed, Delivered, claim, finish, next_state, resend
+from tongbao.service.party import PutKey
 from tongbao.store.schema import EVENT
+from tongbao.wire.http import Request, Response, text
 from tongbao.wire.vocabulary import Confirmed, ConfirmNotification
+from tongbao.wire.world import Limits
+from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
 
 
 def done(house: House, claimed: Claimed, answer: str = "SUCCESS") -> Delivered:
@@ -46,6 +53,29 @@ def test_F40_a_worker_that_slept_too_long_counts_no_more(stage: Stage) -> None:
     assert said[:2] == [[], 1]
     assert said[2][:2] == [0, 1]
     assert said[3:] == ["delivered", 1]
+
+
+def test_no_acknowledgement_is_lost_that_lands_while_others_are_written_down(stage: Stage) -> None:
+    """Deliveries of different length overlap with the writing of those before them; every answer is in the books."""
+    numbers = [f"A{number}" for number in range(24)]
+
+    async def slowly(request: Request, limits: Limits) -> Response:
+        await asyncio.sleep(len(request.body) % 7 / 1000)
+        return text("success")
+
+    async def scene(house: House) -> list[Any]:
+        await house.submit(PutKey(make_key(house), "maker"))
+        for number in numbers:
+            await house.open(number)
+            await house.pay(number)
+        house.platform.world = replace(house.platform.world, send=slowly)
+        deliverer = Deliverer(house.platform)
+        while await deliverer.round(8) or deliverer.deferred or await deliverer.drain():
+            house.clock.advance(BUSY_PAUSE)
+        rows = await house.platform.database.load(EVENT, [(MERCHANT, number, 1) for number in sorted(numbers)])
+        return [(row.notify_state, row.attempts) for row in rows]
+
+    assert stage.play(scene) == [("delivered", 1)] * len(numbers)
 
 
 def test_a_finish_counts_once(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from functools import lru_cache
 from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, LocalProtocolError, Refused
@@ -31,6 +32,12 @@ _UNSAFE: Final = re.compile(rb"[\x00-\x20\x7f-\xff]")
 _OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"accept-encoding"))
 
 Key = tuple[str, str, int]
+
+
+@lru_cache(4_096)
+def _parse_place(scheme: str, host: str, policy: AddressPolicy) -> Target:
+    """Where a request goes, but for its path. What stands behind a name is checked when it is connected to."""
+    return parse_url(f"{scheme}://{host}/", policy)
 
 
 class GuardedTransport:
@@ -67,7 +74,7 @@ class GuardedTransport:
         Raises NotSent when nothing can have been seen by the other side, NoAnswer when it may have been, and
         LocalProtocolError when the request is not one that HTTP can carry."""
         try:
-            target = parse_url(f"{request.scheme}://{request.host}/", self._policy)
+            target = _parse_place(request.scheme, request.host, self._policy)
         except Refused as error:
             raise NotSent("BLOCKED_ADDRESS", error.detail) from error
         data = write_request(request, target, keep=self._reuse)

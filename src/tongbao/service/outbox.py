@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import SECOND, Instant
@@ -13,8 +13,10 @@ from tongbao.service.platform import Platform
 from tongbao.service.refund_view import refund_then
 from tongbao.service.view import view_then
 from tongbao.service.wallet import told_view
-from tongbao.store.schema import EVENT, TRADE
-from tongbao.store.step import Commit, Query, Script
+from tongbao.store.outbox import ATTEMPT, FINISH, Finish
+from tongbao.store.record import Attempt, Case
+from tongbao.store.schema import CASE, EVENT, MERCHANT, TRADE
+from tongbao.store.step import Commit, Query, Script, Write
 from tongbao.trade.record import Event, Trade
 from tongbao.wire.http import Request
 from tongbao.wire.vocabulary import Notification
@@ -33,6 +35,8 @@ class Claimed:
     event: Event
     trade: Trade | None
     token: int
+    login: str | None = None
+    """The merchant's, where it was looked up with the event."""
 
     @property
     def protocol(self) -> str:
@@ -76,8 +80,15 @@ async def claim(platform: Platform, most: int = CLAIM_MAX) -> list[Claimed]:
         (trade.merchant_id, trade.out_trade_no): trade
         for trade in (await platform.database.load(TRADE, wanted) if wanted else [])
     }
+    names = sorted({(event.merchant_id,) for event in events})
+    logins = {merchant.merchant_id: merchant.login for merchant in await platform.database.load(MERCHANT, names)}
     return [
-        Claimed(event, trades.get((event.merchant_id, event.out_trade_no)), tokens[EVENT.key_of(event)])
+        Claimed(
+            event,
+            trades.get((event.merchant_id, event.out_trade_no)),
+            tokens[EVENT.key_of(event)],
+            logins.get(event.merchant_id),
+        )
         for event in sorted(events, key=lambda event: (event.next_at or 0, event.seq))
     ]
 
@@ -91,11 +102,11 @@ async def write_notification(platform: Platform, claimed: Claimed) -> Request:
     if trade is None:
         note = Notification(id=number, at=at, **await about(platform, event))
     else:
-        merchant = await platform.merchant(trade.merchant_id)
+        login = claimed.login if claimed.login is not None else (await platform.merchant(trade.merchant_id)).login
         note = Notification(
             id=number,
             at=at,
-            trade=told_view(platform, trade, view_then(trade, event.snapshot, merchant.login)),
+            trade=told_view(platform, trade, view_then(trade, event.snapshot, login)),
             refund=refund_then(trade, event.snapshot),
         )
     ring = await platform.rings.ring(event.merchant_id, claimed.protocol)
@@ -111,6 +122,56 @@ def next_state(timetable: Sequence[int], attempts: int, answer_class: str, now: 
     if attempts > len(timetable):
         return "dead", None
     return "pending", Instant(now + timetable[attempts - 1] * SECOND)
+
+
+def _finish_all(platform: Platform, done: Sequence[Delivered]) -> Script[int | None]:
+    """Write down all of it at once. Answers None, and writes nothing, where one of them does not count any more."""
+    ends, attempts, cases = [], [], []
+    for result in done:
+        claimed, event = result.claimed, result.claimed.event
+        n = event.attempts + 1
+        state, again = next_state(platform.protocol(claimed.protocol).timetable, n, result.answer_class, result.at)
+        key = (event.merchant_id, event.out_trade_no, event.seq)
+        ends.append(Finish(*key, claimed.token, state, n, again))
+        attempts.append(
+            Attempt(
+                *key,
+                n,
+                result.at,
+                claimed.token,
+                result.answer_class,
+                result.status,
+                result.answer,
+                result.milliseconds,
+            )
+        )
+        if state in ("dead", "blocked"):
+            cases.append(_case_row(result, state))
+    counted = yield Write(FINISH, "update", sorted(ends, key=FINISH.key_of))
+    if counted != len(ends):
+        return None
+    yield Write(ATTEMPT, "insert", attempts)
+    if cases:
+        yield Write(CASE, "insert", cases)
+    yield Commit()
+    return len(ends)
+
+
+def _case_row(result: Delivered, state: str) -> Case:
+    said = _case(result, state)
+    return Case(
+        case_id=said["case_id"],
+        kind=said["kind"],
+        merchant_id=said["merchant_id"],
+        out_trade_no=said["out_trade_no"],
+        subject=said["subject"],
+        amount=0,
+        currency="CNY",
+        state="open",
+        note=said["note"],
+        opened_at=said["now"],
+        closed_at=None,
+    )
 
 
 def _finish(platform: Platform, done: Sequence[Delivered]) -> Script[int]:
@@ -148,7 +209,7 @@ def _finish(platform: Platform, done: Sequence[Delivered]) -> Script[int]:
     return finished
 
 
-def _case(result: Delivered, state: str) -> dict[str, object]:
+def _case(result: Delivered, state: str) -> dict[str, Any]:
     event = result.claimed.event
     return {
         "case_id": f"notify:{result.claimed.number}:{event.seq}",
@@ -163,7 +224,10 @@ def _case(result: Delivered, state: str) -> dict[str, object]:
 
 async def finish(platform: Platform, done: Sequence[Delivered]) -> int:
     """Write down what came of deliveries; returns how many of them still counted."""
-    return await platform.database.run(lambda: _finish(platform, done))
+    finished = await platform.database.run(lambda: _finish_all(platform, done))
+    if finished is None:
+        finished = await platform.database.run(lambda: _finish(platform, done))
+    return finished
 
 
 def _defer(claimed: Sequence[Claimed], until: Instant) -> Script[int]:

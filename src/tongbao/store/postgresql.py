@@ -263,7 +263,7 @@ class PostgresqlDatabase:
         if isinstance(step, Load):
             return await _load(connection, step.table, step.keys, lock=step.lock)
         if isinstance(step, Write):
-            return await _write(connection, step)
+            return (await _write_together(connection, [step]))[0]
         if isinstance(step, Query):
             return await _query(connection, step.name, step.parameters)
         raise TypeError(f"no such step: {step!r}")

@@ -89,7 +89,9 @@ class Deliverer:
         gate = self._gates.setdefault(host, asyncio.Semaphore(HOST_MAX))
         try:
             async with gate:
-                self._landed.append(await self._deliver(claimed))
+                delivered = await self._deliver(claimed)
+                # looked up only now: while this one flew, the list may have been taken to be written down
+                self._landed.append(delivered)
         finally:
             self._hosts[host] -= 1
             if not self._hosts[host]:
