@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.contract.harness import Ear
+from tests.support.missing import missing
 from tongbao.kernel.time import DAY, Instant, business_date
 from tongbao.testing.sandbox import LocalSandbox
 
@@ -56,3 +60,43 @@ def city() -> Iterator[City]:
     """A fresh one."""
     with LocalSandbox() as sandbox, Ear() as ear:
         yield City(sandbox, ear)
+
+
+class Door:
+    """A door at port 80 of a loopback address that leads to another port: for libraries whose addresses hold none."""
+
+    def __init__(self, host: str, port: int) -> None:
+        try:
+            self._listener = socket.create_server((host, 80))
+        except OSError:
+            missing("right to listen on port 80 of a loopback address")
+        self._target = port
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = self._listener.accept()
+                inside = socket.create_connection(("127.0.0.1", self._target))
+                for one, other in ((caller, inside), (inside, caller)):
+                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+    def __enter__(self) -> Door:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := one.recv(65_536):
+            other.sendall(piece)
+        other.shutdown(socket.SHUT_WR)
+    if one.fileno() >= 0:
+        one.close()

@@ -27,7 +27,11 @@ def verify(said):
     return sdk.verify(data, data.pop("sign"))
 
 
-CALLS = {"settings": settings, "method": method, "verify": verify}
+def attribute(said):
+    return getattr(sdk, said["name"])
+
+
+CALLS = {"settings": settings, "method": method, "verify": verify, "attribute": attribute}
 
 for line in sys.stdin:
     said = json.loads(line)
