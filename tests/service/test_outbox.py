@@ -17,7 +17,7 @@ from tongbao.service.party import PutKey
 from tongbao.store.schema import EVENT
 from tongbao.wire.http import Request, Response, text
 from tongbao.wire.vocabulary import Confirmed, ConfirmNotification
-from tongbao.wire.world import Limits
+from tongbao.wire.world import NOTIFY_LIMITS, Limits
 from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
 
 
@@ -59,7 +59,7 @@ def test_no_acknowledgement_is_lost_that_lands_while_others_are_written_down(sta
     """Deliveries of different length overlap with the writing of those before them; every answer is in the books."""
     numbers = [f"A{number}" for number in range(24)]
 
-    async def slowly(request: Request, limits: Limits) -> Response:
+    async def slowly(request: Request, limits: Limits = NOTIFY_LIMITS) -> Response:
         await asyncio.sleep(len(request.body) % 7 / 1000)
         return text("success")
 
