@@ -164,38 +164,11 @@ def give_back(
         raise Refused("TRADE_STATE", "the trade is being paid this very moment")
     held = trade.state in HELD
     parts, fee = ((amount, 0, 0, 0), 0) if held else _from_merchant(sheet, trade, known, amount, shared)
-    at_once = payment.method in ("balance", "outlet")
+    refund = _write(trade, payment, n, amount, wish, parts, fee, now)
+    at_once = refund.method == "balance"
     account: Account | None = sheet.get(ACCOUNT, home)
     if at_once and account is not None and account.frozen:
         raise Refused("BUYER_DISABLED", "the buyer's account is frozen")
-    refund = Refund(
-        merchant_id=merchant_id,
-        out_trade_no=trade.out_trade_no,
-        n=n,
-        refund_id=refund_number(trade.trade_no, n),
-        refund_no=wish.refund_no,
-        batch_no=wish.batch_no,
-        cause=wish.cause,
-        state="succeeded" if at_once else "accepted",
-        attempt=payment.attempt,
-        method="balance" if at_once else payment.method,
-        bank="" if at_once else payment.bank,
-        buyer_id=payment.buyer_id,
-        amount=amount,
-        currency=currency,
-        from_escrow=parts[0],
-        from_pending=parts[1],
-        from_reserve=parts[2],
-        from_available=parts[3],
-        fee=fee,
-        back_to="",
-        reason=wish.reason,
-        notify_url=wish.notify_url,
-        splits=wish.splits,
-        code="",
-        created_at=now,
-        ended_at=now if at_once else None,
-    )
     after = replace(
         known,
         refunds=n,
@@ -217,6 +190,48 @@ def give_back(
         _postings(refund, home if at_once else merchant_refunding(merchant_id, currency), lane),
     )
     return Made(refund, moved, rows, entry)
+
+
+def _write(
+    trade: Trade,
+    payment: Payment,
+    n: int,
+    amount: int,
+    wish: Wish,
+    parts: tuple[int, int, int, int],
+    fee: int,
+    now: Instant,
+) -> Refund:
+    """The refund's row: at once to a balance (an outlet's payer has one too), or to the card that paid."""
+    at_once = payment.method in ("balance", "outlet")
+    return Refund(
+        merchant_id=trade.merchant_id,
+        out_trade_no=trade.out_trade_no,
+        n=n,
+        refund_id=refund_number(trade.trade_no, n),
+        refund_no=wish.refund_no,
+        batch_no=wish.batch_no,
+        cause=wish.cause,
+        state="succeeded" if at_once else "accepted",
+        attempt=payment.attempt,
+        method="balance" if at_once else payment.method,
+        bank="" if at_once else payment.bank,
+        buyer_id=payment.buyer_id,
+        amount=amount,
+        currency=trade.currency,
+        from_escrow=parts[0],
+        from_pending=parts[1],
+        from_reserve=parts[2],
+        from_available=parts[3],
+        fee=fee,
+        back_to="",
+        reason=wish.reason,
+        notify_url=wish.notify_url,
+        splits=wish.splits,
+        code="",
+        created_at=now,
+        ended_at=now if at_once else None,
+    )
 
 
 def _from_merchant(

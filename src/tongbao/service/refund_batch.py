@@ -6,6 +6,7 @@ Each line is a refund like any other, decided by the same rule; a line that is r
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable
 from typing import Final
@@ -67,7 +68,7 @@ class TakeRefundBatch:
             raise Refused("BATCH_INVALID", "a batch has a number")
         known: RefundBatch | None = sheet.get(REFUND_BATCH, merchant.merchant_id, self.batch_no)
         if known is not None:
-            if known.digest != self._digest():
+            if not hmac.compare_digest(known.digest, self._digest()):
                 raise Refused("REFUND_MISMATCH", "this number was used for another batch")
             return Decision(known)
         if not 0 < len(self.items) <= LINES_MAX:
