@@ -11,6 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from tongbao.protocols.alipay_mapi import code as c
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.bill import Bill
 from tongbao.protocols.alipay_mapi.client import GATEWAY, Client
@@ -102,8 +103,8 @@ PROTOCOL = Manifest(
     ),
     # a dual trade that was paid at once hears TRADE_FINISHED then, and nothing new when its refund term ends
     said_as={"dual:finished": "paid", "refund:closed": "failed", "payout:closed": "failed"},
-    codes=m.WIRE_CODE,
-    codes_of=m.CODES_OF,
+    codes=c.WIRE_CODE,
+    codes_of=c.CODES_OF,
     notifies_refund="trade",
     bill=Bill(),
     charsets=tuple(CODECS),

@@ -8,6 +8,7 @@ from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant, business_date
+from tongbao.protocols.alipay_mapi import code as c
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.account import EXPORT_MAX
 from tongbao.protocols.alipay_mapi.answer import LONG, Envelope, read_envelope, read_page, read_text
@@ -269,7 +270,7 @@ def _leaf(envelope: Envelope, element: str, name: str) -> str:
 def _rejection(intent: Intent, word: str) -> Rejection:
     """The refusal in our words; a service's own list comes first."""
     service = write_service(intent)
-    code = m.NEUTRAL_CODE_OF.get(service, {}).get(word) or m.NEUTRAL_CODE.get(word, "SYSTEM")
+    code = c.NEUTRAL_CODE_OF.get(service, {}).get(word) or c.NEUTRAL_CODE.get(word, "SYSTEM")
     return Rejection(code, word)
 
 

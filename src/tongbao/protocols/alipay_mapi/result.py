@@ -8,7 +8,7 @@ from typing import Final
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_compact, china_text, parse_china
-from tongbao.protocols.alipay_mapi import messages as m
+from tongbao.protocols.alipay_mapi import code as c
 from tongbao.protocols.alipay_mapi.batch import read_sum
 from tongbao.protocols.alipay_mapi.field import Fields, bare, invalid, read_party, read_time, required
 from tongbao.wire.movement import BatchView, MovementState, PayOutView, RefundView
@@ -23,20 +23,20 @@ _DETAILS: Final = "result_details"
 
 def _refund_word(view: RefundView) -> str:
     if view.state is MovementState.SUCCEEDED:
-        return m.REFUND_DONE
+        return c.REFUND_DONE
     if view.state in (MovementState.ACCEPTED, None):
-        return m.REFUND_RUNNING
-    return m.REFUND_CODE.get(view.code, m.REFUND_FAILED)
+        return c.REFUND_RUNNING
+    return c.REFUND_CODE.get(view.code, c.REFUND_FAILED)
 
 
 def _read_refund_word(word: str) -> tuple[MovementState, str]:
-    if word == m.REFUND_DONE:
+    if word == c.REFUND_DONE:
         return MovementState.SUCCEEDED, ""
-    if word == m.REFUND_RUNNING:
+    if word == c.REFUND_RUNNING:
         return MovementState.ACCEPTED, ""
     if not word:
         raise invalid(_DETAILS, "holds an item without a result")
-    return MovementState.FAILED, m.NEUTRAL_CODE_OF_REFUND.get(word, "SYSTEM")
+    return MovementState.FAILED, c.NEUTRAL_CODE_OF_REFUND.get(word, "SYSTEM")
 
 
 def _sum(money: Money | None) -> str:
@@ -49,10 +49,11 @@ def _sum(money: Money | None) -> str:
 
 
 def write_refunds_ended(batch: BatchView) -> dict[str, str]:
+    """The fields that tell of a batch of refunds."""
     done = [view for view in batch.refunds if view.state is MovementState.SUCCEEDED]
     items = []
     for view in batch.refunds:
-        charge = f"$^{batch.merchant}^{view.fee.text()}^{m.REFUND_DONE}" if view.fee else ""
+        charge = f"$^{batch.merchant}^{view.fee.text()}^{c.REFUND_DONE}" if view.fee else ""
         items.append(f"{view.trade_no}^{_sum(view.amount)}^{_refund_word(view)}{charge}")
     return {
         "notify_type": REFUNDED,
@@ -73,7 +74,7 @@ def _read_refund(item: str, batch_no: str) -> RefundView:
         charges = charge.split("^")
         if len(charges) != 4:
             raise invalid(_DETAILS, "holds a fee that is not account, number, sum and result")
-        fee = read_sum(charges[2], _DETAILS) if charges[3] == m.REFUND_DONE else None
+        fee = read_sum(charges[2], _DETAILS) if charges[3] == c.REFUND_DONE else None
     state, code = _read_refund_word(parts[2])
     return RefundView(
         batch_no=batch_no,
@@ -86,6 +87,7 @@ def _read_refund(item: str, batch_no: str) -> RefundView:
 
 
 def read_refunds_ended(fields: Fields) -> BatchView:
+    """What those fields say. Raises RemoteProtocolError naming the field."""
     batch_no = required(fields, "batch_no")
     items = required(fields, _DETAILS).split("#")
     refunds = tuple([_read_refund(item, batch_no) for item in items])
@@ -106,7 +108,7 @@ def _payout_item(view: PayOutView) -> str:
         bare(payee.name, MARKS),
         _sum(view.amount),
         "S" if done else "F",
-        "null" if done else m.PAYOUT_CODE.get(view.code, m.PAYOUT_FAILED),
+        "null" if done else c.PAYOUT_CODE.get(view.code, c.PAYOUT_FAILED),
         bare(view.payout_id, MARKS),
         china_compact(view.ended_at) if view.ended_at is not None else "",
     )
@@ -114,6 +116,7 @@ def _payout_item(view: PayOutView) -> str:
 
 
 def write_payouts_ended(batch: BatchView) -> dict[str, str]:
+    """The fields that tell of a batch of payouts; of the two lists one may be empty."""
     done = [view for view in batch.payouts if view.state is MovementState.SUCCEEDED]
     rest = [view for view in batch.payouts if view.state is not MovementState.SUCCEEDED]
     return {
@@ -146,12 +149,13 @@ def _read_payout(item: str, name: str, batch_no: str) -> PayOutView:
         payee=Payee(party=read_party(account) if account else Party(), name=holder),
         amount=read_sum(sum_text, name),
         state=MovementState.FAILED if failed else MovementState.SUCCEEDED,
-        code=m.NEUTRAL_CODE_OF_PAYOUT.get(reason, "SYSTEM") if failed else "",
+        code=c.NEUTRAL_CODE_OF_PAYOUT.get(reason, "SYSTEM") if failed else "",
         ended_at=ended_at,
     )
 
 
 def read_payouts_ended(fields: Fields) -> BatchView:
+    """What those fields say. Raises RemoteProtocolError naming the field."""
     batch_no = required(fields, "batch_no")
     payouts: list[PayOutView] = []
     for name in ("success_details", "fail_details"):
@@ -202,6 +206,7 @@ def write_found_refunds(refunds: tuple[RefundView, ...], asked: str) -> str:
 
 
 def read_found_refunds(fields: Mapping[str, str]) -> tuple[RefundView, ...]:
+    """What became of refunds that were asked about. Raises RemoteProtocolError naming the field."""
     refunds = []
     for item in required(fields, _DETAILS).split("#"):
         parts = item.split("^")

@@ -15,6 +15,7 @@ from tongbao.kernel.error import (
     TongbaoError,
 )
 from tongbao.kernel.time import Instant
+from tongbao.protocols.alipay_mapi import code as c
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.answer import write_failure, write_page, write_success, write_text
 from tongbao.protocols.alipay_mapi.bill import write_rows
@@ -139,7 +140,7 @@ class Server:
         if claim.operation == m.ACCOUNT:
             return write_page(echo, found, claim.charset, key)
         if found.more:
-            return write_failure(m.WIRE_CODE["LIMIT_EXCEEDED"], claim.charset)
+            return write_failure(c.WIRE_CODE["LIMIT_EXCEEDED"], claim.charset)
         leaves = {"count": str(len(found.lines)), "csv_data": write_rows(found.lines)}
         return write_success(echo, "csv_result", leaves, claim.charset, key)
 
@@ -158,13 +159,13 @@ class Server:
     def _code_within(self, service: str, error: TongbaoError) -> str:
         """The service's own word for an error, where it has one."""
         if isinstance(error, ProtocolError):
-            return m.FIELD_CODE_OF.get(service, {}).get((error.code, error.field), "")
-        return m.CODES_OF.get(service, {}).get(error.code, "") if isinstance(error, Refused) else ""
+            return c.FIELD_CODE_OF.get(service, {}).get((error.code, error.field), "")
+        return c.CODES_OF.get(service, {}).get(error.code, "") if isinstance(error, Refused) else ""
 
     def refusal_code(self, error: TongbaoError) -> str:
         if isinstance(error, ProtocolError):
-            return m.FIELD_CODE.get((error.code, error.field)) or m.WIRE_CODE.get(error.code, "ILLEGAL_ARGUMENT")
-        return m.WIRE_CODE.get(error.code, "SYSTEM_ERROR") if isinstance(error, Refused) else "SYSTEM_ERROR"
+            return c.FIELD_CODE.get((error.code, error.field)) or c.WIRE_CODE.get(error.code, "ILLEGAL_ARGUMENT")
+        return c.WIRE_CODE.get(error.code, "SYSTEM_ERROR") if isinstance(error, Refused) else "SYSTEM_ERROR"
 
     def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
         if notification.payout is not None:

@@ -13,6 +13,7 @@ from tongbao.kernel.error import ConfigurationError, LocalProtocolError, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.protocols.alipay_mapi import PROTOCOL
+from tongbao.protocols.alipay_mapi import code as c
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.codec import MD5, signed
 from tongbao.wire.bank import BANKS
@@ -334,9 +335,9 @@ def test_acknowledgement() -> None:
 
 def test_codes_are_total_and_theirs() -> None:
     """Every refusal has a code, and every code of the interface that we know reads as a refusal of ours."""
-    assert set(m.WIRE_CODE) == set(REFUSALS)
-    assert set(m.NEUTRAL_CODE.values()) <= set(REFUSALS)
-    assert set(m.WIRE_CODE.values()) | set(m.FIELD_CODE.values()) <= set(m.NEUTRAL_CODE)
+    assert set(c.WIRE_CODE) == set(REFUSALS)
+    assert set(c.NEUTRAL_CODE.values()) <= set(REFUSALS)
+    assert set(c.WIRE_CODE.values()) | set(c.FIELD_CODE.values()) <= set(c.NEUTRAL_CODE)
 
 
 def test_client_defaults_come_from_the_settings() -> None:
