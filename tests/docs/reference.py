@@ -138,6 +138,18 @@ def tell_invariants(say: Tongue) -> Parts:
     return {"count": str(len(INVARIANTS)), "invariants": table(head, rows)}
 
 
+def tell_libraries(say: Tongue) -> Parts:
+    """Which call of which real library was run against the sandbox and passed: the account of ``tests/contract``."""
+    passed = json.loads((ROOT / "tests/contract/passed.json").read_text("utf-8"))
+    shown = []
+    for package, flows in passed.items():
+        version = next(iter(flows.values()))["version"]
+        calls = sorted({call for flow in flows.values() for call in flow["calls"]})
+        rows = [[f"`{call}`", *("✓" if call in flow["calls"] else "" for flow in flows.values())] for call in calls]
+        shown.append(f"## {package} {version}\n\n{table([say('call', '调用'), *flows], rows)}")
+    return {"libraries": "\n\n".join(shown)}
+
+
 PAGES: Final[dict[str, Callable[[Tongue], Parts]]] = {
     "protocols": tell_protocols,
     "refusals": tell_refusals,
@@ -147,6 +159,7 @@ PAGES: Final[dict[str, Callable[[Tongue], Parts]]] = {
     "settings": tell_settings,
     "command-line": tell_commands,
     "invariants": tell_invariants,
+    "client-libraries": tell_libraries,
 }
 """Name of the page -> who fills it."""
 

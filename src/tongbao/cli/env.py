@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tongbao.cli.library import LIBRARIES
 from tongbao.cli.sandbox import CREDENTIALS
 from tongbao.kernel.error import ConfigurationError
 from tongbao.wire.loader import protocol_names
@@ -16,7 +17,7 @@ from tongbao.wire.loader import protocol_names
 def add_commands(commands: Any) -> None:
     """Add ``env``."""
     parser = commands.add_parser("env", help="print a sandbox's settings for a framework or client")
-    parser.add_argument("--for", dest="target", default="dotenv", choices=sorted(FORMS))
+    parser.add_argument("--for", dest="target", default="dotenv", choices=sorted({*FORMS, *LIBRARIES}))
     parser.add_argument("--protocol", choices=protocol_names(), default="alipay_mapi")
     parser.add_argument("--credentials", type=Path, metavar="FILE", help=f"(default {CREDENTIALS})")
     parser.set_defaults(run=show)
@@ -26,10 +27,11 @@ def show(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Path
     """Print them."""
     path = chosen.credentials or directory / CREDENTIALS
     try:
-        said = json.loads(path.read_text("utf-8"))["protocols"][chosen.protocol]
+        protocol = LIBRARIES[chosen.target][0] if chosen.target in LIBRARIES else chosen.protocol
+        said = json.loads(path.read_text("utf-8"))["protocols"][protocol]
     except (OSError, ValueError, KeyError) as error:
         raise ConfigurationError("credentials", f"{path} is no file of a running sandbox") from error
-    print(FORMS[chosen.target](chosen.protocol, said))
+    print(LIBRARIES[chosen.target][1](said) if chosen.target in LIBRARIES else FORMS[chosen.target](protocol, said))
     return 0
 
 
