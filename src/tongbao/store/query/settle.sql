@@ -52,4 +52,4 @@ WHERE merchant_id = :merchant_id AND settlement_no = :settlement_no AND out_trad
 ORDER BY out_trade_no LIMIT :most;
 
 -- name: calendar.all
-SELECT day, working, actor, reason, at FROM calendar_day ORDER BY day;
+SELECT day, CASE WHEN working THEN 1 ELSE 0 END, actor, reason, at FROM calendar_day ORDER BY day;
