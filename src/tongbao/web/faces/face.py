@@ -103,16 +103,16 @@ class Face:
         try:
             return await self._serve(course)
         except _Busy as busy:
-            return too_many(self._say(course, Refused("RATE_LIMITED", "too many requests")), busy.seconds)
+            return too_many(await self._say(course, Refused("RATE_LIMITED", "too many requests")), busy.seconds)
         except (Refused, RemoteProtocolError) as error:
             return await self._refuse(course, error)
         except OutcomeUnknown as error:
             self._platform.world.log("face.unknown", protocol=self.manifest.name, reason=str(error))
-            return self._say(course, error)
+            return await self._say(course, error)
         except Exception as error:  # noqa: BLE001 - logged; the peer learns only that we failed
             trace = "".join(traceback.format_exception(error))
             self._platform.world.log("face.failed", protocol=self.manifest.name, trace=trace)
-            return self._say(course, Refused("SYSTEM"))
+            return await self._say(course, Refused("SYSTEM"))
 
     async def _serve(self, course: _Course) -> Response:
         _pass(self._gates.peers.take(course.peer))
@@ -133,18 +133,19 @@ class Face:
             raise
         _pass(self._gates.merchants.take(claim.merchant))
         outcome = await act(self._platform, self.manifest.name, verified)
-        response = self._answer(claim, outcome, ring)
+        response = await self._answer(claim, outcome, ring)
         if self._recorder is not NOTHING:
             await self._record(course.request, verified, response)
         return response
 
-    def _answer(self, claim: Claim, outcome: Outcome, ring: KeyRing) -> Response:
+    async def _answer(self, claim: Claim, outcome: Outcome, ring: KeyRing) -> Response:
         if claim.carriage is Carriage.BROWSER and isinstance(outcome, TradeOpened):
             return self._pages.open_cashier(outcome)
         if claim.carriage is Carriage.BROWSER and isinstance(outcome, BatchTaken):
             return see_other(outcome.confirm_url)
         try:
-            return self._server.answer(claim, outcome, ring, self._platform.world.clock.wire())
+            now = self._platform.world.clock.wire()
+            return await self._aside(lambda: self._server.answer(claim, outcome, ring, now))
         except TongbaoError as error:
             # what was asked is done and committed; only the words for it are missing
             raise RuntimeError(f"{claim.operation} was carried out and cannot be answered") from error
@@ -153,15 +154,23 @@ class Face:
         claim = course.claim
         operation, merchant = (claim.operation, claim.merchant) if claim else ("", "")
         await self._refusals.write(self.manifest.name, operation, merchant, course.peer, course.request, error)
-        return self._say(course, error)
+        return await self._say(course, error)
 
-    def _say(self, course: _Course, error: TongbaoError) -> Response:
+    async def _aside(self, write: Callable[[], Response]) -> Response:
+        """Write an answer; where signing costs much, on a thread, so that nobody else waits for it."""
+        if not self.manifest.costly:
+            return write()
+        written: Response = await self._platform.world.compute(write)
+        return written
+
+    async def _say(self, course: _Course, error: TongbaoError) -> Response:
         """The error answer: a page for a browser, the protocol's own words for a program."""
         claim = course.claim
         try:
             if claim.carriage is Carriage.BROWSER if claim else looks_at(course.request):
                 return self._pages.error_page(self.manifest, claim, error, course.request)
-            return self._server.refuse(claim, error, course.ring, self._platform.world.clock.wire())
+            now = self._platform.world.clock.wire()
+            return await self._aside(lambda: self._server.refuse(claim, error, course.ring, now))
         except Exception as failure:  # noqa: BLE001 - the last resort says nothing about the cause
             trace = "".join(traceback.format_exception(failure))
             self._platform.world.log("face.speechless", protocol=self.manifest.name, trace=trace)
