@@ -40,7 +40,7 @@ from tongbao.wire.movement import (
     QueryBalance,
     QueryPayOut,
 )
-from tongbao.wire.party import Payee
+from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import Outcome
 
 BATCHES: Final = 20
@@ -105,12 +105,20 @@ async def page_of_batch(platform: Platform, batch: PayoutBatch, after: int, most
 async def batch_view(platform: Platform, merchant_id: str, batch_no: str) -> BatchView:
     """A batch, line by line."""
     batch = await find_payout_batch(platform, merchant_id, batch_no)
+    merchant = await platform.merchant(merchant_id)
     views: list[PayOutView] = []
     after = 0
     while page := await page_of_batch(platform, batch, after):
         views += [payout_view(platform, payout, batch) for payout in page]
         after = page[-1].n
-    return BatchView(batch_no=batch_no, payouts=tuple(views), merchant=merchant_id, echo=json.loads(batch.echo))
+    return BatchView(
+        batch_no=batch_no,
+        payouts=tuple(views),
+        merchant=merchant_id,
+        payer=Party(merchant_id, merchant.login),
+        payer_name=merchant.name,
+        echo=json.loads(batch.echo),
+    )
 
 
 # --- carrying out ------------------------------------------------------------------------------------------------
@@ -124,8 +132,11 @@ async def run_batch(platform: Platform, merchant_id: str, batch_no: str) -> int:
         payouts: list[Payout] = await platform.database.load(
             PAYOUT, sorted((merchant_id, batch_no, row[0]) for row in rows)
         )
-        await platform.submit(RunLines(merchant_id, batch_no, tuple(await look_up_again(platform, payouts))))
-        done += len(payouts)
+        lines = tuple(await look_up_again(platform, payouts))
+        acted: int = await platform.submit(RunLines(merchant_id, batch_no, lines))
+        if not acted:
+            break
+        done += acted
     return done
 
 

@@ -265,24 +265,24 @@ class RunLines:
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         batch = find_batch(sheet, self.merchant_id, self.batch_no)
         if batch.state != BatchState.RUNNING:
-            raise Refused("STATE_CONFLICT", f"the batch is {batch.state}")
+            # somebody else came first, or it was withdrawn
+            return Decision(0)
         aside = merchant_payout(self.merchant_id, self.currency)
         rows: list[tuple[Table, Row]] = []
         entries: list[Entry] = []
         ended: list[Payout] = []
-        returned = 0
+        acted = 0
         for line in self.lines:
             payout: Payout | None = sheet.get(PAYOUT, self.merchant_id, self.batch_no, line.payout_no)
             if payout is None or payout.state != PayoutState.PROPOSED:
                 continue
-            payout = replace(payout, payee_id=line.payee_id, kind=line.kind)
+            payout, acted = replace(payout, payee_id=line.payee_id, kind=line.kind), acted + 1
             try:
                 check_payee(sheet, self.merchant_id, line)
             except Refused as refusal:
                 failed = _fail(payout, refusal.code, now.business)
                 rows.append((PAYOUT, failed))
                 ended.append(failed)
-                returned += payout.amount + payout.fee
                 entries.append(_return(failed, aside, self.currency))
                 continue
             if payout.kind == "card":
@@ -294,7 +294,7 @@ class RunLines:
             entries.append(entry)
             ended.append(done)
         rows += count_ended(sheet, self.merchant_id, self.batch_no, ended, now.business)
-        return Decision(len(self.lines), rows, entries)
+        return Decision(acted, rows, entries)
 
 
 def _fail(payout: Payout, code: str, now: Instant) -> Payout:
