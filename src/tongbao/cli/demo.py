@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from tongbao.cli.after import Sequel, Told
 from tongbao.cli.host import Hosted, HostSettings, host_sandbox
 from tongbao.cli.sandbox import CREDENTIALS, add_options, host_settings
 from tongbao.cli.walk import METHODS, Walk, Walker
@@ -132,7 +133,8 @@ def plan(protocols: list[str]) -> list[Walk]:
                 walks.append(Walk(name, product, method, flow))
         first = "instant" if "instant" in products else products[0]
         walks += [Walk(name, first, "balance", unreachable=way) for way in ("query", "resend")]
-    return walks
+    escrow = next((name for name in protocols if "escrow" in load_protocol(name).products), "")
+    return [*walks, Walk(escrow, "escrow", "balance", disputed=True)] if escrow else walks
 
 
 async def _walk_once(chosen: argparse.Namespace) -> int:
@@ -144,15 +146,17 @@ async def _walk_once(chosen: argparse.Namespace) -> int:
         walker = Walker(hosted, shop, lambda line: print(line, file=out, flush=True))
         for walk in walks:
             await walker.walk(walk)
+        sequel = Sequel(hosted, shop, lambda line: print(line, file=out, flush=True))
+        told = await sequel.run(walks, next((walk for walk in walks if walk.disputed and not walk.wrong), None))
         platform = hosted.sandbox.house.platform
         found = await audit(platform)
         balanced = await hosted.sandbox.house.banks_agree()
         seconds = int(hosted.world.clock.monotonic() - started)
-    said = summarise(walks)
+    said = summarise(walks, told)
     said["audit"] = "clean" if not found else [{"id": one.id, "rows": one.rows} for one in found]
     said["invariants_checked"] = len(INVARIANTS)
     said["seconds"] = seconds
-    right = said["orders"] == said["ended_right"] and not found and balanced
+    right = said["orders"] == said["ended_right"] and not found and balanced and not told.wrong
     if chosen.json:
         print(json.dumps(said, ensure_ascii=False, default=str))
     print(
@@ -161,10 +165,15 @@ async def _walk_once(chosen: argparse.Namespace) -> int:
         f"the banks' book {'agrees' if balanced else 'DOES NOT AGREE'}",
         file=out,
     )
+    print(
+        f"{told.refunds} refunds, {told.disputes} disputes, {told.payouts} payouts, {told.settlements} settlements"
+        + "".join(f"; WRONG: {line}" for line in told.wrong),
+        file=out,
+    )
     return 0 if right else 1
 
 
-def summarise(walks: list[Walk]) -> dict[str, Any]:
+def summarise(walks: list[Walk], told: Told) -> dict[str, Any]:
     """Numbers of what really happened; 0 for what this version does not do yet."""
     said: dict[str, Any] = {"orders": len(walks), "ended_right": sum(not walk.wrong for walk in walks)}
     for name in ("product", "method", "protocol"):
@@ -174,7 +183,5 @@ def summarise(walks: list[Walk]) -> dict[str, Any]:
             group["orders"] += 1
             group["ended_right"] += not walk.wrong
         said[f"{name}s"] = groups
-    said |= dict.fromkeys(
-        ("refunds", "disputes", "payouts", "settlements", "bills", "differences_planted", "differences_found"), 0
-    )
-    return said
+    said |= {name: getattr(told, name) for name in ("refunds", "disputes", "payouts", "settlements")}
+    return said | dict.fromkeys(("bills", "differences_planted", "differences_found"), 0)

@@ -34,6 +34,8 @@ class Walk:
     flow: str = ""
     unreachable: str = ""
     """``query`` or ``resend``: the shop is down when notified, and this heals it."""
+    disputed: bool = False
+    """The walk ends with the goods on their way: the buyer will want his money back."""
     number: str = ""
     lines: list[str] = field(default_factory=list)
     wrong: str = ""
@@ -42,6 +44,7 @@ class Walk:
     def title(self) -> str:
         """What this walk is about."""
         extra = f", shop unreachable, healed by {self.unreachable}" if self.unreachable else ""
+        extra += ", to be disputed" if self.disputed else ""
         flow = f" ({self.flow})" if self.flow else ""
         return f"{self.protocol} {self.product}{flow}, {self.method}{extra}"
 
@@ -202,7 +205,9 @@ class Walker:
         if (await self._trade(walk)).state != "shipped":
             raise PageSurprise(f"shipping did not work: {shipped.text[:400]}")
         await self._hosted.sandbox.house.worker.settle()
-        if walk.method == "balance":
+        if walk.disputed:
+            self._tell(walk, "   8   shipped; the buyer is not content")
+        elif walk.method == "balance":
             page = await browser.open(f"{self._hosted.base_url}/account/trades/{trade.trade_no}")
             await browser.submit(page.form("/account/trades/"), pay_password=self._buyer.pay_password)
             await self._hosted.sandbox.house.worker.settle()
@@ -226,9 +231,10 @@ class Walker:
         """The end: both sides agree, by evidence, and the notification was acknowledged."""
         await self._hosted.sandbox.house.worker.settle()
         trade, order = await self._trade(walk), await self._order_row(walk)
-        wanted = "finished" if trade.flow == "escrow" else "paid"
+        wanted = "shipped" if walk.disputed else "finished" if trade.flow == "escrow" else "paid"
         told = [event for event in await tell_events(self._platform, trade) if event["target"]]
         entered = {"escrow": ["escrowed", "shipped", "finished"], "instant": ["paid"]}[trade.flow]
+        entered = entered[:2] if walk.disputed else entered
         listed = self._platform.protocol(trade.protocol).notifies
         due = [to for to in ("unpaid", *entered) if (trade.product, to) in listed]
         open_events = [event["to"] for event in told if event["notify_state"] != "delivered"]

@@ -62,9 +62,9 @@ def _secret(entropy: Entropy, length: int) -> str:
 
 
 def merchant_number(manifest: Manifest, entropy: Entropy) -> str:
-    """A fresh merchant number of the protocol's shape: its example's length and first four digits."""
+    """A fresh merchant number of the protocol's shape: its example's length, first four and last two digits."""
     example = manifest.merchant_example
-    return example[:4] + digits(entropy, len(example) - 4)
+    return example[:4] + digits(entropy, len(example) - 6) + example[-2:]
 
 
 def make_party(manifest: Manifest, entropy: Entropy, given: Mapping[str, str]) -> Party:
