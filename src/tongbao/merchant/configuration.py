@@ -122,7 +122,8 @@ class MerchantConfiguration:
         credentials = settings.get("credentials")
         if not isinstance(credentials, Mapping) or not credentials:
             raise ConfigurationError("credentials", "is missing: a table of the protocol's own settings")
-        return cls(**{**settings, "credentials": dict(credentials)})
+        kinds = {entry.name: entry.kind for entry in load_protocol(str(settings["protocol"])).credentials}
+        return cls(**{**settings, "credentials": _read_keys(credentials, kinds)})
 
     @classmethod
     def from_file(cls, path: str | Path, section: str = "") -> MerchantConfiguration:
@@ -169,6 +170,25 @@ class MerchantConfiguration:
         credentials = {name: value for name, value in entry.items() if name in names and isinstance(value, str)}
         gateway = entry.get("gateway") or entry["base_url"]
         return cls(protocol=protocol, credentials=credentials, environment="sandbox", gateway=gateway, **more)
+
+
+_KEYS: Final = frozenset(("private_key", "public_key", "certificate"))
+PATH_MAX: Final = 200
+"""Characters of a path to a key or certificate; every key in itself is longer."""
+
+
+def _read_keys(credentials: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """The credentials with the contents of files where a key or certificate is named by its path."""
+    read = dict(credentials)
+    for name, value in credentials.items():
+        if kinds.get(name) in _KEYS and isinstance(value, str) and 0 < len(value) <= PATH_MAX and "\n" not in value:
+            try:
+                read[name] = Path(value).read_text(encoding="ascii")
+            except (OSError, ValueError) as error:
+                raise ConfigurationError(
+                    f"credentials.{name}", "is neither a key nor the path of a file that can be read"
+                ) from error
+    return read
 
 
 def _environment(environment: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypedDict, Unpack
 
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
-from tongbao.merchant.errand import Errands
+from tongbao.merchant.errand import Errands, expect
 from tongbao.merchant.exchange import Core
 from tongbao.wire.movement import (
+    Answered,
     BalanceFound,
     BatchTaken,
+    CallByName,
     Cancelled,
     MovementsFound,
     PayOut,
@@ -198,6 +200,11 @@ class MoneyDesk(_Forms):
         found: Outcome = self._drive(self._any(intent))
         return found
 
+    def call(self, method: str, content: Mapping[str, object]) -> Mapping[str, object]:
+        """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
+        stands. For protocols that have such methods. A refusal is raised as Refused."""
+        return expect(self._drive(self._any(CallByName(merchant="", method=method, content=content))), Answered).content
+
     def refund(self, refund_no: str, amount: Money, **said: Unpack[RefundOptions]) -> RefundView:
         """Give money back under a refund number of ours. The same number again is the same refund: after OutcomeUnknown
         ask again with the very same number, never with a new one. In protocols that know batches only, the number is
@@ -273,6 +280,12 @@ class AsyncMoneyDesk(_Forms):
         """Any intent that the protocol carries between servers, and its outcome. A refusal is raised as Refused."""
         found: Outcome = await self._drive(self._any(intent))
         return found
+
+    async def call(self, method: str, content: Mapping[str, object]) -> Mapping[str, object]:
+        """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
+        stands. For protocols that have such methods. A refusal is raised as Refused."""
+        asked = CallByName(merchant="", method=method, content=content)
+        return expect(await self._drive(self._any(asked)), Answered).content
 
     async def refund(self, refund_no: str, amount: Money, **said: Unpack[RefundOptions]) -> RefundView:
         """Give money back under a refund number of ours. The same number again is the same refund: after OutcomeUnknown

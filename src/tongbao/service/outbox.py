@@ -110,7 +110,11 @@ async def write_notification(platform: Platform, claimed: Claimed) -> Request:
             refund=refund_then(trade, event.snapshot),
         )
     ring = await platform.rings.ring(event.merchant_id, claimed.protocol)
-    return platform.protocol(claimed.protocol).server.notify(note, event.target, ring, at)
+    manifest = platform.protocol(claimed.protocol)
+    if not manifest.costly:
+        return manifest.server.notify(note, event.target, ring, at)
+    signed: Request = await platform.world.compute(lambda: manifest.server.notify(note, event.target, ring, at))
+    return signed
 
 
 def next_state(timetable: Sequence[int], attempts: int, answer_class: str, now: Instant) -> tuple[str, Instant | None]:
