@@ -13,7 +13,8 @@ from tests.support.platform import BUYER, MERCHANT, PAY_PASSWORD, House, Stage, 
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.service import checkout
-from tongbao.service.escrow import ConfirmReceipt
+from tongbao.service.claim import BuyerAskRefund
+from tongbao.service.escrow import ConfirmReceipt, ExtendRelease
 from tongbao.service.party import ChangeMerchant
 from tongbao.service.pay import PayFromBalance
 from tongbao.store.schema import TABLES
@@ -29,6 +30,9 @@ ACTS: Final[dict[str, Callable[[House], Awaitable[Any]]]] = {
     "ship": lambda house: house.ship("A"),
     "confirm": lambda house: house.submit(ConfirmReceipt(MERCHANT, "A", BUYER, house.notes["yes"])),
     "close": lambda house: house.close("A"),
+    "refund": lambda house: house.refund("A", 1),
+    "ask refund": lambda house: house.submit(BuyerAskRefund(MERCHANT, "A", BUYER, 1)),
+    "extend": lambda house: house.submit(ExtendRelease(MERCHANT, "A", BUYER)),
 }
 
 TABLE: Final[dict[str, tuple[str, ...]]] = {
@@ -48,6 +52,10 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
         "TRADE_NOT_FOUND",
     ),
     "close": ("", "", *("TRADE_STATE",) * 5),
+    # a trade that escrow has released is refundable for so many days more
+    "refund": ("TRADE_STATE", "TRADE_STATE", "", "", "", "", "TRADE_STATE"),
+    "ask refund": (*("TRADE_NOT_FOUND",) * 2, "TRADE_STATE", "", "", "TRADE_STATE", "TRADE_NOT_FOUND"),
+    "extend": (*("TRADE_NOT_FOUND",) * 2, "TRADE_STATE", "TRADE_STATE", "", "TRADE_STATE", "TRADE_NOT_FOUND"),
 }
 
 
