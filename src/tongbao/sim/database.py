@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from tongbao.sim.loop import Life, pause, stand, turn
 from tongbao.sim.universe import Universe
@@ -16,7 +16,7 @@ from tongbao.store.fragment import statements
 from tongbao.store.record import Lane
 from tongbao.store.schema import LANE
 from tongbao.store.sqlite import bind, execute, load
-from tongbao.store.step import Commit, CommitUnknown, Conflict, ConnectionLost, Script, Step, Write
+from tongbao.store.step import Commit, CommitUnknown, Conflict, ConnectionLost, Database, Script, Step, Write
 from tongbao.store.table import Key, Row, Table
 
 T = TypeVar("T")
@@ -24,6 +24,13 @@ T = TypeVar("T")
 BUSY_TRIES: Final = 60
 BUSY_SECONDS: Final = 0.05
 """A busy database is tried again so often, with about so long in between: three seconds in all."""
+
+
+class Books(Database, Protocol):
+    """What the oracles look at."""
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Plain SQL: what is committed."""
 
 
 class SimDatabase:
@@ -134,6 +141,11 @@ class SimDatabase:
         """Rows by key."""
         await self._look()
         return load(self.reader, table, keys)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Plain SQL, for the oracles: what is committed."""
+        found: list[tuple[Any, ...]] = self.reader.execute(statement).fetchall()
+        return found
 
     async def close(self) -> None:
         """The process's end closes the connection."""

@@ -9,7 +9,6 @@ from tongbao.ledger.account import buyer_balance
 from tongbao.service.audit import audit
 from tongbao.sim.bank import BANK, CARD_MONEY, OUTCOMES, card_number
 from tongbao.sim.buyer import FIRST_BALANCE, Intent, Wallet, buyer_id
-from tongbao.sim.database import SimDatabase
 from tongbao.sim.platform import House
 from tongbao.sim.replay import replay
 from tongbao.sim.seller import Seller
@@ -34,15 +33,14 @@ class Oracle:
         self.universe = universe
         self.sellers = sellers
         self.wallet = wallet
-        self._books = SimDatabase(universe, universe.ground)
+        self._books = house.parts.books(universe, universe.ground)
         self._bank = bank
         self._trades: dict[tuple[str, str], tuple[str, int, str]] = {}
         self._payments: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Plain SQL over the platform's books."""
-        found: list[tuple[Any, ...]] = self._books.reader.execute(statement).fetchall()
-        return found
+        return self._books.rows(statement)
 
     async def ask(self) -> None:
         """Everything; what is wrong goes to ``Universe.blame``."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from tongbao.service.channel import Channel, SimulatedChannel
 from tongbao.service.platform import Platform, PlatformSettings, Secrets
-from tongbao.sim.database import SimDatabase
+from tongbao.sim.database import Books, SimDatabase
 from tongbao.sim.loop import Life, pause
 from tongbao.sim.till import Till
 from tongbao.sim.universe import PATIENCE, Universe
@@ -37,6 +37,7 @@ class Parts:
 
     platform: MakePlatform = Platform
     database: Callable[[Universe, Life], Database] = SimDatabase
+    books: Callable[[Universe, Life], Books] = SimDatabase
     worker: Callable[[Platform], Worker] = Worker
     till: Callable[[Platform], Till] = Till
 
