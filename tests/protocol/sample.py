@@ -92,9 +92,10 @@ _SHARES: Final = tuple(
 
 
 def _presented(product: Product, presentation: Presentation) -> list[CreateTrade]:
-    code = "280123456789012345" if presentation is Presentation.BARCODE else ""
+    codes = ("280123456789012345", "130123456789012345") if presentation is Presentation.BARCODE else ("",)
     return [
         simple_create(product, presentation, code=code, buyer=buyer, client_ip=address)
+        for code in codes
         for buyer in _BUYERS
         for address in ("", "192.0.2.7")
     ]
@@ -218,6 +219,7 @@ _FREE: Final[tuple[list[Intent], ...]] = (
     [RequestBill(merchant="", day=date(2015, 3, 31), compressed=zipped) for zipped in (False, True)],
     [RequestBill(merchant="", day=date(2015, 3, 31), kind="account", compressed=zipped) for zipped in (False, True)],
     [FetchBill(merchant="", word="WyJ3IiwgIjE5MDAiXQ.0mwwp0c5f.Znmtbxp03eWRokyd_Z7-oQ")],
+    [FetchBill(merchant="", day=date(2015, 3, 31), compressed=zipped) for zipped in (False, True)],
     [FetchCertificates(merchant="", serial="5157F09EFDC096DE15EBE81A47057A7232F1B8E1")],
     [ExchangeCode(merchant="", code="4b203fe6c11548bcabd8da5bb087a83b")],
     [ExchangeCode(merchant="", refresh="201208134b203fe6c11548bcabd8da5bb087a83b")],

@@ -172,7 +172,11 @@ async def request_bill(platform: Platform, asker: Asker, intent: RequestBill) ->
 
 
 async def fetch_bill(platform: Platform, asker: Asker, intent: FetchBill) -> Outcome:
-    """The file behind a word that this merchant was told. Raises Refused NOT_FOUND."""
+    """The file behind a word that this merchant was told, or of a day. Raises Refused, for a foreign word NOT_FOUND."""
+    if intent.day is not None:
+        head = BillHead(merchant=asker.merchant_id, day=intent.day, kind=intent.kind, scope=intent.scope)
+        made = await make_bill(platform, asker.protocol, head)
+        return BillOpened(compress(made.chunks()) if intent.compressed else made.chunks(), intent.compressed)
     bill = await open_bill(platform, intent.word)
     if bill.merchant != asker.merchant_id:
         raise Refused("NOT_FOUND", "no such bill, or the address is too old")

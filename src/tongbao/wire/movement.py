@@ -227,11 +227,15 @@ class RequestBill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchBill:
-    """Fetch the file behind a bill's address, where only a signed request opens it. ``word`` is the address's token, or
-    the whole address as it was told."""
+    """Fetch a bill's file by a signed request: the one behind an address (``word`` is its token, or the whole address
+    as it was told), or that of a ``day`` at once (``kind``, ``compressed`` and ``scope`` as in ``RequestBill``)."""
 
     merchant: str
-    word: str = field(repr=False)
+    word: str = field(default="", repr=False)
+    day: date | None = None
+    kind: str = "trade"
+    compressed: bool = False
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
