@@ -1,0 +1,286 @@
+"""The merchant's half."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.time import Instant
+from tongbao.protocols.wechatpay_v2 import codec
+from tongbao.protocols.wechatpay_v2 import messages as m
+from tongbao.protocols.wechatpay_v2.request import read_intent, write_intent
+from tongbao.protocols.wechatpay_v2.view import (
+    read_refund,
+    read_refund_notice,
+    read_refunds,
+    read_trade,
+    read_transfer,
+    read_transfer_found,
+)
+from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.loss import find_loss
+from tongbao.wire.movement import (
+    BillOpened,
+    Cancelled,
+    CancelTrade,
+    FetchBill,
+    PayOut,
+    PayOutFound,
+    QueryPayOut,
+    QueryRefund,
+    RefundFound,
+    RefundTrade,
+)
+from tongbao.wire.party import Party
+from tongbao.wire.sign import load_secret
+from tongbao.wire.vocabulary import (
+    Carriage,
+    CloseTrade,
+    CreateTrade,
+    Done,
+    Intent,
+    Notification,
+    Outcome,
+    Presentation,
+    QueryTrade,
+    Rejection,
+    TradeFound,
+    TradeOpened,
+    TradeView,
+)
+
+GATEWAY: Final = "https://api.mch.weixin.qq.com"
+SCAN: Final = "weixin://wxpay/bizpayurl?pr="
+PREPAID: Final = "wx"
+TIME_DIGITS: Final = 14
+YES: Final = b"<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
+NO: Final = b"<xml><return_code><![CDATA[FAIL]]></return_code><return_msg><![CDATA[FAIL]]></return_msg></xml>"
+_MCH_ID: Final = re.compile(r"[0-9]{8,10}", re.ASCII)
+_APPID: Final = re.compile(r"[0-9A-Za-z_-]{6,32}", re.ASCII)
+_PLAIN: Final = ("mch_id", "appid", "sign_type", "gateway", "notify_url")
+_GZIP: Final = b"\x1f\x8b"
+
+
+class Client:
+    """See ``tongbao.wire.contract.ClientEnd``."""
+
+    def load(self, settings: Mapping[str, str]) -> Credentials:
+        secret = load_secret(settings.get("key") or "", "key", shortest=32, published=m.PUBLISHED_KEYS)
+        if len(secret) != m.SECRET_LENGTH:
+            raise ConfigurationError("key", f"does not have {m.SECRET_LENGTH} characters")
+        values = {name: (settings.get(name) or "").strip() for name in _PLAIN}
+        if not _MCH_ID.fullmatch(values["mch_id"]):
+            raise ConfigurationError("mch_id", "is not the 8 to 10 digits of a merchant's number")
+        if not _APPID.fullmatch(values["appid"]):
+            raise ConfigurationError("appid", "is no appid")
+        values["sign_type"] = values["sign_type"] or m.HMAC
+        if values["sign_type"] not in m.ALGORITHMS:
+            raise ConfigurationError("sign_type", f"is not one of {', '.join(m.ALGORITHMS)}")
+        values["gateway"] = (values["gateway"] or GATEWAY).rstrip("/")
+        for name in ("gateway", "notify_url"):
+            if values[name]:
+                try:
+                    split_url(values[name])
+                except ValueError as error:
+                    raise ConfigurationError(name, str(error)) from error
+        key = Key(values["mch_id"], 1, values["sign_type"], secret)
+        ring = KeyRing(values["mch_id"], (key,), (key,))
+        return Credentials("wechatpay_v2", values["mch_id"], values["gateway"], values, ring)
+
+    def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
+        if intent.merchant not in ("", credentials.merchant):
+            raise LocalProtocolError("merchant", "these are another merchant's credentials")
+        intent = _complete(intent, credentials)
+        service, said = write_intent(intent)
+        key = credentials.ring.signing(credentials.values["sign_type"])
+        fields = {
+            service.appid: credentials.values["appid"],
+            service.merchant: credentials.merchant,
+            "sign_type": key.algorithm if key.algorithm != m.MD5 else "",
+            **said,
+        }
+        fields["nonce_str"] = _nonce(credentials, service, fields, now)
+        _check_said(intent, service, fields, credentials)
+        body = codec.write_fields(codec.signed(fields, key))
+        headers = ((b"Content-Type", codec.KIND.encode("ascii")),)
+        return Call(Carriage.SERVER, "POST", f"{credentials.gateway}{service.path}", (), headers=headers, body=body)
+
+    def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
+        if response.status == 400 and b"SSL certificate" in response.body:
+            return Rejection("CERT_REQUIRED", "CA_ERROR", "the address asks for the merchant's client certificate")
+        if response.status != 200:
+            raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
+        if isinstance(intent, FetchBill) and not response.body.lstrip().startswith(b"<"):
+            return BillOpened((response.body,), response.body.startswith(_GZIP))
+        fields = codec.read_fields(response.body)
+        refused = _rejection(fields, credentials)
+        if refused is not None:
+            return refused
+        if fields.get("sign"):
+            codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
+        elif not isinstance(intent, PayOut | QueryPayOut):
+            raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
+        name = "mchid" if isinstance(intent, PayOut) else "mch_id"
+        if fields.get(name) != credentials.merchant:
+            raise RemoteProtocolError(name, "is another merchant's", "FIELD_INVALID")
+        return _read(intent, fields, credentials.merchant)
+
+    def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        """A payment is signed; a refund is only encrypted, in a way that proves nothing: believe it after a query."""
+        if request.method != "POST":
+            raise RemoteProtocolError("", "a notification is a POST", "MALFORMED")
+        fields = codec.read_fields(request.body)
+        if "req_info" in fields:
+            return _refund_notice(fields, credentials)
+        codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
+        if fields.get("return_code") != "SUCCESS" or fields.get("result_code") != "SUCCESS":
+            raise codec.invalid("result_code", "is not SUCCESS")
+        if fields.get("mch_id") != credentials.merchant:
+            raise RemoteProtocolError("mch_id", "is another merchant's", "SELLER_UNKNOWN")
+        return Notification(id="", at=None, trade=read_trade(fields, credentials.merchant, paid=True))
+
+    def acknowledge(self, accepted: bool) -> Response:
+        body = YES if accepted else NO
+        headers = ((b"Content-Type", codec.KIND.encode("ascii")), (b"Content-Length", str(len(body)).encode("ascii")))
+        return Response(200, headers, body)
+
+    def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        """There is none: the buyer's browser comes home with nothing that proves anything."""
+        raise RemoteProtocolError("", "the interface has no signed return", "SIGN_MISSING")
+
+
+def _complete(intent: Intent, credentials: Credentials) -> Intent:
+    """The intent with what the settings say wherever it is silent."""
+    intent = replace(intent, merchant=credentials.merchant)
+    if not isinstance(intent, CreateTrade):
+        return intent
+    if intent.seller == Party(credentials.merchant):
+        intent = replace(intent, seller=Party())
+    if intent.presentation is Presentation.BARCODE:
+        return intent
+    return replace(intent, notify_url=intent.notify_url or credentials.values["notify_url"])
+
+
+def _nonce(credentials: Credentials, service: m.Service, fields: Mapping[str, str], now: Instant) -> str:
+    if credentials.entropy is not None:
+        return codec.derived_nonce(credentials.entropy.token(32))
+    said = codec.canonical(fields).encode("utf-8", "surrogatepass")
+    return codec.derived_nonce(codec.shared(credentials.ring), service.path.encode(), said, str(now).encode())
+
+
+def _check_said(intent: Intent, service: m.Service, fields: Mapping[str, str], credentials: Credentials) -> None:
+    """Read the request as the platform will; raise LocalProtocolError where it does not say the whole intent."""
+    try:
+        sent = codec.read_fields(codec.write_fields({name: value for name, value in fields.items() if value}))
+        read = read_intent(service, sent, credentials.merchant)
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(error.field, error.reason, error.code) from error
+    said: Any = intent
+    if isinstance(intent, QueryTrade) and intent.out_trade_no:
+        said = replace(intent, trade_no="")  # one number names the trade; the answer is compared with both
+    lost = find_loss(said, read)
+    if lost:
+        raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
+
+
+def _rejection(fields: Mapping[str, str], credentials: Credentials) -> Rejection | None:
+    """A refusal: of the communication, which is never signed, or of what was asked, whose signature must be right."""
+    if fields.get("return_code") == "FAIL":
+        text = fields.get("return_msg", "")
+        word = next((word for word, begin in m.RETURNED.items() if text.startswith(begin)), "")
+        word = word or (text if text in m.WIRE_CODE.values() else "FAIL")
+        return Rejection(m.NEUTRAL_CODE.get(word, "STATE_CONFLICT"), word, text[:256])
+    if fields.get("return_code") != "SUCCESS":
+        raise codec.invalid("return_code", "is neither SUCCESS nor FAIL")
+    if fields.get("result_code") == "FAIL":
+        if fields.get("sign"):
+            codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
+        word = codec.text(fields, "err_code", 64, needed=True)
+        return Rejection(m.NEUTRAL_CODE.get(word, "STATE_CONFLICT"), word, fields.get("err_code_des", "")[:256])
+    if fields.get("result_code") != "SUCCESS":
+        raise codec.invalid("result_code", "is neither SUCCESS nor FAIL")
+    return None
+
+
+# --- reading answers ---------------------------------------------------------------------------------------------
+
+
+def _compare(asked: Any, told: Any, *names: str) -> None:
+    """The answer is about what was asked for."""
+    for name in names:
+        if getattr(asked, name) and getattr(asked, name) != getattr(told, name):
+            raise RemoteProtocolError(name, "the answer is about another one", "MALFORMED")
+
+
+def _opened(intent: CreateTrade, fields: Mapping[str, str]) -> TradeOpened:
+    prepaid = codec.text(fields, "prepay_id", 64, needed=True)
+    code = prepaid[len(PREPAID) + TIME_DIGITS :]
+    if intent.presentation is Presentation.QR:
+        return TradeOpened("", codec.text(fields, "code_url", 512, needed=True), code)
+    if intent.presentation is Presentation.H5:
+        return TradeOpened("", codec.text(fields, "mweb_url", 512, needed=True), code)
+    return TradeOpened("", prepaid, code)
+
+
+def _read(intent: Intent, fields: Mapping[str, str], mch_id: str) -> Outcome:
+    if isinstance(intent, CreateTrade):
+        if intent.presentation is not Presentation.BARCODE:
+            return _opened(intent, fields)
+        paid = read_trade(fields, mch_id, paid=True)
+        _compare(intent, paid, "out_trade_no", "amount")
+        return TradeFound(paid)
+    if isinstance(intent, QueryTrade):
+        view = read_trade(fields, mch_id, paid=False)
+        _compare(intent, view, "out_trade_no", *(["trade_no"] if view.trade_no else []))
+        return TradeFound(view)
+    if isinstance(intent, CloseTrade):
+        return Done()
+    if isinstance(intent, CancelTrade):
+        if fields.get("recall", "N") == "Y":
+            return Rejection("SYSTEM", "SYSTEMERROR", "call again")
+        return Cancelled(intent.trade_no, intent.out_trade_no, "")
+    return _read_after(intent, fields, mch_id)
+
+
+def _read_after(intent: Intent, fields: Mapping[str, str], mch_id: str) -> Outcome:
+    if isinstance(intent, RefundTrade):
+        refund = read_refund(fields, mch_id)
+        _compare(intent, refund, "refund_no", "trade_no", "out_trade_no", "amount", "total")
+        return RefundFound((refund,))
+    if isinstance(intent, QueryRefund):
+        found = read_refunds(fields, mch_id)
+        for refund in found if intent.refund_no or intent.refund_id else found[:1]:
+            _compare(intent, refund, "refund_no", "refund_id", "trade_no", "out_trade_no")
+        return RefundFound(found, total=len(found))
+    if isinstance(intent, PayOut):
+        view = read_transfer(fields, mch_id)
+        _compare(intent, view, "payout_no")
+        return PayOutFound((replace(view, amount=intent.amount, payee=intent.payee, memo=intent.memo),))
+    if isinstance(intent, QueryPayOut):
+        view = read_transfer_found(fields, mch_id)
+        _compare(intent, view, "payout_no")
+        return PayOutFound((view,))
+    raise LocalProtocolError("", f"the interface has no {type(intent).__name__}", "UNKNOWN_SERVICE")
+
+
+def _refund_notice(fields: Mapping[str, str], credentials: Credentials) -> Notification:
+    if fields.get("return_code") != "SUCCESS":
+        raise codec.invalid("return_code", "is not SUCCESS")
+    mch_id = credentials.merchant
+    if fields.get("mch_id") != mch_id:
+        raise RemoteProtocolError("mch_id", "is another merchant's", "SELLER_UNKNOWN")
+    plain = codec.reveal(fields["req_info"], codec.notice_key(codec.shared(credentials.ring)))
+    refund = read_refund_notice(codec.read_fields(plain, "root"), mch_id)
+    trade = TradeView(
+        merchant=mch_id,
+        out_trade_no=refund.out_trade_no,
+        trade_no=refund.trade_no,
+        amount=refund.total,
+        seller=Party(mch_id),
+    )
+    return Notification(id="", at=None, trade=trade, refund=refund)

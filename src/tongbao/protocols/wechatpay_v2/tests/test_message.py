@@ -1,0 +1,123 @@
+"""What the generic laws do not see: client certificates, answers of failure, code payment, the change of sign types."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+from tests.protocol.bench import NOW, Pair, make_pair, rsa_key
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.protocols.wechatpay_v2 import codec
+from tongbao.protocols.wechatpay_v2 import messages as m
+from tongbao.wire.http import Request, Response
+from tongbao.wire.movement import FetchBill, RefundTrade
+from tongbao.wire.vocabulary import CreateTrade, Presentation, Product, QueryTrade, Rejection
+
+QUERY = QueryTrade(merchant="", out_trade_no="T20250101000001")
+REFUND = RefundTrade(merchant="", refund_no="R1", out_trade_no="T1", amount=Money(1), total=Money(2))
+
+
+@pytest.fixture(name="pair")
+def fixture_pair() -> Pair:
+    return make_pair("wechatpay_v2", m.MD5)
+
+
+def certificate(common: str) -> bytes:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    moment = dt.datetime(2015, 1, 1, tzinfo=dt.UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(rsa_key(0).public_key())
+    made = made.serial_number(1).not_valid_before(moment).not_valid_after(moment + dt.timedelta(days=9_000))
+    return made.sign(rsa_key(0), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def secure(request: Request, shown: bytes | None) -> Request:
+    return replace(request, scheme="https", peer_cert=shown)
+
+
+def test_money_out_asks_for_the_clients_certificate(pair: Pair) -> None:
+    """Over TLS a refund without a certificate is answered by the web server's page, with another's by a refusal."""
+    server = pair.manifest.server
+    request = pair.manifest.client.encode(REFUND, pair.credentials, NOW).request()
+    with pytest.raises(RemoteProtocolError) as caught:
+        server.claim(secure(request, None))
+    answer = server.refuse(None, caught.value, None, NOW)
+    assert (answer.status, b"400 No required SSL certificate was sent" in answer.body) == (400, True)
+    read = pair.manifest.client.decode(REFUND, answer, pair.credentials, NOW)
+    assert isinstance(read, Rejection)
+    assert read.code == "CERT_REQUIRED"
+    own = server.claim(secure(request, certificate(pair.credentials.merchant)))
+    assert isinstance(server.decode(own, pair.ring, NOW).intent, RefundTrade)
+    with pytest.raises(RemoteProtocolError) as caught:
+        server.decode(server.claim(secure(request, certificate("1900000002"))), pair.ring, NOW)
+    assert caught.value.code == "CERT_REQUIRED"
+    query = pair.manifest.client.encode(QUERY, pair.credentials, NOW).request()
+    assert server.claim(secure(query, None)).operation == m.QUERY.path
+
+
+def test_failures_are_signed_when_the_asker_is_known(pair: Pair) -> None:
+    """A business refusal is signed like a success; a doubt about message or asker is told by return_code alone."""
+    server, client = pair.manifest.server, pair.manifest.client
+    claim, _ = pair.read(client.encode(QUERY, pair.credentials, NOW).request())
+    said = codec.read_fields(server.refuse(claim, Refused("TRADE_NOT_FOUND"), pair.ring, NOW).body)
+    assert (said["return_code"], said["result_code"], said["err_code"]) == ("SUCCESS", "FAIL", "ORDERNOTEXIST")
+    assert codec.authenticate(said, m.MD5, pair.ring) == pair.ring.sign[0]
+    forged = codec.write_fields({**said, "err_code": "ORDERPAID"})
+    with pytest.raises(InvalidSignature):
+        client.decode(QUERY, Response(200, (), forged), pair.credentials, NOW)
+    said = codec.read_fields(server.refuse(claim, Refused("SIGN_INVALID"), pair.ring, NOW).body)
+    assert said == {"return_code": "FAIL", "return_msg": "签名错误"}
+    closed = server.refuse(claim, Refused("TRADE_NOT_PAYABLE", "the trade is closed"), pair.ring, NOW)
+    assert codec.read_fields(closed.body)["err_code"] == "ORDERCLOSED"
+
+
+def test_a_missing_bill_is_told_as_xml(pair: Pair) -> None:
+    """``No Bill Exist`` with return_code FAIL where the file would have been."""
+    intent = FetchBill(merchant="", day=dt.date(2015, 3, 31))
+    claim, _ = pair.read(pair.manifest.client.encode(intent, pair.credentials, NOW).request())
+    answer = pair.manifest.server.refuse(claim, Refused("BILL_NOT_FOUND"), pair.ring, NOW)
+    assert codec.read_fields(answer.body)["return_msg"] == "No Bill Exist"
+    read = pair.manifest.client.decode(intent, answer, pair.credentials, NOW)
+    assert isinstance(read, Rejection)
+    assert read.code == "BILL_NOT_FOUND"
+
+
+def test_a_buyer_who_must_still_agree_is_userpaying(pair: Pair) -> None:
+    """micropay above the wallet's cap: the client asks again until the buyer agreed, or reverses."""
+    intent = CreateTrade(
+        merchant="",
+        out_trade_no="T20250101000001",
+        product=Product.INSTANT,
+        subject="测试商品",
+        amount=Money(101),
+        presentation=Presentation.BARCODE,
+        code="130123456789012345",
+    )
+    claim, _ = pair.read(pair.manifest.client.encode(intent, pair.credentials, NOW).request())
+    answer = pair.manifest.server.refuse(claim, Refused("BUYER_PAYING"), pair.ring, NOW)
+    read = pair.manifest.client.decode(intent, answer, pair.credentials, NOW)
+    assert read == Rejection("BUYER_PAYING", "USERPAYING", "需要用户输入支付密码")
+    for code in ("280123456789012345", "13012345678901234", "160123456789012345"):
+        with pytest.raises(LocalProtocolError):
+            pair.ask(replace(intent, code=code))
+
+
+def test_T05_the_kind_of_signature_is_the_merchants(pair: Pair) -> None:
+    """An answer or notice with the other kind of signature is refused, though the key is the same."""
+    other = make_pair("wechatpay_v2", m.HMAC)
+    request = other.manifest.client.encode(QUERY, other.credentials, NOW).request()
+    with pytest.raises(InvalidSignature):
+        pair.read(request)
+    both = replace(pair.ring, verify=(*pair.ring.verify, *other.ring.verify))
+    assert pair.manifest.server.decode(pair.manifest.server.claim(request), both, NOW).key == other.ring.verify[0]
+
+
+def test_white_space_at_the_ends_is_never_written(pair: Pair) -> None:
+    """Readers exist that drop it, and then the signature does not verify."""
+    with pytest.raises(LocalProtocolError):
+        codec.write_fields({"attach": " a"})
