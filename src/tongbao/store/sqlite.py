@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from tongbao.kernel.error import ConfigurationError
@@ -20,13 +21,20 @@ T = TypeVar("T")
 BUSY_SECONDS: Final = 5
 CHECKPOINT_PAGES: Final = 4_000
 """Pages of WAL after which the checkpointer runs; about 16 MB."""
+MANY: Final = 32
+FEW: Final = 8
+"""Rows of one statement."""
+STATEMENTS: Final = 512
+"""Compiled statements that a connection keeps."""
 
 
 def connect(path: str, *, busy_seconds: int = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection with the settings the books need; raises ConfigurationError where the database will not have
     them."""
     uri = path.startswith("file:")
-    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, uri=uri)
+    connection = sqlite3.connect(
+        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, uri=uri, cached_statements=STATEMENTS
+    )
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA synchronous = FULL")
@@ -52,9 +60,7 @@ def execute(connection: sqlite3.Connection, step: Step) -> Any:
     if isinstance(step, Load):
         return load(connection, step.table, step.keys)
     if isinstance(step, Write):
-        sql = step.table.sqlite[step.kind]
-        values = step.table.values_of if step.kind == "insert" else step.table.update_of
-        return connection.executemany(sql, [values(row) for row in step.rows]).rowcount
+        return write(connection, step.table, step.kind, step.rows)
     if isinstance(step, Query):
         statement = statements("sqlite")[step.name]
         return connection.execute(statement.sql, bind(statement, step.parameters)).fetchall()
@@ -64,9 +70,33 @@ def execute(connection: sqlite3.Connection, step: Step) -> Any:
 
 def load(connection: sqlite3.Connection, table: Table, keys: Sequence[Key]) -> list[Row]:
     """Rows by key, in the order of the keys."""
-    sql = table.sqlite["load"]
-    found = [connection.execute(sql, key).fetchone() for key in keys]
-    return table.rows([row for row in found if row is not None])
+    if len(keys) == 1:
+        return table.rows(connection.execute(table.sqlite["load"], keys[0]).fetchall())
+    found: list[Row] = []
+    for start in range(0, len(keys), MANY):
+        part = list(keys[start : start + MANY])
+        # of few lengths, so that there are few statements
+        part += part[-1:] * ((FEW if len(part) <= FEW else MANY) - len(part))
+        sql = table.many_lite("load", len(part))
+        found += table.rows(connection.execute(sql, list(chain.from_iterable(part))).fetchall())
+    by_key = {table.key_of(row): row for row in found}
+    return [by_key[key] for key in keys if key in by_key]
+
+
+def write(connection: sqlite3.Connection, table: Table, kind: str, rows: Sequence[Row]) -> int:
+    """Insert or update rows; how many took effect. Many rows go with one statement: between two statements this thread
+    would have to wait for all others of the process."""
+    values_of = table.values_of if kind == "insert" else table.update_of
+    values = [values_of(row) for row in rows]
+    count = start = 0
+    for size in (MANY, FEW):
+        while len(values) - start >= size:
+            part = list(chain.from_iterable(values[start : start + size]))
+            count += connection.execute(table.many_lite(kind, size), part).rowcount
+            start += size
+    if start < len(values):
+        count += connection.executemany(table.sqlite[kind], values[start:]).rowcount
+    return count
 
 
 def run_script(connection: sqlite3.Connection, script: Script[T], observe: Observer) -> T:

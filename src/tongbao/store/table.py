@@ -107,6 +107,7 @@ class Table:
         )
         self._booleans = [index for index, column in enumerate(self.columns) if column.kind == "boolean"]
         self.postgresql = {"load": self._load_pg(), "insert": self._insert_pg(), "update": self._update_pg()}
+        self._many: dict[tuple[str, int], str] = {}
         self.write_columns = {"insert": self.columns, "update": (*self.mutable, *self.key_columns)}
         self.sqlite = {"load": self._load_lite(), "insert": self._insert_lite(), "update": self._update_lite()}
 
@@ -162,6 +163,29 @@ class Table:
         sets = ", ".join(f"{column.name} = ?" for column in self.mutable)
         where = " AND ".join(f"{part} = ?" for part in self.key)
         return f"UPDATE {self.name} SET {sets} WHERE {where}"
+
+    def many_lite(self, kind: str, size: int) -> str:
+        """The statement of that kind for ``size`` rows or keys at once, their parameters one after another."""
+        known = self._many.get((kind, size))
+        if known is None:
+            known = self._many[kind, size] = self._make_many_lite(kind, size)
+        return known
+
+    def _make_many_lite(self, kind: str, size: int) -> str:
+        if kind == "load":
+            rows = ", ".join([f"({', '.join('?' for _ in self.key)})"] * size)
+            names = ", ".join(f"{self.name}.{column.name}" for column in self.columns)
+            where = " AND ".join(f"{self.name}.{part} = wanted.column{n}" for n, part in enumerate(self.key, 1))
+            return f"SELECT {names} FROM (VALUES {rows}) AS wanted CROSS JOIN {self.name} ON {where}"
+        columns = self.write_columns[kind]
+        row = ", ".join("?" for _ in columns)
+        rows = ", ".join(f"({row})" for _ in range(size))
+        if kind == "insert":
+            return f"INSERT INTO {self.name} ({self._names()}) VALUES {rows} ON CONFLICT DO NOTHING"
+        mutable = len(self.mutable)
+        sets = ", ".join(f"{column.name} = fresh.column{n}" for n, column in enumerate(self.mutable, 1))
+        where = " AND ".join(f"{self.name}.{part} = fresh.column{mutable + n}" for n, part in enumerate(self.key, 1))
+        return f"UPDATE {self.name} SET {sets} FROM (VALUES {rows}) AS fresh WHERE {where}"
 
     def rows(self, raw: Sequence[Sequence[Any]]) -> list[Row]:
         """Records from database rows. SQLite keeps booleans as 0 and 1; they come back as bool."""
