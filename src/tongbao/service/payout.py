@@ -5,6 +5,7 @@ What is set aside for a bank waits in the merchant's *payout* account; success s
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 
 from tongbao.kernel.error import Refused
@@ -227,7 +228,7 @@ class PayOne:
         merchant = self.asker.check(sheet)
         known: Payout | None = sheet.get(PAYOUT, merchant.merchant_id, "", self.line.payout_no)
         if known is not None:
-            if known.digest != self.line.digest:
+            if not hmac.compare_digest(known.digest, self.line.digest):
                 raise Refused("PAYOUT_MISMATCH", "this number was used for another payout")
             return Decision(Taken(known.payout_id, known.state, False))
         agreement = read_agreement(merchant.settings)

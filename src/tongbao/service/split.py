@@ -5,6 +5,7 @@ What may be shared is what the merchant has of that trade: its sum without fee, 
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 
 from tongbao.kernel.error import Refused
@@ -89,7 +90,7 @@ class ShareTrade:
         self.asker.check(sheet)
         known: SplitRow | None = sheet.get(SPLIT, merchant_id, self.out_trade_no, self.split_no)
         if known is not None:
-            if known.digest != self.digest:
+            if not hmac.compare_digest(known.digest, self.digest):
                 raise Refused("IDEMPOTENCY_CONFLICT", "this split number was used for another split")
             return Decision(Shared(known, False))
         trade: Trade | None = sheet.get(TRADE, merchant_id, self.out_trade_no)
