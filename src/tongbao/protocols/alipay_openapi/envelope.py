@@ -16,7 +16,7 @@ from typing import Any, Final
 from tongbao.kernel.error import InvalidSignature, RemoteProtocolError
 from tongbao.protocols.alipay_openapi.codec import CAREFUL_CODECS, find_key, is_text, sign
 from tongbao.protocols.alipay_openapi.mode import serial_of
-from tongbao.protocols.alipay_openapi.secret import content_key, hide, reveal
+from tongbao.protocols.alipay_openapi.secret import content_key, hide, revealed
 from tongbao.wire.http import Response
 from tongbao.wire.json import read_json, read_object
 from tongbao.wire.key import Key, KeyRing
@@ -164,7 +164,7 @@ def read_answer(response: Response, node: str, charset: str, algorithm: str, rin
             raise InvalidSignature
     value = read_json(raw, name)
     if isinstance(value, str):
-        value = read_object(reveal(value, content_key(ring), name), name)
+        value = read_object(revealed(value, content_key(ring), name, codec), name)
     if not isinstance(value, dict):
         raise RemoteProtocolError(name, "is no JSON object", "MALFORMED")
     return Answer(name, plain_texts(value, name), bool(signature), serial)

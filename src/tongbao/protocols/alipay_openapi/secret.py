@@ -58,3 +58,11 @@ def reveal(text: str, key: bytes, field: str) -> bytes:
         return padder.update(cipher.update(raw) + cipher.finalize()) + padder.finalize()
     except ValueError as error:
         raise RemoteProtocolError(field, "cannot be decrypted", "FIELD_INVALID") from error
+
+
+def revealed(text: str, key: bytes, field: str, codec: str) -> str:
+    """The same as text of a charset."""
+    try:
+        return reveal(text, key, field).decode(codec)
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError(field, "cannot be decrypted", "FIELD_INVALID") from error

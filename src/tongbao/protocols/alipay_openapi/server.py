@@ -40,7 +40,7 @@ from tongbao.protocols.alipay_openapi.rest import (
     write_rest,
     write_rest_failure,
 )
-from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, reveal
+from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, revealed
 from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, write_notification, write_return
 from tongbao.wire import http
 from tongbao.wire.contract import Claim, SignatureTrail, Verified
@@ -264,9 +264,9 @@ def _content(claim: Claim, ring: KeyRing | None) -> Content:
     beside = {name: fields[name] for name in ("notify_url", "return_url") if fields.get(name)}
     if claim.operation in m.TOP_LEVEL:
         return {name: fields.get(name, "") for name in m.TOP_LEVEL[claim.operation]}
-    text: str | bytes = fields.get("biz_content", "")
+    text = fields.get("biz_content", "")
     if fields.get("encrypt_type") and text:
-        text = reveal(str(text), content_key(ring or KeyRing("", (), ())), "biz_content")
+        text = revealed(text, content_key(ring or KeyRing("", (), ())), "biz_content", CODECS[parsed.charset])
     content: Mapping[str, Any] = plain_texts(read_object(text, "biz_content") if text else {}, "biz_content")
     return {**content, **beside}
 

@@ -1,0 +1,276 @@
+"""Both ends in every mode: keys or certificates, plain or encrypted, gateway.do or REST, utf-8 or GBK."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tests.protocol.bench import NOW, Pair, make_pair
+from tests.protocol.sample import said_intents
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import MINUTE, Instant, later
+from tongbao.protocols.alipay_openapi import PROTOCOL
+from tongbao.protocols.alipay_openapi import messages as m
+from tongbao.protocols.alipay_openapi.client import order_string
+from tongbao.protocols.alipay_openapi.code import MESSAGE, TEXT, WIRE_CODE, http_status, public_code
+from tongbao.protocols.alipay_openapi.envelope import dump_node, split_members
+from tongbao.wire.contract import Credentials
+from tongbao.wire.form import parse_form
+from tongbao.wire.http import Request
+from tongbao.wire.json import read_object
+from tongbao.wire.key import KeyRing, KeyState
+from tongbao.wire.movement import Answered, CallByName
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import (
+    Carriage,
+    CreateTrade,
+    Intent,
+    Presentation,
+    Product,
+    QueryTrade,
+    Rejection,
+    TradeFound,
+    TradeState,
+    TradeView,
+)
+
+QUERY = QueryTrade(merchant="", out_trade_no="T1")
+VIEW = TradeView(
+    out_trade_no="T1",
+    trade_no="2026010222001400000000000001",
+    state=TradeState.PAID,
+    amount=Money(1_234),
+    buyer=Party("2088000000000099", "buyer@example.com"),
+    paid_at=NOW,
+)
+
+
+def in_mode(mode: str = "key", interface: str = "v2", encrypt: str = "", charset: str = "utf-8") -> Pair:
+    """The pair of the laws with other settings."""
+    pair = make_pair("alipay_openapi", "RSA2", charset)
+    said = {**pair.settings, "mode": mode, "interface": interface, "encrypt_type": encrypt}
+    return replace(pair, credentials=PROTOCOL.client.load(said))
+
+
+MODES = [
+    (mode, interface, encrypt, charset)
+    for mode, interface, encrypt, charset in product(
+        ("key", "certificate"), ("v2", "v3"), ("", "AES"), ("utf-8", "gbk")
+    )
+    if interface == "v2" or charset == "utf-8"
+]
+
+
+@pytest.mark.parametrize(("mode", "interface", "encrypt", "charset"), MODES)
+def test_every_operation_in_every_mode(mode: str, interface: str, encrypt: str, charset: str) -> None:
+    """What the merchant says in any mode is read as he meant it; transfers alone want certificates."""
+    pair = in_mode(mode, interface, encrypt, charset)
+    for intent, operation, carriage in said_intents("alipay_openapi"):
+        call = PROTOCOL.client.encode(intent, pair.credentials, NOW)
+        claim = PROTOCOL.server.claim(call.request())
+        assert (claim.operation, claim.carriage) == (operation, carriage)
+        if mode == "key" and m.SERVICES[operation].by_certificate:
+            with pytest.raises(RemoteProtocolError) as caught:
+                PROTOCOL.server.decode(claim, pair.ring, NOW)
+            assert caught.value.code == "CERT_REQUIRED"
+            continue
+        told = PROTOCOL.server.decode(claim, pair.ring, NOW).intent
+        assert type(told) is type(intent)
+        again = PROTOCOL.client.encode(told, pair.credentials, NOW)
+        read = PROTOCOL.server.decode(PROTOCOL.server.claim(again.request()), pair.ring, NOW).intent
+        assert without_echo(read) == without_echo(told)
+
+
+def without_echo(intent: Intent) -> Intent:
+    return replace(intent, echo={}) if isinstance(intent, CreateTrade) else intent
+
+
+@pytest.mark.parametrize(("mode", "interface", "encrypt", "charset"), MODES)
+def test_answers_in_every_mode(mode: str, interface: str, encrypt: str, charset: str) -> None:
+    """Answers are signed, and encrypted where the request was; refusals come in clear with the same words."""
+    pair = in_mode(mode, interface, encrypt, charset)
+    client, server = PROTOCOL.client, PROTOCOL.server
+    claim, _ = pair.read(client.encode(QUERY, pair.credentials, NOW).request())
+    answer = server.answer(claim, TradeFound(VIEW), pair.ring, NOW)
+    assert (b"TRADE_SUCCESS" in answer.body) is (encrypt == "")
+    assert (b"alipay_cert_sn" in answer.body or answer.header("alipay-sn") is not None) is (mode == "certificate")
+    told = client.decode(QUERY, answer, pair.credentials, NOW)
+    assert isinstance(told, TradeFound)
+    assert (told.trade.amount, told.trade.state) == (VIEW.amount, VIEW.state)
+    with pytest.raises(RemoteProtocolError):
+        client.decode(QUERY, replace(answer, body=answer.body.replace(b"1", b"2")), pair.credentials, NOW)
+    refused = server.refuse(claim, Refused("TRADE_NOT_FOUND"), pair.ring, NOW)
+    assert refused.status == (200 if interface == "v2" else 400)
+    assert client.decode(QUERY, refused, pair.credentials, NOW) == Rejection(
+        "TRADE_NOT_FOUND", "ACQ.TRADE_NOT_EXIST", "交易不存在"
+    )
+    waiting = server.refuse(claim, Refused("BUYER_PAYING"), pair.ring, NOW)
+    assert client.decode(QUERY, waiting, pair.credentials, NOW) == Rejection("BUYER_PAYING", "10003", "")
+
+
+def rings_after(pair: Pair, other: Pair, state: KeyState) -> KeyRing:
+    """The platform's ring when the application has new keys and the old ones are in ``state``."""
+    old = tuple(replace(key, state=state) for key in pair.ring.verify)
+    return replace(pair.ring, verify=(*other.ring.verify, *old))
+
+
+@pytest.mark.parametrize("mode", ["key", "certificate"])
+def test_T84_keys_change_while_requests_are_on_their_way(mode: str) -> None:
+    """Old and new are both good while the old one retires; revoked, it is refused at once."""
+    pair, other = in_mode(mode), make_pair("alipay_openapi", "RSA2", "utf-8", 1)
+    said = {**other.settings, "mode": mode, "alipay_public_key": pair.settings["alipay_public_key"]}
+    said |= {"alipay_cert": pair.settings["alipay_cert"]}
+    changed = PROTOCOL.client.load(said)
+    old, new = (PROTOCOL.client.encode(QUERY, one, NOW).request() for one in (pair.credentials, changed))
+
+    def read(request: Request, ring: KeyRing) -> object:
+        return PROTOCOL.server.decode(PROTOCOL.server.claim(request), ring, NOW).intent
+
+    during = rings_after(pair, other, KeyState.RETIRING)
+    assert read(old, during) == read(new, during)
+    after = rings_after(pair, other, KeyState.REVOKED)
+    assert read(new, after) == read(new, during)
+    with pytest.raises(InvalidSignature):
+        read(old, after)
+
+
+def test_T20_the_platforms_certificate_changes() -> None:
+    """An answer under a certificate that is not known is refused by its number; with it configured, it is read."""
+    pair, other = in_mode("certificate"), make_pair("alipay_openapi", "RSA2", "utf-8", 1)
+    moved = replace(pair.ring, sign=other.ring.sign)
+    claim, _ = pair.read(PROTOCOL.client.encode(QUERY, pair.credentials, NOW).request())
+    answer = PROTOCOL.server.answer(claim, TradeFound(VIEW), moved, NOW)
+    with pytest.raises(InvalidSignature) as caught:
+        PROTOCOL.client.decode(QUERY, answer, pair.credentials, NOW)
+    assert (caught.value.code, caught.value.field) == ("KEY_UNKNOWN", "alipay_cert_sn")
+    told = {**pair.settings, "alipay_cert": other.settings["alipay_cert"]}
+    moved_credentials: Credentials = PROTOCOL.client.load(told)
+    assert isinstance(PROTOCOL.client.decode(QUERY, answer, moved_credentials, NOW), TradeFound)
+
+
+def test_any_method_by_name() -> None:
+    """A method that has no word here is asked for by its name, and its verified answer told as it stands."""
+    pair = in_mode("key")
+    asked = CallByName(merchant="", method="alipay.trade.query", content={"out_trade_no": "T1"})
+    claim, _ = pair.read(PROTOCOL.client.encode(asked, pair.credentials, NOW).request())
+    answer = PROTOCOL.server.answer(claim, TradeFound(VIEW), pair.ring, NOW)
+    told = PROTOCOL.client.decode(asked, answer, pair.credentials, NOW)
+    assert isinstance(told, Answered)
+    assert told.content["trade_status"] == "TRADE_SUCCESS"
+    unknown = CallByName(merchant="", method="alipay.marketing.nothing", content={"a": 1})
+    claim = PROTOCOL.server.claim(PROTOCOL.client.encode(unknown, pair.credentials, NOW).request())
+    with pytest.raises(RemoteProtocolError) as caught:
+        PROTOCOL.server.decode(claim, pair.ring, NOW)
+    refused = PROTOCOL.server.refuse(claim, caught.value, pair.ring, NOW)
+    assert PROTOCOL.client.decode(unknown, refused, pair.credentials, NOW) == Rejection(
+        "UNKNOWN_SERVICE", "isv.invalid-method", "不存在的方法名"
+    )
+
+
+def test_an_order_string_is_the_signed_form() -> None:
+    """What the app hands over is read at the gateway like any form, in any order."""
+    pair = in_mode("key")
+    order = CreateTrade(
+        merchant="",
+        out_trade_no="T1",
+        product=Product.INSTANT,
+        subject="测试 商品+1",
+        amount=Money(1),
+        presentation=Presentation.APP,
+    )
+    call = PROTOCOL.client.encode(order, pair.credentials, NOW)
+    text = order_string(call)
+    assert call.carriage is Carriage.DEVICE
+    shuffled = "&".join(reversed(text.split("&"))).encode("ascii")
+    claim, verified = pair.read(Request("POST", "http", "127.0.0.1", b"/gateway.do", b"", (), shuffled))
+    assert (claim.operation, type(verified.intent)) == (m.APP_PAY, CreateTrade)
+
+
+def test_a_wrong_signature_is_explained() -> None:
+    """The answer ends with the string that the gateway built, escaped for a page, and is signed itself."""
+    pair = in_mode("key")
+    request = PROTOCOL.client.encode(QUERY, pair.credentials, NOW).request()
+    claim = PROTOCOL.server.claim(replace(request, body=request.body.replace(b"T1", b"T2")))
+    with pytest.raises(InvalidSignature) as caught:
+        PROTOCOL.server.decode(claim, pair.ring, NOW)
+    told = PROTOCOL.client.decode(
+        QUERY, PROTOCOL.server.refuse(claim, caught.value, pair.ring, NOW), pair.credentials, NOW
+    )
+    assert isinstance(told, Rejection)
+    assert told.wire_code == "isv.invalid-signature"
+    assert told.detail.partition("：")[2].startswith("app_id=2021000000000001&amp;biz_content=")
+
+
+def test_a_claim_without_a_method_is_refused_in_general() -> None:
+    """Where not even the method can be read, the error stands alone and unsigned."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        PROTOCOL.server.claim(Request("POST", "http", "127.0.0.1", b"/gateway.do", b"", (), b"app_id=1"))
+    answer = PROTOCOL.server.refuse(None, caught.value, None, NOW)
+    assert answer.body.startswith(b'{"error_response":{"code":"40001"')
+    assert b'"sign"' not in answer.body
+
+
+def test_nodes_have_the_form_that_every_library_finds() -> None:
+    """Result first, the rest by name, / escaped, Chinese as it is, braces within a text in pairs only."""
+    content = {"b": "a/b", "code": "10000", "a": "测试 {x", "msg": "Success", "c": "{y}", "d": "}{", "e": "", "f": []}
+    text = dump_node(content)
+    assert text.startswith('{"code":"10000","msg":"Success","a":"测试 \\u007bx","b":"a\\/b","c":"{y}"')
+    assert text.count("{") == text.count("}")
+    assert read_object(text) == {name: value for name, value in content.items() if value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"a":1', '{"a":1}x', '{"a":1,"a":2}', "{1:2}", '{"a" 1}', '{"a":1;}', "{" * 2_000, '{"a":' * 2_000],
+)
+def test_broken_answers_are_refused(text: str) -> None:
+    """What is no object with different members is one kind of error."""
+    with pytest.raises(RemoteProtocolError):
+        split_members(text)
+
+
+def test_every_word_has_five_digits_and_a_status() -> None:
+    """Whatever word is told, a public code with its text goes with it, and an HTTP status for REST."""
+    words = {*WIRE_CODE.values(), *TEXT, *[word for own in PROTOCOL.codes_of.values() for word in own.values()]}
+    for word in words:
+        assert public_code(word) in MESSAGE
+        assert http_status(word) in (200, 202, 400, 401, 429, 500)
+    assert (public_code("isv.missing-signature"), public_code("isv.invalid-signature")) == ("40001", "40002")
+    assert (public_code("ACQ.TRADE_NOT_EXIST"), public_code("isv.app-call-limited")) == ("40004", "40005")
+
+
+def test_rest_requests_age() -> None:
+    """Ten minutes either way; the older interface compares no times."""
+    rest, form = in_mode("key", "v3"), in_mode("key")
+    for minutes, stale in ((9, False), (-9, False), (11, True), (-11, True)):
+        moment: Instant = later(NOW, minutes * MINUTE)
+        for pair, refused in ((rest, stale), (form, False)):
+            claim = PROTOCOL.server.claim(PROTOCOL.client.encode(QUERY, pair.credentials, NOW).request())
+            if refused:
+                with pytest.raises(RemoteProtocolError) as caught:
+                    PROTOCOL.server.decode(claim, pair.ring, moment)
+                assert caught.value.code == "STALE"
+            else:
+                PROTOCOL.server.decode(claim, pair.ring, moment)
+
+
+def test_the_interface_v3_has_no_word_for_pages() -> None:
+    """Pages stay forms of gateway.do, whatever interface is configured."""
+    pair = in_mode("key", "v3")
+    order: dict[str, Any] = {"merchant": "", "out_trade_no": "T1", "product": Product.INSTANT, "subject": "x"}
+    call = PROTOCOL.client.encode(CreateTrade(amount=Money(1), **order), pair.credentials, NOW)
+    assert call.action().startswith("http://127.0.0.1:8080/gateway.do?charset=utf-8")
+    assert dict(parse_form(call.request().body))["method"] == m.PAGE_PAY
+
+
+def test_subjects_are_not_confused_with_fields() -> None:
+    """A text that spells a field of the notification is refused where the order is made, not a day later."""
+    pair = in_mode("key")
+    order: dict[str, Any] = {"merchant": "", "out_trade_no": "T1", "product": Product.INSTANT, "amount": Money(1)}
+    with pytest.raises(LocalProtocolError):
+        PROTOCOL.client.encode(CreateTrade(subject="x&total_amount=9", **order), pair.credentials, NOW)
+    PROTOCOL.client.encode(CreateTrade(subject="x&y=9 & z", **order), pair.credentials, NOW)
