@@ -94,8 +94,9 @@ _SHARES: Final = tuple(
 def _presented(product: Product, presentation: Presentation) -> list[CreateTrade]:
     codes = ("280123456789012345", "130123456789012345") if presentation is Presentation.BARCODE else ("",)
     return [
-        simple_create(product, presentation, code=code, buyer=buyer, client_ip=address)
+        simple_create(product, presentation, code=code, buyer=buyer, client_ip=address, notify_url=target)
         for code in codes
+        for target in ("", AFTER_URL)
         for buyer in _BUYERS
         for address in ("", "192.0.2.7")
     ]
@@ -267,18 +268,18 @@ def _first_said(pair: Pair, alternatives: list[Intent]) -> tuple[Intent, str, Ca
     return None
 
 
-def weakest_pair(name: str) -> Pair:
-    """The folder's quick pair: its last algorithm in its first charset."""
+def weakest_pair(name: str, algorithm: str = "") -> Pair:
+    """The folder's quick pair: its last algorithm (or another that is named) in its first charset."""
     manifest = load_protocol(name)
-    return make_pair(name, manifest.algorithms[-1], (manifest.charsets or ("",))[0])
+    return make_pair(name, algorithm or manifest.algorithms[-1], (manifest.charsets or ("",))[0])
 
 
 @cache
-def said_intents(name: str) -> tuple[tuple[Intent, str, Carriage], ...]:
-    """Every sample of a folder with its operation and who carries it."""
+def said_intents(name: str, algorithm: str = "") -> tuple[tuple[Intent, str, Carriage], ...]:
+    """Every sample of a folder with its operation and who carries it, as far as this algorithm signs it."""
     manifest = load_protocol(name)
     offered = set(manifest.operations.values())
-    pair = weakest_pair(name)
+    pair = weakest_pair(name, algorithm)
     found = [
         _first_said(pair, alternatives)
         for alternatives in _candidates(products(manifest))
@@ -287,18 +288,18 @@ def said_intents(name: str) -> tuple[tuple[Intent, str, Carriage], ...]:
     return tuple(said for said in found if said is not None)
 
 
-def simple_intents(name: str) -> list[Intent]:
+def simple_intents(name: str, algorithm: str = "") -> list[Intent]:
     """One sample for each operation that the folder has, in the order of the candidates."""
     first: dict[str, Intent] = {}
-    for intent, operation, _ in said_intents(name):
+    for intent, operation, _ in said_intents(name, algorithm):
         first.setdefault(operation, intent)
     return list(first.values())
 
 
-def server_intents(name: str) -> list[Intent]:
+def server_intents(name: str, algorithm: str = "") -> list[Intent]:
     """Those of ``simple_intents`` that the merchant's server carries, whose answers his client reads."""
-    carriage = {id(intent): carriage for intent, _, carriage in said_intents(name)}
-    return [intent for intent in simple_intents(name) if carriage[id(intent)] is Carriage.SERVER]
+    carriage = {id(intent): carriage for intent, _, carriage in said_intents(name, algorithm)}
+    return [intent for intent in simple_intents(name, algorithm) if carriage[id(intent)] is Carriage.SERVER]
 
 
 def every_candidate() -> list[Intent]:

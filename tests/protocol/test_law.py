@@ -95,10 +95,11 @@ def test_request_pair(name: str, algorithm: str, charset: str) -> None:
 
 @EVERY_PAIR
 def test_every_operation_can_be_said(name: str, algorithm: str, charset: str) -> None:
-    """Each operation of the manifest has a plain intent that goes through."""
+    """Each operation that this algorithm signs has a plain intent that goes through; another law has them all."""
     pair = make_pair(name, algorithm, charset)
-    said = {pair.ask(intent)[0][1].operation for intent in simple_intents(name)}
-    assert said == set(pair.manifest.operations)
+    said = [pair.ask(intent)[0][1].operation for intent in simple_intents(name, algorithm)]
+    assert set(said) <= set(pair.manifest.operations)
+    assert len(said) == len(set(said))
 
 
 @EVERY_PAIR
@@ -115,7 +116,7 @@ def test_response_pair(name: str, algorithm: str, charset: str) -> None:
     @LAW
     @given(views(pair.manifest))
     def law(view: TradeView) -> None:
-        for intent in simple_intents(name):
+        for intent in simple_intents(name, algorithm):
             if isinstance(intent, QueryTrade):
                 by_number = {"out_trade_no": view.out_trade_no} if intent.out_trade_no else {"trade_no": view.trade_no}
                 asked = replace(intent, **by_number)
@@ -128,7 +129,7 @@ def test_response_pair(name: str, algorithm: str, charset: str) -> None:
                 assert shipped.trade is None or lost(view, shipped.trade) == ""
 
     law()
-    for intent in simple_intents(name):
+    for intent in simple_intents(name, algorithm):
         if isinstance(intent, CloseTrade):
             assert told(intent, Done()) == Done()
         elif isinstance(intent, ConfirmNotification):
@@ -143,7 +144,7 @@ def test_refusal_pair(name: str, algorithm: str, charset: str) -> None:
     """A refusal is read as a rejection with the protocol's own word for it, or as a plain no."""
     pair = make_pair(name, algorithm, charset)
     client, server = pair.manifest.client, pair.manifest.server
-    for intent in simple_intents(name):
+    for intent in simple_intents(name, algorithm):
         claim, _ = pair.read(client.encode(intent, pair.credentials, NOW).request())
         if claim.carriage is not Carriage.SERVER:
             continue
@@ -336,7 +337,7 @@ def test_tampered_request_is_refused_or_means_the_same(name: str, algorithm: str
     client = pair.manifest.client
 
     @LAW
-    @given(st.sampled_from(simple_intents(name)), st.data())
+    @given(st.sampled_from(simple_intents(name, algorithm)), st.data())
     def law(intent: Intent, data: st.DataObject) -> None:
         request = client.encode(intent, pair.credentials, NOW).request()
         _, told = pair.read(request)
@@ -384,7 +385,7 @@ def test_any_bytes_give_a_value_or_one_error(name: str, algorithm: str, charset:
     """No bytes make a decoder raise anything but RemoteProtocolError, and some decoders raise nothing at all."""
     pair = make_pair(name, algorithm, charset)
     client, server, manifest = pair.manifest.client, pair.manifest.server, pair.manifest
-    requests = [client.encode(intent, pair.credentials, NOW).request() for intent in simple_intents(name)]
+    requests = [client.encode(intent, pair.credentials, NOW).request() for intent in simple_intents(name, algorithm)]
     names = sorted(
         {
             piece.partition(b"=")[0]
@@ -407,7 +408,7 @@ def test_any_bytes_give_a_value_or_one_error(name: str, algorithm: str, charset:
             lambda: client.decode_return(request, pair.credentials, NOW),
             *[
                 partial(client.decode, intent, Response(status, (), answer), pair.credentials, NOW)
-                for intent in server_intents(name)
+                for intent in server_intents(name, algorithm)
                 for status in (200, 500)
             ],
         )

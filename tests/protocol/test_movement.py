@@ -73,20 +73,20 @@ Ended = RefundView | PayOutView
 
 
 @cache
-def after_samples(name: str) -> tuple[Intent, ...]:
+def after_samples(name: str, algorithm: str = "") -> tuple[Intent, ...]:
     """Samples of what is said about money after the payment, and of trades that are not met on a page."""
     return tuple(
         intent
-        for intent, _, _ in said_intents(name)
+        for intent, _, _ in said_intents(name, algorithm)
         if type(intent) in AFTER_KINDS or (isinstance(intent, CreateTrade) and intent != simple_create(intent.product))
     )
 
 
 @cache
-def answered_samples(name: str) -> tuple[Intent, ...]:
+def answered_samples(name: str, algorithm: str = "") -> tuple[Intent, ...]:
     """Those whose answer the merchant's server reads."""
-    carried = {id(intent): carriage for intent, _, carriage in said_intents(name)}
-    return tuple(intent for intent in after_samples(name) if carried[id(intent)] is Carriage.SERVER)
+    carried = {id(intent): carriage for intent, _, carriage in said_intents(name, algorithm)}
+    return tuple(intent for intent in after_samples(name, algorithm) if carried[id(intent)] is Carriage.SERVER)
 
 
 @cache
@@ -113,8 +113,9 @@ def having(test: Callable[[str], object]) -> pytest.MarkDecorator:
 def test_every_offer_has_a_sample(name: str) -> None:
     """Whatever intent the manifest offers can be said by some plain sample, and every operation is reached by one."""
     manifest = load_protocol(name)
-    assert {type(intent) for intent, _, _ in said_intents(name)} == set(manifest.operations.values())
-    assert {operation for _, operation, _ in said_intents(name)} == set(manifest.operations)
+    said = [one for algorithm in manifest.algorithms for one in said_intents(name, algorithm)]
+    assert {type(intent) for intent, _, _ in said} == set(manifest.operations.values())
+    assert {operation for _, operation, _ in said} == set(manifest.operations)
 
 
 @EVERY
@@ -162,7 +163,7 @@ def test_after_request_pair(name: str, algorithm: str, charset: str) -> None:
     pair = make_pair(name, algorithm, charset)
 
     @LAW
-    @given(variants(list(after_samples(name))))
+    @given(variants(list(after_samples(name, algorithm))))
     def law(intent: Intent) -> None:
         try:
             readings = pair.ask(intent)
@@ -241,7 +242,7 @@ def test_after_response_pair(name: str, algorithm: str, charset: str) -> None:
     client, server = pair.manifest.client, pair.manifest.server
 
     @LAW
-    @given(variants(list(answered_samples(name))), st.data())
+    @given(variants(list(answered_samples(name, algorithm))), st.data())
     def law(intent: Intent, data: st.DataObject) -> None:
         try:
             call = client.encode(intent, pair.credentials, NOW)
@@ -465,7 +466,7 @@ def cells(raw: bytes) -> list[str]:
 def test_no_person_is_shown_after(name: str, algorithm: str, charset: str) -> None:
     """No request about money after the payment shows a holder's name, a card or a login in a log."""
     pair = make_pair(name, algorithm, charset)
-    for intent in simple_intents(name):
+    for intent in simple_intents(name, algorithm):
         if type(intent) in AFTER_KINDS:
             call = pair.manifest.client.encode(intent, pair.credentials, NOW)
             shown = [repr(call), describe(call.request(), pair.manifest.private), repr(intent)]

@@ -14,7 +14,7 @@ from tongbao.kernel.time import Instant
 from tongbao.wire import movement, vocabulary
 from tongbao.wire.http import Request
 from tongbao.wire.loader import load_protocol, protocol_names
-from tongbao.wire.vocabulary import CreateTrade, Intent, Notification, Product
+from tongbao.wire.vocabulary import CreateTrade, Intent, Notification, Presentation, Product
 
 NOW = Instant(0)
 ALL = vectors()
@@ -36,11 +36,15 @@ def read_event(vector: Vector, request: Request) -> Notification:
     return read(request, vector.credentials(), vector.now)
 
 
+WORDS = {"product": Product, "presentation": Presentation}
+
+
 def asked(vector: Vector) -> Intent:
     about = dict(vector.data["intent"])
     name = about.pop("type")
     kind = getattr(vocabulary, name, None) or getattr(movement, name)
     about |= {name: parse_major(about[name]) for name in ("amount", "total") if name in about}
+    about |= {name: word(about[name]) for name, word in WORDS.items() if name in about}
     intent: Intent = kind(merchant=vector.data["merchant"], **about)
     return intent
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.merchant.conftest import connect_sqlite, create
 from tests.merchant.server import serve
+from tongbao.kernel.error import Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, business_date, later
 from tongbao.merchant.book import OrderTable
@@ -29,6 +30,7 @@ from tongbao.wire.contract import Call
 from tongbao.wire.http import Request, Response, text
 from tongbao.wire.movement import MovementState, PayOutItem, RefundItem
 from tongbao.wire.party import Party, Payee
+from tongbao.wire.vocabulary import Presentation
 
 pytestmark = pytest.mark.slow
 
@@ -218,3 +220,16 @@ def test_payouts_by_password_are_told_line_by_line(sandbox: LocalSandbox, shop: 
         ("0002", "failed"),
     ], shop.verdicts
     assert sandbox.audit() == "clean"
+
+
+@pytest.mark.parametrize("shop", ["alipay_mapi"], indirect=True)
+def test_a_trade_at_a_counter_is_scanned_and_paid(sandbox: LocalSandbox, shop: Shop) -> None:
+    """The shop gets the address for its QR code from the platform, and the trade behind it can be paid."""
+    opened = shop.client.create("C1", Money(200), "茶", presentation=Presentation.QR)
+    assert opened.cashier_url == f"{sandbox.base_url}/qr/{opened.code}"
+    page = httpx.get(opened.cashier_url, trust_env=False, follow_redirects=True)
+    assert page.status_code == 200
+    sandbox.pay("C1")
+    assert shop.client.query("C1").is_paid
+    with pytest.raises(Refused, match="TRADE_AMOUNT_MISMATCH|TRADE_NOT_PAYABLE"):
+        shop.client.create("C1", Money(300), "茶", presentation=Presentation.QR)

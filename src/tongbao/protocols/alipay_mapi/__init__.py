@@ -20,7 +20,7 @@ from tongbao.protocols.alipay_mapi.server import Server
 from tongbao.wire.contract import CredentialField, Manifest
 from tongbao.wire.key import KeyRing
 from tongbao.wire.sign import private_pem, public_pem
-from tongbao.wire.vocabulary import Product
+from tongbao.wire.vocabulary import Presentation, Product
 
 
 def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str, str]) -> dict[str, Any]:
@@ -100,12 +100,14 @@ PROTOCOL = Manifest(
         "next actions named while an escrow trade is unpaid",
         "lists of error words of refunds and payouts; text and signature of refund_fastpay_query",
         "what is signed in account.page.query; words of its lines; frame of the daily file",
+        "leaves of a refused alipay.acquire.precreate",
     ),
     # a dual trade that was paid at once hears TRADE_FINISHED then, and nothing new when its refund term ends
     said_as={"dual:finished": "paid", "refund:closed": "failed", "payout:closed": "failed"},
     codes=c.WIRE_CODE,
     codes_of=c.CODES_OF,
     notifies_refund="trade",
+    presentations=(Presentation.PAGE, Presentation.H5, Presentation.APP, Presentation.QR),
     bill=Bill(),
     charsets=tuple(CODECS),
     merchant_example="2088000000000001",

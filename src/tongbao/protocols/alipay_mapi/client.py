@@ -9,6 +9,7 @@ from typing import Final
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant, business_date
 from tongbao.protocols.alipay_mapi import code as c
+from tongbao.protocols.alipay_mapi import counter
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.account import EXPORT_MAX
 from tongbao.protocols.alipay_mapi.answer import LONG, Envelope, read_envelope, read_page, read_text
@@ -29,6 +30,7 @@ from tongbao.protocols.alipay_mapi.codec import (
     merge,
     signed,
 )
+from tongbao.protocols.alipay_mapi.device import write_order
 from tongbao.protocols.alipay_mapi.request import read_intent, write_intent, write_service
 from tongbao.protocols.alipay_mapi.result import PAID_OUT, REFUNDED, read_batch_notice, read_found_refunds
 from tongbao.protocols.alipay_mapi.view import read_base, read_event, read_view
@@ -50,6 +52,7 @@ from tongbao.wire.movement import (
 from tongbao.wire.party import Party
 from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
 from tongbao.wire.vocabulary import (
+    Carriage,
     Confirmed,
     ConfirmNotification,
     CreateTrade,
@@ -57,6 +60,7 @@ from tongbao.wire.vocabulary import (
     Intent,
     Notification,
     Outcome,
+    Presentation,
     QueryTrade,
     Rejection,
     RequestTimestamp,
@@ -108,6 +112,10 @@ class Client:
             plain = tuple((name, value) for name, value in sorted(fields.items()) if value)
             return Call(service.carriage, "GET", credentials.gateway, plain, codec)
         key = credentials.ring.signing(values["sign_type"])
+        if service.carriage is Carriage.DEVICE:
+            body = write_order(fields, codec, key)
+            kind = ((b"Content-Type", f"text/plain; charset={charset}".encode("ascii")),)
+            return Call(service.carriage, "POST", credentials.gateway, (), codec, kind, body=body)
         pairs = tuple(signed(fields, codec, key).items())
         if len(encode_form(pairs, codec)) > LIMITS.size:
             raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
@@ -120,7 +128,8 @@ class Client:
             if word is None:
                 raise RemoteProtocolError("", "the answer is none of true, false, invalid", "MALFORMED")
             return word
-        if isinstance(intent, CreateTrade) or getattr(intent, "asks_password", False):
+        at_counter = isinstance(intent, CreateTrade) and intent.presentation is Presentation.QR
+        if (isinstance(intent, CreateTrade) and not at_counter) or getattr(intent, "asks_password", False):
             raise LocalProtocolError("", "the answer to this request is a page for a browser")
         charset, algorithm = credentials.values["charset"], credentials.values["sign_type"]
         if isinstance(intent, QueryRefund):
@@ -134,6 +143,8 @@ class Client:
             return _rejection(intent, envelope.error)
         if isinstance(intent, RefundBatch | PayOutBatch):
             return BatchTaken(intent.batch_no)
+        if isinstance(intent, CreateTrade):
+            return _opened(intent, envelope)
         if isinstance(intent, RequestTimestamp):
             return TimestampIssued(_leaf(envelope, "timestamp", "encrypt_key"))
         if envelope.leaves is None and not isinstance(intent, QueryTrade | QueryMovements):
@@ -224,9 +235,12 @@ def _complete(intent: Intent, credentials: Credentials, now: Instant) -> Intent:
     if not isinstance(intent, CreateTrade):
         return intent
     values = credentials.values
+    seller = Party(values["seller_id"], values["seller_email"])
+    if intent.presentation is Presentation.APP and seller.id:
+        seller = Party(seller.id)
     return replace(
         intent,
-        seller=intent.seller or Party(values["seller_id"], values["seller_email"]),
+        seller=intent.seller or seller,
         notify_url=intent.notify_url or values["notify_url"],
         return_url=intent.return_url or values["return_url"],
     )
@@ -272,6 +286,18 @@ def _rejection(intent: Intent, word: str) -> Rejection:
     service = write_service(intent)
     code = c.NEUTRAL_CODE_OF.get(service, {}).get(word) or c.NEUTRAL_CODE.get(word, "SYSTEM")
     return Rejection(code, word)
+
+
+def _opened(intent: CreateTrade, envelope: Envelope) -> Outcome:
+    """The QR code of a trade at a counter, or the refusal of the rules; both are signed."""
+    result = _leaf(envelope, "alipay", "result_code")
+    if not envelope.signed:
+        raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
+    leaves = envelope.leaves or {}
+    if result == counter.DONE:
+        return counter.read_opened(leaves, intent.out_trade_no)
+    word = _leaf(envelope, "alipay", "detail_error_code")
+    return Rejection(c.NEUTRAL_CODE.get(word, "SYSTEM"), word)
 
 
 def _refunds(intent: QueryRefund, fields: Mapping[str, str]) -> Outcome:

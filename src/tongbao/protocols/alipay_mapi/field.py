@@ -63,11 +63,11 @@ def read_quantity(fields: Fields) -> int | None:
     return int(text)
 
 
-def check_lengths(fields: Fields) -> None:
+def check_lengths(fields: Fields, lengths: Mapping[str, int]) -> None:
     """Refuse a known field that is longer than documented."""
     for name, value in fields.items():
-        if len(value) > m.LENGTHS.get(name, m.UNLIMITED):
-            raise RemoteProtocolError(name, f"is longer than {m.LENGTHS[name]} characters", "TOO_LARGE")
+        if len(value) > lengths.get(name, m.UNLIMITED):
+            raise RemoteProtocolError(name, f"is longer than {lengths[name]} characters", "TOO_LARGE")
 
 
 def read_address(fields: Fields, name: str) -> str:

@@ -39,6 +39,8 @@ QUERY: Final = "single_trade_query"
 CLOSE: Final = "close_trade"
 SHIP: Final = "send_goods_confirm_by_platform"
 H5: Final = "alipay.wap.create.direct.pay.by.user"
+APP: Final = "mobile.securitypay.pay"
+PRECREATE: Final = "alipay.acquire.precreate"
 REFUND: Final = "refund_fastpay_by_platform_nopwd"
 REFUND_PWD: Final = "refund_fastpay_by_platform_pwd"
 REFUND_QUERY: Final = "refund_fastpay_query"
@@ -52,6 +54,8 @@ SERVICES: Final[dict[str, Service]] = {
     "create_partner_trade_by_buyer": Service(CreateTrade, Carriage.BROWSER, product=Product.ESCROW),
     "trade_create_by_buyer": Service(CreateTrade, Carriage.BROWSER, product=Product.DUAL),
     H5: Service(CreateTrade, Carriage.BROWSER, product=Product.INSTANT, presentation=Presentation.H5),
+    APP: Service(CreateTrade, Carriage.DEVICE, product=Product.INSTANT, presentation=Presentation.APP),
+    PRECREATE: Service(CreateTrade, Carriage.SERVER, product=Product.INSTANT, presentation=Presentation.QR),
     QUERY: Service(QueryTrade, Carriage.SERVER),
     CLOSE: Service(CloseTrade, Carriage.SERVER),
     SHIP: Service(ShipTrade, Carriage.SERVER),
@@ -119,6 +123,9 @@ LENGTHS: Final[dict[str, int]] = {
 }
 """Characters. Names not listed are ignored, so only the size of the whole message binds them."""
 
+LENGTHS_OF: Final[dict[str, dict[str, int]]] = {APP: {**LENGTHS, "seller_id": LENGTHS["seller_email"]}}
+"""In an order string the payee's number may be his login."""
+
 UNLIMITED: Final = 1_000_000
 
 PAYEE_LENGTH: Final = 100
@@ -134,7 +141,7 @@ REQUEST_NAMES: Final = frozenset(LENGTHS) | frozenset(
         "logistics_fee_2", "logistics_payment_2", "transport_type", "create_transport_type", "trade_role",
         "royalty_type", "royalty_parameters", "batch_num", "batch_fee", "detail_data", "refund_date", "pay_date",
         "use_freeze_amount", "page_no", "page_size", "gmt_start_time", "gmt_end_time", "gmt_create_start",
-        "gmt_create_end", "no_coupon",
+        "gmt_create_end", "no_coupon", "product_code", "currency",
     )
 )  # fmt: skip
 """Names that mean something here: a value may not spell one of them as ``&name=`` (README, peculiarities)."""

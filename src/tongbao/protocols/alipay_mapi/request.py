@@ -9,6 +9,7 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import MINOR_MAX, Money
+from tongbao.protocols.alipay_mapi import counter
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.account import EXPORT_MAX, read_movements, write_movements
 from tongbao.protocols.alipay_mapi.batch import (
@@ -25,9 +26,11 @@ from tongbao.protocols.alipay_mapi.field import (
     invalid,
     read_address,
     read_money,
+    read_party,
     read_positive,
     read_quantity,
     required,
+    write_party,
 )
 from tongbao.protocols.alipay_mapi.royalty import read_royalty, write_royalty
 from tongbao.wire.bank import BANKS
@@ -185,26 +188,43 @@ def _read_shipped(fields: Fields, about: dict[str, object]) -> Money:
     return price * quantity + freight + (discount or Money(0))
 
 
-def _read_phone(fields: Fields, about: dict[str, object]) -> Money:
-    """The sum of a trade in a phone's browser, which is one field."""
+def _read_sum(fields: Fields, about: dict[str, object], presentation: Presentation) -> Money:
+    """The sum of a trade that is not met on a desk's page, which is one field."""
+    about["presentation"] = presentation
+    if presentation is Presentation.QR:
+        return counter.read_sum(fields, TOTAL_MAX)
+    if presentation is Presentation.APP:
+        required(fields, "body")
+        required(fields, "notify_url")
     total = read_positive(fields, "total_fee", TOTAL_MAX)
     if total is None:
         raise RemoteProtocolError("total_fee", "is missing", "FIELD_MISSING")
-    about.update(methods=_read_allowed(fields), presentation=Presentation.H5)
+    if presentation is Presentation.H5:
+        about["methods"] = _read_allowed(fields)
     return total
 
 
-def _read_create(fields: Fields, product: Product, presentation: Presentation) -> CreateTrade:
-    for name in ("out_trade_no", "subject", "payment_type"):
-        required(fields, name)
-    kind = fields["payment_type"]
-    if kind not in m.PAYMENT_TYPES or (product is not Product.INSTANT and kind != "1"):
-        raise invalid("payment_type", "is no kind of payment")
+def _read_seller(fields: Fields, presentation: Presentation) -> Party:
+    """The payee: in an order string one word, at a counter the partner where nobody is named."""
+    if presentation is Presentation.APP:
+        return read_party(required(fields, "seller_id"))
     seller = Party(fields.get("seller_id", ""), fields.get("seller_account_name") or fields.get("seller_email", ""))
+    if not seller and presentation is Presentation.QR:
+        return Party(fields["partner"])
     if not seller:
         raise RemoteProtocolError(
             "seller_id", "is missing, and so are seller_email and seller_account_name", "FIELD_MISSING"
         )
+    return seller
+
+
+def _read_create(fields: Fields, product: Product, presentation: Presentation) -> CreateTrade:
+    for name in ("out_trade_no", "subject"):
+        required(fields, name)
+    kind = "1" if presentation is Presentation.QR else required(fields, "payment_type")
+    if kind not in m.PAYMENT_TYPES or (product is not Product.INSTANT and kind != "1"):
+        raise invalid("payment_type", "is no kind of payment")
+    seller = _read_seller(fields, presentation)
     buyer = Party(fields.get("buyer_id", ""), fields.get("buyer_account_name") or fields.get("buyer_email", ""))
     passback = fields.get("extra_common_param", "")
     if "&" in passback or "=" in passback:
@@ -213,8 +233,8 @@ def _read_create(fields: Fields, product: Product, presentation: Presentation) -
     echo = {
         name: fields[name] for name in ("_input_charset", "sign_type", "service", "payment_type") if fields.get(name)
     }
-    if presentation is Presentation.H5:
-        amount = _read_phone(fields, about)
+    if presentation is not Presentation.PAGE:
+        amount = _read_sum(fields, about, presentation)
     elif product is Product.INSTANT:
         amount = _read_instant(fields, about)
         about["splits"] = read_royalty(fields, amount)
@@ -239,7 +259,7 @@ def _read_create(fields: Fields, product: Product, presentation: Presentation) -
         seller=seller,
         buyer=buyer,
         notify_url=read_address(fields, "notify_url"),
-        return_url=read_address(fields, "return_url"),
+        return_url="" if presentation is Presentation.APP else read_address(fields, "return_url"),
         error_url=read_address(fields, "error_notify_url"),
         show_url=read_address(fields, "show_url"),
         expiry=read_expiry(fields.get("it_b_pay", "")),
@@ -285,6 +305,11 @@ def _write_create(intent: CreateTrade) -> dict[str, str]:
         "extra_common_param": intent.passback,
         "anti_phishing_key": intent.anti_phishing_key,
     }
+    if intent.presentation is Presentation.APP:
+        fields |= {"seller_id": write_party(intent.seller, "seller"), "seller_email": ""}
+        fields["body"] = intent.body or intent.subject
+    if intent.presentation is Presentation.QR:
+        fields |= {"product_code": counter.QR, "payment_type": ""}
     return fields | (_write_instant(intent) if intent.product is Product.INSTANT else _write_shipped(intent))
 
 
@@ -373,7 +398,7 @@ def notification_id(text: str) -> str:
 
 def read_intent(service: str, fields: Fields) -> Intent:
     """The intent of a request. Raises RemoteProtocolError naming the field."""
-    check_lengths(fields)
+    check_lengths(fields, m.LENGTHS_OF.get(service, m.LENGTHS))
     merchant = required(fields, "partner")
     entry = m.SERVICES[service]
     if entry.product is not None:

@@ -16,6 +16,7 @@ from tongbao.kernel.error import (
 )
 from tongbao.kernel.time import Instant
 from tongbao.protocols.alipay_mapi import code as c
+from tongbao.protocols.alipay_mapi import counter
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.answer import write_failure, write_page, write_success, write_text
 from tongbao.protocols.alipay_mapi.bill import write_rows
@@ -31,6 +32,7 @@ from tongbao.protocols.alipay_mapi.codec import (
     merge,
     signed,
 )
+from tongbao.protocols.alipay_mapi.device import Order, is_order, read_order
 from tongbao.protocols.alipay_mapi.request import read_intent
 from tongbao.protocols.alipay_mapi.result import write_batch_notice, write_found_refunds
 from tongbao.protocols.alipay_mapi.view import write_base, write_notification, write_return, write_trade
@@ -61,6 +63,9 @@ class Server:
     """See ``tongbao.wire.contract.ServerEnd``."""
 
     def claim(self, request: Request) -> Claim:
+        handed = request.body if request.method == "POST" else request.raw_query
+        if is_order(handed):
+            return _order(handed)
         parts = (request.raw_query, request.body) if request.method == "POST" else (request.raw_query,)
         try:
             return self._claim(request, parts)
@@ -95,6 +100,10 @@ class Server:
     def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
         if isinstance(claim.parsed, RemoteProtocolError):
             raise claim.parsed
+        if isinstance(claim.parsed, Order):
+            order = claim.parsed
+            signer = authenticate(order.text, order.signature, order.message.fields["sign_type"], ring)
+            return Verified(read_intent(claim.operation, order.message.fields), signer)
         message: Message = claim.parsed
         fields = message.fields
         key = None
@@ -117,6 +126,9 @@ class Server:
         message: Message = claim.parsed
         echo = {name: value for name, value in message.fields.items() if name not in ("sign", "sign_type")}
         key = _reply_key(message.fields, ring)
+        if isinstance(outcome, TradeOpened) and claim.operation == m.PRECREATE:
+            leaves = counter.write_opened(outcome, message.fields["out_trade_no"])
+            return write_success(echo, "alipay", leaves, claim.charset, key)
         if isinstance(outcome, TradeFound):
             return write_success(echo, "trade", write_trade(outcome.trade), claim.charset, key)
         if isinstance(outcome, TimestampIssued):
@@ -152,6 +164,10 @@ class Server:
             well_formed = _PARTNER.fullmatch(claim.merchant) is not None
             return _word("false" if isinstance(error, Refused) and well_formed else "invalid")
         code = self._code_within(claim.operation, error) or code
+        if claim.operation == m.PRECREATE and isinstance(error, Refused) and ring is not None and ring.sign:
+            message: Message = claim.parsed
+            leaves = counter.write_failed(code, message.fields.get("out_trade_no", ""))
+            return write_success({}, "alipay", leaves, claim.charset, _reply_key(message.fields, ring))
         if claim.operation == m.REFUND_QUERY:
             return write_text({"is_success": "F", "error_code": code}, claim.charset, None)
         return write_failure(code, claim.charset)
@@ -191,6 +207,14 @@ class Server:
         return http.get(f"{target}{'&' if '?' in target else '?'}{text}")
 
     def trail(self, request: Request) -> SignatureTrail | None:
+        handed = request.body or request.raw_query
+        if is_order(handed):
+            try:
+                order = read_order(handed)
+            except RemoteProtocolError:
+                return None
+            text = order.text.decode(CODECS[order.message.charset], "replace")
+            return SignatureTrail(order.message.fields["sign_type"], text, order.signature, order.message.charset)
         own = b"notify_type=" in request.body or b"notify_type=" in request.raw_query
         try:
             if own and request.method == "POST":
@@ -218,6 +242,15 @@ def _readable(parts: tuple[bytes, ...]) -> str:
     except RemoteProtocolError:
         return ""
     return names.pop().decode("latin-1") if len(names) == 1 else ""
+
+
+def _order(raw: bytes) -> Claim:
+    """The claim of an order string."""
+    order = read_order(raw)
+    partner = order.message.fields.get("partner", "")
+    if _PARTNER.fullmatch(partner) is None:
+        raise RemoteProtocolError("partner", "is no merchant's number", "FIELD_INVALID" if partner else "FIELD_MISSING")
+    return Claim(partner, m.APP, Carriage.DEVICE, order, order.message.charset)
 
 
 def _question(raw: Mapping[bytes, bytes]) -> Claim:

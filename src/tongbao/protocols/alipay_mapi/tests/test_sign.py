@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.protocols.alipay_mapi.codec import CODECS, MD5, RSA, canonical, canonical_text, sign, signed, verify
+from tongbao.protocols.alipay_mapi.device import read_order
 from tongbao.protocols.alipay_mapi.server import MASK, Server
 from tongbao.wire.http import FORM, post
 from tongbao.wire.key import Key
@@ -48,6 +49,23 @@ def test_trail(vector: dict[str, Any]) -> None:
     assert trail is not None
     assert trail.text == vector["text"] + MASK
     assert trail.signature == vector["signature"]
+
+
+PUBLIC_ORDER = (
+    'service="mobile.securitypay.pay"&_input_charset="utf-8"&partner="1000000000000000"&seller_id="1000000000000000"'
+    '&payment_type="1"&out_trade_no="1"&notify_url="/some_url"&subject="subject"&total_fee="0.01"&body="test"'
+    '&sign="if1qjK4qnT7eQ5fw%2BBddHhO1LY6iuPY9Xmhkx81YKuCdceKWBdv798j%2BrxF9ZAhNW4Y3TMURm%2BXpgxhOh8lj8vorFup%2BMJ6fe2rX'
+    'RWgxFhK9B8xuP2XH%2F3878g6d8Jq2D2gINTgDDL7%2BB5%2FIWWlwInas40cQTsVngG8mWkzB788%3D"&sign_type="RSA"'
+)
+
+
+def test_a_published_order_string_verifies() -> None:
+    """The order string of a public test suite, verified over exactly what stands before its signature."""
+    public = next(vector for vector in VECTORS if "public" in vector)
+    order = read_order(PUBLIC_ORDER.encode("ascii"))
+    assert verify(order.text, order.signature, key_of(public))
+    assert order.message.fields["total_fee"] == "0.01"
+    assert not verify(order.text.replace(b"0.01", b"0.02"), order.signature, key_of(public))
 
 
 def second_builder(fields: Mapping[bytes, bytes], secret: bytes) -> str:
