@@ -9,12 +9,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tongbao
-from tongbao.cli import audit, bill, demo, env, order, party, payout, protocol, reconcile, sandbox, serve, settle, sim
+from tongbao.cli import (
+    audit,
+    bill,
+    case,
+    demo,
+    env,
+    order,
+    party,
+    payout,
+    protocol,
+    reconcile,
+    sandbox,
+    serve,
+    settle,
+    sim,
+)
 from tongbao.kernel.error import ConfigurationError, OutcomeUnknown, ProtocolError, Refused
 from tongbao.runtime.environment import read_environ
 from tongbao.store.step import Fenced
 
-GROUPS = (sandbox, demo, serve, party, payout, settle, audit, bill, reconcile, order, protocol, env, sim)
+GROUPS = (sandbox, demo, serve, party, payout, settle, case, audit, bill, reconcile, order, protocol, env, sim)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -37,6 +37,9 @@ CORRECTABLE: Final = re.compile(
 )
 """Accounts that a correction may touch."""
 
+OF_STATEMENT: Final = re.compile(r"bank:[A-Z0-9]+:[0-9]+:[A-Z]{3}|platform:[0-9]+:suspense:[A-Z]{3}", re.ASCII)
+"""Others that one may touch for a case about a bank's statement (I29)."""
+
 
 @record
 class OpenCase:
@@ -80,6 +83,33 @@ class OpenCase:
         return Decision(case.case_id, [(CASE, case)], audits=[draft])
 
 
+CLOSED_BY_RULE: Final = frozenset({"late_payment", "late_refused", "unknown_outcome", "dispute"})
+"""Kinds of case that end with what they are about, and not by a person's word."""
+
+
+@record
+class CloseCase:
+    """An operator has looked at it and says how it ended. What rules close is not closed by hand."""
+
+    case_id: str
+    actor: str
+    reason: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield CASE, (self.case_id,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        case: Case | None = sheet.get(CASE, self.case_id)
+        if case is None:
+            raise Refused("NOT_FOUND", "no such case")
+        if case.state == "closed" or case.kind in CLOSED_BY_RULE:
+            raise Refused("STATE_CONFLICT", f"a case of {case.kind} that is {case.state} is not closed by hand")
+        if not self.actor or not self.reason:
+            raise Refused("FIELD_MISSING", "a case is closed by somebody, for a reason")
+        draft = AuditDraft(self.actor, "case.close", self.case_id, self.reason)
+        return Decision(self.case_id, _close(sheet, self.case_id, now.business), audits=[draft])
+
+
 @record
 class ProposeCorrection:
     """``amount`` (minor units) would move from ``debit`` to ``credit``. ``case_id`` is open and stays so until it is
@@ -102,9 +132,12 @@ class ProposeCorrection:
             yield TRADE, (self.merchant_id, self.out_trade_no)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        case: Case | None = sheet.get(CASE, self.case_id)
+        of_statement = case is not None and case.kind.startswith("statement")
         for code in (self.debit, self.credit):
             owner = code.split(":")[1] if code.startswith("merchant:") else self.merchant_id
-            if not CORRECTABLE.fullmatch(code) or owner != self.merchant_id:
+            fits = CORRECTABLE.fullmatch(code) or (of_statement and OF_STATEMENT.fullmatch(code))
+            if not fits or owner != self.merchant_id:
                 raise Refused("FIELD_INVALID", f"{code} cannot be corrected here")
         if self.debit == self.credit or currency_of(self.debit) != currency_of(self.credit):
             raise Refused("FIELD_INVALID", "a correction moves between two accounts of one currency")
@@ -209,6 +242,8 @@ def _propose(sheet: Sheet, correction: Correction) -> Decision:
     case: Case | None = sheet.get(CASE, correction.case_id)
     if case is None or case.state != "open":
         raise Refused("NOT_FOUND", "a correction belongs to an open case")
+    if case.kind in CLOSED_BY_RULE and correction.kind != "late":
+        raise Refused("STATE_CONFLICT", f"a case of {case.kind} ends with what it is about")
     what = f"{correction.debit}>{correction.credit}={correction.amount}"
     draft = AuditDraft(correction.maker, "correction.propose", correction.correction_id, correction.reason, "", what)
     return Decision(correction.correction_id, [(CORRECTION, correction)], audits=[draft])
@@ -256,7 +291,8 @@ class DecideCorrection:
             raise Refused("MAKER_IS_CHECKER", "who proposed may not post")
         account: Account | None = sheet.get(ACCOUNT, known.debit)
         balance = account.balance if account is not None else 0
-        free = ":loss:" in known.debit or ":receivable:" in known.debit or known.kind == "late"
+        free = known.kind == "late" or known.debit.startswith("bank:")
+        free = free or any(name in known.debit for name in (":loss:", ":receivable:", ":suspense:"))
         if not free and balance < known.amount:
             raise Refused("MERCHANT_FUNDS", f"{known.debit} has {balance}")
         if ":receivable:" in known.credit and known.amount > -_balance(sheet, known.credit):

@@ -38,3 +38,6 @@ SELECT correction_id FROM correction WHERE state = 'proposed' ORDER BY proposed_
 
 -- name: instruction.by_ref
 SELECT instruction_no FROM instruction WHERE bank = :bank AND kind = :kind AND bank_ref = :bank_ref AND bank_ref <> '';
+
+-- name: claim.disputed
+SELECT merchant_id, out_trade_no FROM claim WHERE state = 'disputed' ORDER BY moved_at, merchant_id, out_trade_no LIMIT :most;
