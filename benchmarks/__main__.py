@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import cold, machine, notify, payment
+from benchmarks import cold, machine, notify, payment, sign
 from benchmarks.payment import Plan
 
 NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
@@ -15,6 +15,7 @@ NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
     "sqlite": payment.on_sqlite,
     "notifications": notify.on_notifications,
     "cold": cold.on_cold,
+    "signing": sign.on_signing,
 }
 
 

@@ -53,6 +53,33 @@ def serving(where: str, lane: int = 0) -> Iterator[Measured]:
         process.wait(60)
 
 
+@dataclass(frozen=True, slots=True)
+class Sandboxed:
+    """A running sandbox and what it handed out."""
+
+    pid: int
+    credentials: dict[str, Any]
+
+
+@contextmanager
+def sandbox(folder: Path) -> Iterator[Sandboxed]:
+    """``tongbao sandbox`` with books in ``folder``."""
+    written = folder / "credentials.json"
+    command = [machine.python(), "-m", "tongbao.cli.main", "sandbox", "--port", "0", "--log-level", "error"]
+    command += ["--credentials", str(written), "--state", str(folder / "state.json")]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line.startswith("ready "):
+            raise RuntimeError(f"the sandbox says {line!r}")
+        yield Sandboxed(process.pid, json.loads(written.read_text("utf-8")))
+    finally:
+        process.terminate()
+        process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
 def drive(job: Job) -> dict[str, Any]:
     """Run the load generator on the other core."""
     command = [machine.python(), "-m", "benchmarks.load"]

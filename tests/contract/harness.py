@@ -134,6 +134,11 @@ class Script:
         target.write_text((HERE / "script" / script).read_text("utf-8"), "utf-8")
         return cls([str(node()), str(target)], folder, settings)
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def ask(self, call: str, **arguments: Any) -> Any:
         """The value of one call. Raises Broken with the library's own error."""
         stdin, stdout = self._process.stdin, self._process.stdout

@@ -4,10 +4,12 @@ import importlib
 import json
 import logging
 import sys
+import time
+from urllib.parse import parse_qsl
 
 from alipay.aop.api.AlipayClientConfig import AlipayClientConfig
 from alipay.aop.api.DefaultAlipayClient import DefaultAlipayClient
-from alipay.aop.api.util.SignatureUtils import verify_with_rsa
+from alipay.aop.api.util.SignatureUtils import sign_with_rsa2, verify_with_rsa
 
 client = None
 config = None
@@ -63,7 +65,21 @@ def verify(said):
     return verify_with_rsa(config.alipay_public_key, text.encode("utf-8"), sign)
 
 
+def measure(said):
+    """Seconds that so many signatures, or readings of a notification, take."""
+    if said["what"] == "sign":
+        work = lambda: sign_with_rsa2(config.app_private_key, said["text"], "utf-8")
+    else:
+        work = lambda: verify({"data": dict(parse_qsl(said["body"], keep_blank_values=True))})
+    work()
+    start = time.perf_counter()
+    for _ in range(said["times"]):
+        work()
+    return time.perf_counter() - start
+
+
 CALLS = {
+    "measure": measure,
     "settings": settings,
     "execute": execute,
     "page_execute": page_execute,

@@ -1,0 +1,227 @@
+"""What RSA signatures cost: ours beside the raw ones and beside two real libraries, and creates through the sandbox.
+
+All in one run, turn by turn, on one core: signing a request, reading a whole notification (parse, verify), and signed
+creates answered per second, of which every one costs the platform a verification and a signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import httptools
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from benchmarks import machine
+from benchmarks.payment import Plan
+from benchmarks.process import sandbox
+from benchmarks.report import Series, table
+from tests.contract.harness import Script
+from tests.protocol.bench import NOW, Pair, make_pair
+from tongbao.kernel.money import Money
+from tongbao.protocols.alipay_openapi import PROTOCOL
+from tongbao.protocols.alipay_openapi.codec import sign
+from tongbao.wire.contract import Credentials
+from tongbao.wire.http import Request
+from tongbao.wire.party import Party
+from tongbao.wire.sign import private_pem, public_pem
+from tongbao.wire.vocabulary import CreateTrade, Notification, Presentation, Product, TradeState, TradeView
+
+TIMES: Final = 200
+CALLERS: Final = 32
+
+
+def _pair() -> Pair:
+    pair = make_pair("alipay_openapi", "RSA2", "utf-8")
+    return replace(pair, credentials=PROTOCOL.client.load({**pair.settings, "mode": "key"}))
+
+
+def _order(number: str) -> CreateTrade:
+    return CreateTrade(
+        merchant="",
+        out_trade_no=number,
+        product=Product.INSTANT,
+        subject="一件小东西, 黑色",
+        amount=Money(1_234),
+        presentation=Presentation.QR,
+        notify_url="http://127.0.0.1:9/notify",
+    )
+
+
+def _notification(pair: Pair) -> Request:
+    trade = TradeView(
+        out_trade_no="T20260101000001",
+        trade_no="2026010222001400000000000001",
+        state=TradeState.PAID,
+        product=Product.INSTANT,
+        subject="一件小东西, 黑色",
+        body="给客户的说明",
+        amount=Money(1_234),
+        seller=Party(pair.manifest.merchant_example, "seller@example.com"),
+        buyer=Party("2088000000000099", "buyer@example.com"),
+        created_at=NOW,
+        paid_at=NOW,
+        passback="a%3D1",
+    )
+    note = Notification(id="637b04133cbb1b5c5f1b3f3d2c9a8e70", at=NOW, trade=trade)
+    return PROTOCOL.server.notify(note, "https://shop.example.com/notify", pair.ring, NOW)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    work()
+    start = time.perf_counter()
+    for _ in range(TIMES):
+        work()
+    return time.perf_counter() - start
+
+
+def _libraries(pair: Pair) -> dict[str, Script]:
+    """The two libraries, each with the application's key and the platform's."""
+    own = pair.ring.sign[-1].material
+    key = pair.credentials.ring.sign[0].material
+    assert isinstance(own, RSAPrivateKey)
+    assert isinstance(key, RSAPrivateKey)
+    theirs, mine = public_pem(own.public_key()), private_pem(key)
+    pkcs1 = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode("ascii")
+    app = pair.manifest.merchant_example
+    options = {"appid": app, "app_notify_url": None, "sign_type": "RSA2", "app_private_key_string": mine}
+    return {
+        "python-alipay-sdk": Script.python(
+            "python-alipay-sdk",
+            "python_alipay.py",
+            gateway="http://127.0.0.1:9",
+            options={**options, "alipay_public_key_string": theirs},
+        ),
+        "alipay-sdk-python": Script.python(
+            "alipay-sdk-python",
+            "alipay_official.py",
+            options={"app_id": app, "app_private_key": pkcs1, "alipay_public_key": theirs},
+        ),
+    }
+
+
+def on_signing(plan: Plan, say: Callable[[str], None]) -> str:
+    """Signatures and notifications, turn by turn; then creates through the sandbox."""
+    machine.pin(0, machine.OURS)
+    pair = _pair()
+    text = "app_id=2021000000000001&biz_content=" + "x" * 400
+    raw, key = text.encode("ascii"), pair.credentials.ring.sign[0]
+    message = _notification(pair)
+    assert isinstance(key.material, RSAPrivateKey)
+    private, scheme, digest = key.material, padding.PKCS1v15(), hashes.SHA256()
+    public = private.public_key()
+    signature = private.sign(raw, scheme, digest)
+    works: dict[str, Callable[[], object]] = {
+        "sign: raw": lambda: base64.b64encode(private.sign(raw, scheme, digest)),
+        "sign: ours": lambda: sign(raw, key),
+        "verify: raw": lambda: public.verify(signature, raw, scheme, digest),
+        "notification: ours": lambda: PROTOCOL.client.decode_notification(message, pair.credentials, NOW),
+    }
+    figures = {name: Series() for name in works}
+    libraries = _libraries(pair)
+    try:
+        for _ in range(plan.rounds * 3):
+            for name, work in works.items():
+                figures[name].add(_seconds(work) / TIMES * 1e6)
+            for library, script in libraries.items():
+                machine.pin(script.pid, machine.OURS)
+                body = message.body.decode("ascii")
+                for what, said in (("sign", {"text": text}), ("notification", {"body": body})):
+                    spent = script.ask("measure", what=what, times=TIMES, **said)
+                    figures.setdefault(f"{what}: {library}", Series()).add(spent / TIMES * 1e6)
+    finally:
+        for script in libraries.values():
+            script.__exit__(None, None, None)
+    say("signing: signatures are measured")
+    return _report(figures, _creates(plan, figures))
+
+
+def _report(figures: dict[str, Series], creates: Series) -> str:
+    rows = [[name, f"{one.median:.1f}", one.spread] for name, one in sorted(figures.items())]
+    first = table("RSA2 signatures of 2,048 bits, microseconds each", ("", "median", "spread"), rows)
+    best = min(figures[f"notification: {name}"].median for name in ("python-alipay-sdk", "alipay-sdk-python"))
+    bound = 1e6 / (figures["sign: raw"].median + figures["verify: raw"].median)
+    ratios = [
+        ["our signature, of the raw one's speed", f"{figures['sign: raw'].median / figures['sign: ours'].median:.2f}"],
+        ["our reading of a notification, times the best", f"{best / figures['notification: ours'].median:.1f}"],
+        ["creates a second through the sandbox", f"{creates.median:,.0f}"],
+        ["of what one core's signing and verifying allows", f"{creates.median / bound:.2f}"],
+    ]
+    return first + "\n" + table("Ratios", ("", ""), ratios)
+
+
+# --- creates -----------------------------------------------------------------------------------------------------
+
+
+def _creates(plan: Plan, figures: dict[str, Series]) -> Series:
+    """Answered creates a second, ``plan.rounds`` times; requests are signed before the clock starts."""
+    found = Series()
+    with tempfile.TemporaryDirectory(prefix="tongbao-bench-") as folder, sandbox(Path(folder)) as said:
+        machine.pin(said.pid, machine.OURS)
+        machine.pin(0, machine.THEIRS)
+        own = said.credentials["protocols"]["alipay_openapi"]
+        names = {field.name for field in PROTOCOL.credentials}
+        credentials = PROTOCOL.client.load({name: own[name] for name in own if name in names} | {"mode": "key"})
+        host, port = own["base_url"].removeprefix("http://").split(":")
+        for turn in range(plan.rounds):
+            count = int(min(plan.seconds, 10) * 2_000)
+            requests = [_written(credentials, f"B{turn}X{number}") for number in range(count)]
+            found.add(asyncio.run(_drive(host, int(port), requests, min(plan.seconds, 10))))
+    return found
+
+
+def _written(credentials: Credentials, number: str) -> bytes:
+    request = PROTOCOL.client.encode(_order(number), credentials, NOW).request()
+    target = request.raw_path + b"?" + request.raw_query
+    head = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    return head % target + b"Content-Length: %d\r\n\r\n" % len(request.body) + request.body
+
+
+class _Answer:
+    """One answer, as far as it has come."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.done = False
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.done = True
+
+
+async def _drive(host: str, port: int, requests: list[bytes], seconds: float) -> float:
+    left, answered = iter(requests), 0
+    until = time.perf_counter() + seconds
+
+    async def caller() -> None:
+        nonlocal answered
+        reader, writer = await asyncio.open_connection(host, port)
+        for request in left:
+            if time.perf_counter() >= until:
+                break
+            writer.write(request)
+            answer = _Answer()
+            parser = httptools.HttpResponseParser(answer)
+            while not answer.done:
+                parser.feed_data(await reader.read(65_536))
+            if b'"code":"10000"' not in answer.body:
+                raise RuntimeError(answer.body.decode("utf-8", "replace")[:300])
+            answered += 1
+        writer.close()
+
+    start = time.perf_counter()
+    await asyncio.gather(*[caller() for _ in range(CALLERS)])
+    return answered / (time.perf_counter() - start)
+
+
