@@ -100,6 +100,12 @@ PLANTS: Final[tuple[tuple[str, str], ...]] = (
     ("I23", "UPDATE event SET attempts = 7 WHERE out_trade_no = 'C'"),
     ("I23", "UPDATE attempt SET at = at + 200000 WHERE out_trade_no = 'C' AND n = 1"),
     ("I23", "UPDATE event SET resends = 0 WHERE out_trade_no = 'A'"),
+    ("I29", "INSERT INTO gap VALUES ('ICBC', 'pay', '1', 'there', 20260301, 5, 'CNY', 0, 'case', 'none', 20260301)"),
+    (
+        "I29",
+        "INSERT INTO case_file VALUES ('x', 'statement_credit', '', '', '', 5, 'CNY', 'closed', '', 0, 0)",
+    ),
+    ("I29", "INSERT INTO statement VALUES ('ICBC', 20260301, '', 1, 0, 0, 0, 0, 1, 0)"),
     ("I30", "INSERT INTO answer SELECT * FROM answer"),
     ("I30", "UPDATE answer SET request_hash = ''"),
     ("I30", "UPDATE trade SET trade_no = 'same'"),
@@ -174,6 +180,8 @@ PLANTS: Final[tuple[tuple[str, str], ...]] = (
     ("I41", "UPDATE trade SET amount = 5 WHERE out_trade_no = 'E'"),
     ("I41", "UPDATE trade SET currency = 'USD' WHERE out_trade_no = 'E'"),
     ("I41", "UPDATE trade SET product = 'escrow' WHERE out_trade_no = 'E'"),
+    ("I42", "INSERT INTO bill VALUES ('2088000000000001', 20260301, 'trade', 'CNY', 0, 1, 0, 0, 1, 0)"),
+    ("I42", "INSERT INTO bill VALUES ('2088000000000001', 20260301, 'account', 'CNY', 0, 0, 1, 0, 1, 0)"),
     ("S01", "UPDATE account SET balance = balance - 1 WHERE code LIKE '%:suspense:%'"),
     ("S01", "UPDATE case_file SET amount = 1 WHERE kind = 'late_payment'"),
     ("S02", "UPDATE instruction SET state = 'failed' WHERE out_trade_no = 'G'"),
@@ -277,7 +285,8 @@ def test_every_invariant_has_a_plant() -> None:
 def test_every_audit_query_is_used() -> None:
     """No query of the auditor's file is forgotten."""
     walks = {"audit.moves", "audit.plans", "audit.lanes"}
-    pages = {"audit.entry_page", "audit.posting_page", "audit.audit_page", "audit.trade_page"}
+    pages = {"audit.entry_page", "audit.posting_page", "audit.audit_page", "audit.trade_page", "audit.bills"}
+    pages |= {"audit.day_postings"}
     written = {name for name in named_queries() if name.startswith("audit.")}
     assert {query for _, query in QUERIES} | walks | pages == written
 

@@ -9,13 +9,17 @@ from tests.support.platform import BUYER, MERCHANT, House, Stage, refusal
 from tests.support.world import START
 from tongbao.kernel.time import DAY, HOUR, Instant, business_date
 from tongbao.service.bill import bill_pages, mask_login
-from tongbao.service.bill_act import LINK_TIME, open_bill
+from tongbao.service.bill_act import LINK_TIME, open_bill, request_bill
+from tongbao.service.create import Asker
 from tongbao.service.movement import bounds
 from tongbao.wire.bill import PLAIN
 from tongbao.wire.movement import BillHead, BillLine, MovementsFound, QueryMovements, RequestBill
 from tongbao.wire.vocabulary import FollowUp
 
 TODAY = business_date(START)
+ASKER = Asker(MERCHANT, "")
+"""The merchant over no protocol: he gets our own format."""
+
 TRADE, ACCOUNT = BillHead(merchant=MERCHANT, day=TODAY), BillHead(merchant=MERCHANT, day=TODAY, kind="account")
 
 
@@ -117,7 +121,7 @@ def test_F32_a_bill_is_ready_when_its_day_is_over(stage: Stage) -> None:
         await house.pay("A")
 
         def ask(day: date, **more: Any) -> Any:
-            return refusal(house.ask(RequestBill(merchant=MERCHANT, day=day, **more)))
+            return refusal(request_bill(house.platform, ASKER, RequestBill(merchant=MERCHANT, day=day, **more)))
 
         day = TODAY.toordinal()
         said = [await ask(date.fromordinal(day + offset)) for offset in (0, 1, -400)]
@@ -148,7 +152,8 @@ def test_T90_a_bill_is_fetched_with_its_own_word_only(stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await a_day(house)
         house.clock.advance(DAY)
-        told = await house.ask(RequestBill(merchant=MERCHANT, day=TODAY, compressed=True))
+        wish = RequestBill(merchant=MERCHANT, day=TODAY, compressed=True)
+        told = await request_bill(house.platform, ASKER, wish)
         assert isinstance(told, FollowUp)
         word = told.url.rpartition("/")[2]
         bill = await open_bill(house.platform, word)

@@ -56,9 +56,30 @@ SETTLING: Final = {
     "number": 0,
     "split_no": "",
 }
+BILLS: Final[dict[str, Any]] = {
+    "seq_from": 1,
+    "seq_end": 99,
+    "n_after": 0,
+    "prefix": f"merchant:{MERCHANT}:",
+    "codes": [f"merchant:{MERCHANT}:pending:CNY"],
+    "ids": ["none"],
+    "numbers": ["none"],
+    "moved_after": 0,
+    "number_after": "",
+}
 TIMES: Final = dict.fromkeys(("now", "now_wire", "until", "at", "unknown_before", "rot_before", "future"), LATER)
 LISTS: Final = {"merchants": [MERCHANT], "trades": ["A"], "words": [BUYER]}
-PARAMETERS: Final[dict[str, Any]] = {**LIMITS, **KEY, **WORDS, **NUMBERS, **SETTLING, **TIMES, **LISTS, "next_at": None}
+PARAMETERS: Final[dict[str, Any]] = {
+    **LIMITS,
+    **KEY,
+    **WORDS,
+    **NUMBERS,
+    **SETTLING,
+    **BILLS,
+    **TIMES,
+    **LISTS,
+    "next_at": None,
+}
 """What the queries are asked with. A query with a parameter of a new name needs a line here."""
 
 MAY_BE_EMPTY: Final = (
@@ -76,6 +97,9 @@ MAY_BE_EMPTY: Final = (
     "refund.batch_",
     "instruction.by_ref",
     "receivable.",
+    "bill.refund_numbers",
+    "statement.",
+    "gap.",
 )
 
 

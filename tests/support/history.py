@@ -8,6 +8,7 @@ from tests.support.history_money import move_money
 from tests.support.platform import BUYER, COST, MERCHANT, OTHER, PROTOCOL, House, make_buyer, make_merchant, refusal
 from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.ledger.account import buyer_balance, platform_fee
+from tongbao.service.bill import KeepBill
 from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.claim import BuyerAskRefund, OpenDispute, SellerAnswer
 from tongbao.service.command import Once
@@ -17,11 +18,13 @@ from tongbao.service.dispute import DecideDispute, ProposeDecision
 from tongbao.service.outbox import Claimed, Delivered, claim, finish, resend
 from tongbao.service.party import ChangeMerchant, PutKey, RecordRefusal, RegisterMerchant, RegisterOperator, TopUp
 from tongbao.service.password import hash_password
+from tongbao.service.reconcile import Finding, RecordFindings, RecordStatement
 from tongbao.service.refund_act import run_refund_lines
 from tongbao.service.refund_batch import Item, TakeRefundBatch
 from tongbao.service.visit import OpenSession, OpenVisit
 from tongbao.store.record import Refusal
 from tongbao.trade.party import MerchantKey, Operator
+from tongbao.trade.reconcile import Bill, Statement
 
 
 async def live(house: House) -> None:
@@ -52,6 +55,16 @@ async def live(house: House) -> None:
     await house.submit(OpenSession("cookie", "buyer", BUYER))
     await _deliver(house)
     await move_money(house)
+    await _compare(house)
+
+
+async def _compare(house: House) -> None:
+    """The day before, on which nothing moved: a bill, and a statement with a line that waits."""
+    day = 20260228
+    await house.submit(KeepBill(Bill(MERCHANT, day, "trade", "CNY", 0, 0, 0, 0, 0, Instant(0))))
+    waiting = Finding("waiting", "pay", "nobody's", "there", 70, "CNY", Instant(0), 0, waits=True)
+    await house.submit(RecordFindings("ICBC", day, (waiting,)))
+    await house.submit(RecordStatement(Statement("ICBC", day, "digest", 1, 70, 0, 0, 1, 0, Instant(0))))
 
 
 async def _serve_another_merchant(house: House) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tongbao.kernel.time import DAY, Instant
 from tongbao.runtime.entropy import SeededEntropy, random_source
-from tongbao.service.channel import MAC_HEADER, bank_secret, mac
+from tongbao.service.channel import MAC_HEADER, StatementLine, bank_secret, dump_line, mac
 from tongbao.wire.http import Request, Response
 from tongbao.wire.world import CALL_LIMITS, Limits, Mail, NoAnswer, NotSent, World
 
@@ -58,10 +58,23 @@ class ToldBank:
     root: bytes
     words: dict[str, Any] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    statements: dict[tuple[str, int], list[StatementLine]] = field(default_factory=dict)
+    """By bank and business date; two lines go on a page."""
+
+    def _tell(self, bank: str, asked: dict[str, Any]) -> Response:
+        if (bank, asked["day"]) not in self.statements:
+            raise NotSent("CONNECT")
+        lines = self.statements[bank, asked["day"]]
+        place = next((n for n, line in enumerate(lines, 1) if line.ref == asked["after"]), 0) if asked["after"] else 0
+        told = [dump_line(line) for line in lines[place : place + 2]]
+        body = json.dumps({"bank": bank, "lines": told, "more": len(lines) > place + 2}).encode()
+        return Response(200, ((MAC_HEADER, mac(bank_secret(self.root, bank), body).encode()),), body)
 
     async def __call__(self, request: Request, limits: Limits = CALL_LIMITS) -> Response:
         self.requests.append(request)
         asked = json.loads(request.body)
+        if request.raw_path.endswith(b"/statement"):
+            return self._tell(request.raw_path.split(b"/")[2].decode(), asked)
         number = asked["instruction_no"]
         word = self.words.get(number, {"result": "not_found"})
         if word == "silence":

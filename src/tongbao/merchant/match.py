@@ -195,8 +195,11 @@ class Matcher:
         path.unlink()
         return count
 
-    def match(self) -> Match:
-        """Compare. The engine stays open for the differences."""
+    def match(self, waits: Frame | None = None) -> Match:
+        """Compare. The engine stays open for the differences. ``waits``: lone lines near this frame's ends wait, though
+        ours of other days are not told apart."""
+        if waits is not None:
+            self._frame, self._may_wait = waits, True
         read = {side: self._engine.execute(engine.READ.format(side=side)).fetchone() for side in Side}
         for statement in (*engine.WAITED_HERE, *engine.WAITED_THERE) if self._may_wait else ():
             self._engine.execute(statement)

@@ -17,6 +17,7 @@ from tongbao.kernel.error import BrokenInvariant
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import MINUTE, SECOND, Instant, business_day
 from tongbao.ledger.entry import Entry, Posting, seal
+from tongbao.service.audit_bill import wrong_bills
 from tongbao.service.platform import Platform
 from tongbao.service.term import hash_terms
 from tongbao.store.commit import audit_link
@@ -49,6 +50,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "I21": "no event rots, and an abandoned one has its case",
     "I22": "delivered means that a success answer was received",
     "I23": "deliveries keep to the protocol's timetable",
+    "I29": "a bank's statement and the books agree, or a case says where they do not",
     "I30": "one resource for each idempotency key and each number",
     "I31": "one captured payment for each intent",
     "I32": "the merchant's and the platform's part make up the whole",
@@ -62,7 +64,8 @@ INVARIANTS: Final[dict[str, str]] = {
     "I40": "times are sane",
     "I41": "a trade's terms are those it was created with",
     "I43": "what is set aside ends once",
-    "S01": "suspense holds what the open cases of late payments say",
+    "I42": "a bill says what the postings of its day say",
+    "S01": "suspense holds what the open cases of late payments and of banks' statements say",
     "S02": "what banks were asked and what payments came to agree",
     "S03": "the clock acts on whatever waits for it, and on nothing else",
     "S10": "a settlement is the sum of its lines, once, and so is what each trade was settled for",
@@ -97,6 +100,7 @@ QUERIES: Final[tuple[tuple[str, str], ...]] = (
     ("I22", "audit.delivered_without_success"),
     ("I23", "audit.attempt_count"),
     ("I23", "audit.delivered_again"),
+    ("I29", "audit.statements"),
     ("I30", "audit.key_twice"),
     ("I31", "audit.intent_twice"),
     ("I32", "audit.payout_sums"),
@@ -175,6 +179,7 @@ async def audit(source: Platform | Database, now: Instant | None = None, *, envi
         found["I07"] += [row async for row in _walk_entries(database, lane, entry_seq, head)]
         found["I37"] += [row async for row in _walk_audit(database, lane, audit_seq, audit_head)]
     found["I41"] += [row async for row in _changed_terms(database)]
+    found["I42"] += await wrong_bills(database)
     return [
         Finding(invariant, says, tuple(tuple(row) for row in found[invariant][:SHOWN]))
         for invariant, says in INVARIANTS.items()

@@ -14,6 +14,7 @@ from typing import Final
 
 from tongbao.kernel.error import BrokenInvariant, Refused
 from tongbao.kernel.money import Money
+from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import MINUTE, Instant, business_date
 from tongbao.ledger.account import currency_of, merchant_own
 from tongbao.service.command import Needs
@@ -21,9 +22,11 @@ from tongbao.service.movement import Move, balance_at, bounds, walk
 from tongbao.service.platform import Platform
 from tongbao.service.view import terms_of
 from tongbao.store.commit import Decision, Now
-from tongbao.store.schema import PAYMENT, TRADE
+from tongbao.store.schema import BILL, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
+from tongbao.trade.reconcile import Bill
 from tongbao.trade.record import Payment, Trade
+from tongbao.wire.bill import Tally
 from tongbao.wire.movement import BillHead, BillLine
 from tongbao.wire.party import Party
 
@@ -41,13 +44,18 @@ PAGE: Final = 500
 _KIND_OF_ENTRY: Final = {
     "pay": "payment",
     "release": "payment",
+    "refund": "refund",
+    "refunded": "refund",
     "split": "split",
+    "split_back": "split",
     "payout": "payout",
     "payout_return": "payout_return",
     "settle": "settlement",
     "chargeback": "chargeback",
 }
-_REFUNDS: Final = ("refund",)
+"""What an entry is in a merchant's bill; anything else that changes his money is an adjustment."""
+
+_REFUNDS: Final = ("refund:", "refunded:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,37 @@ class Look:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         return Decision(now.business)
+
+
+@record
+class KeepBill:
+    """What was told of one day is written down, once. Outcome: whether it was new. Raises Refused STATE_CONFLICT where
+    the same day was told otherwise before (I42)."""
+
+    bill: Bill
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield BILL, BILL.key_of(self.bill)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        fresh = replace(self.bill, made_at=now.business)
+        known: Bill | None = sheet.get(BILL, *BILL.key_of(fresh))
+        if known is None:
+            return Decision(True, [(BILL, fresh)])
+        if replace(known, made_at=now.business) != fresh:
+            raise Refused("STATE_CONFLICT", "the bill of this day was told otherwise before")
+        return Decision(False)
+
+
+async def keep_bill(platform: Platform, head: BillHead, tally: Tally, opening: dict[str, int]) -> None:
+    """Write down what a day's bill told; of months nothing, for their days tell it."""
+    if head.monthly:
+        return
+    for currency, lines, income, outcome, fee in tally.rows():
+        day = head.day.year * 10_000 + head.day.month * 100 + head.day.day
+        opened = opening.get(currency, 0)
+        bill = Bill(head.merchant, day, head.kind, currency, opened, income, outcome, fee, lines, Instant(0))
+        await platform.submit(KeepBill(bill))
 
 
 def days_of(head: BillHead) -> tuple[date, date]:
@@ -119,8 +158,8 @@ async def account_pages(
     balances = await balance_at(platform.database, sorted(own), low)
     buffer: list[Move] = []
     async for move in walk(platform.database, low, high, f"merchant:{merchant_id}:"):
-        if move.debit not in own and move.credit not in own:
-            continue
+        if (move.debit in own) == (move.credit in own) and not (move.kind == "settle" and move.credit in own):
+            continue  # of others' money, or from one pocket of his to another; settlements are told all the same
         buffer.append(move)
         if len(buffer) >= PAGE:
             yield await _account_lines(platform, merchant_id, buffer, own, balances)
@@ -157,12 +196,9 @@ async def _account_lines(
 
 def _kind(move: Move, change: int) -> str:
     """What a posting is to the merchant."""
-    other = move.credit if change < 0 else move.debit
-    if other.startswith("platform:") and ":fee:" in other:
+    if _is_fee(move.credit if change < 0 else move.debit):
         return "fee" if change < 0 else "fee_return"
-    if move.kind.startswith(_REFUNDS):
-        return "refund"
-    return _KIND_OF_ENTRY.get(move.kind, "adjustment" if change else "settlement")
+    return _KIND_OF_ENTRY.get(move.kind, "adjustment")
 
 
 async def _trade_pages(
@@ -191,21 +227,21 @@ async def _trade_lines(platform: Platform, merchant_id: str, groups: Sequence[li
     prefix = f"merchant:{merchant_id}:"
     lines = []
     for group in groups:
-        first = group[0]
-        came = sum(one.amount for one in group if one.credit.startswith(prefix) and not one.debit.startswith(prefix))
-        went = sum(one.amount for one in group if one.debit.startswith(prefix) and not one.credit.startswith(prefix))
-        kept = sum(one.amount for one in group if _is_fee(one.credit)) - sum(
-            one.amount for one in group if _is_fee(one.debit)
-        )
-        serial = f"{first.lane}-{first.seq}"
+        first, serial = group[0], f"{group[0].lane}-{group[0].seq}"
+        crossing = [one for one in group if one.debit.startswith(prefix) != one.credit.startswith(prefix)]
+        came = sum(one.amount for one in crossing if one.credit.startswith(prefix) and not _is_fee(one.debit))
+        went = sum(one.amount for one in crossing if one.debit.startswith(prefix) and not _is_fee(one.credit))
+        kept = sum(one.amount for one in crossing if _is_fee(one.credit))
+        given = sum(one.amount for one in crossing if _is_fee(one.debit))
         if first.kind == "pay":
-            lines.append(known.line(first, kind="payment", income=came, outcome=0, fee=kept, serial=serial))
-        elif first.kind.startswith(_REFUNDS) and went > max(kept, 0):
-            lines.append(
-                known.line(first, kind="refund", income=0, outcome=went - max(kept, 0), fee=kept, serial=serial)
-            )
-        elif first.kind == "release" and kept:
-            lines.append(known.line(first, kind="fee", income=0, outcome=kept, serial=serial))
+            lines.append(known.line(first, kind="payment", income=came, outcome=0, fee=kept - given, serial=serial))
+            continue
+        if went and _KIND_OF_ENTRY.get(first.kind) == "refund":
+            lines.append(known.line(first, kind="refund", income=0, outcome=went, serial=serial))
+        if kept and first.out_trade_no:
+            lines.append(known.line(first, kind="fee", income=0, outcome=kept, serial=f"{serial}-fee"))
+        if given and first.out_trade_no:
+            lines.append(known.line(first, kind="fee_return", income=given, outcome=0, serial=f"{serial}-back"))
     return lines
 
 
@@ -220,6 +256,7 @@ class _Known:
     merchant_id: str
     trades: dict[str, Trade]
     payments: dict[str, Payment]
+    refunds: dict[str, str]
 
     @classmethod
     async def load(cls, platform: Platform, merchant_id: str, moves: Sequence[Move]) -> _Known:
@@ -228,10 +265,13 @@ class _Known:
         trades: list[Trade] = await platform.database.load(TRADE, wanted) if wanted else []
         keys = [(merchant_id, trade.out_trade_no, trade.paid_attempt) for trade in trades if trade.paid_attempt]
         payments: list[Payment] = await platform.database.load(PAYMENT, keys) if keys else []
+        ids = [_refund_id(move) for move in moves if _refund_id(move)]
+        refunds = await platform.database.read("bill.refund_numbers", {"ids": ids}) if ids else []
         return cls(
             merchant_id,
             {trade.out_trade_no: trade for trade in trades},
             {payment.out_trade_no: payment for payment in payments},
+            {row[0]: row[1] for row in refunds},
         )
 
     def line(
@@ -249,7 +289,7 @@ class _Known:
         currency = currency_of(move.debit)
         trade = self.trades.get(move.out_trade_no)
         payment = self.payments.get(move.out_trade_no)
-        refund_id = move.key.removeprefix("refund:") if kind == "refund" else ""
+        refund_id = _refund_id(move) if kind in ("refund", "fee_return") else ""
         return BillLine(
             kind=kind,
             at=move.at,
@@ -258,6 +298,7 @@ class _Known:
             fee=Money(fee, currency),
             out_trade_no=move.out_trade_no if trade else "",
             trade_no=trade.trade_no if trade else "",
+            refund_no=self.refunds.get(refund_id, ""),
             refund_id=refund_id,
             amount=Money(trade.amount, currency) if trade else Money(move.amount, currency),
             balance=balance,
@@ -270,6 +311,12 @@ class _Known:
             created_at=trade.created_at if trade else None,
             memo="" if trade else move.key,
         )
+
+
+def _refund_id(move: Move) -> str:
+    """The refund that an entry's key names, '' where it names none."""
+    head, mark, number = move.key.partition(":")
+    return number if f"{head}{mark}" in _REFUNDS else ""
 
 
 def _state(move: Move, kind: str) -> str:

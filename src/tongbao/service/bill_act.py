@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from tongbao.kernel.error import Refused
+from tongbao.kernel.error import LocalProtocolError, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, MINUTE, Instant
-from tongbao.service.bill import account_pages, bill_pages, check_head
+from tongbao.service.bill import account_pages, bill_pages, check_head, keep_bill
 from tongbao.service.create import Asker
 from tongbao.service.platform import Platform
 from tongbao.store.spool import Draft, Spooled
-from tongbao.wire.bill import PLAIN
+from tongbao.wire.bill import PLAIN, Tally
 from tongbao.wire.contract import BillEnd
 from tongbao.wire.movement import (
     BillHead,
@@ -66,24 +66,32 @@ def bill_end(platform: Platform, protocol: str) -> BillEnd:
 
 
 async def make_bill(platform: Platform, protocol: str, head: BillHead) -> Spooled:
-    """The finished file of one bill: made once, the same for ever. Raises Refused as ``check_head`` does, and
-    BILL_NOT_FOUND where nothing moved."""
+    """The finished file of one bill: made once, the same for ever. Raises Refused as ``check_head`` does,
+    BILL_NOT_FOUND where nothing moved, FIELD_INVALID where the protocol has no such bill."""
     await check_head(platform, head)
     name = json.dumps([protocol, head.merchant, f"{head.day}", head.kind, head.monthly, head.scope])
     known = platform.spool.find(name)
     if known is not None:
         return known
     end, draft, lines = bill_end(platform, protocol), platform.spool.draft(), 0
+    tally, opening = Tally(), dict[str, int]()
     try:
         async for page in bill_pages(platform, head):
             draft.add(dump_line(line) for line in page)
+            for line in page:
+                tally.add(line)
+                if line.balance is not None:
+                    opening.setdefault(line.income.currency, (line.balance - line.income + line.outcome).minor)
             lines += len(page)
         if not lines:
             raise Refused("BILL_NOT_FOUND", "nothing moved on this day")
+        await keep_bill(platform, head, tally, opening)
         made: Spooled = await platform.world.compute(
             lambda: platform.spool.make(name, lambda: end.write(head, read_draft(draft)))
         )
         return made
+    except LocalProtocolError as error:
+        raise Refused("FIELD_INVALID", f"{error.field}: {error.reason}") from error
     finally:
         draft.close()
 

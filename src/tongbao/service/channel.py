@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tongbao.kernel.error import InvalidSignature, RemoteProtocolError
+from tongbao.kernel.time import Instant
 from tongbao.trade.record import Instruction
 from tongbao.wire.form import Pairs, encode_form, parse_form
 from tongbao.wire.http import Request, Response, post
@@ -29,6 +30,28 @@ class BankWord:
     currency: str = "CNY"
     bank_ref: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One line of a bank's statement. ``kind``: ``pay``, ``refund``, ``payout``, ``fund`` (money from outside) or the
+    bank's own word; ``number`` is our instruction's where there is one; ``income`` says whether we received it."""
+
+    ref: str
+    kind: str
+    number: str
+    amount: int
+    currency: str
+    income: bool
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """Some lines of a statement, in the bank's order; ``more``: there are others after them."""
+
+    lines: tuple[StatementLine, ...]
+    more: bool
 
 
 class Channel(Protocol):
@@ -54,6 +77,14 @@ class Channel(Protocol):
 
     def payout(self, instruction: Instruction, payee: Payee, memo: str) -> Request:
         """Ask for money to go to a card; the instruction's number makes repeats harmless."""
+        ...
+
+    def statement(self, bank: str, day: int, after: str) -> Request:
+        """Ask for the statement of a business date, ``20260131``: the lines that follow the reference ``after``."""
+        ...
+
+    def read_statement(self, response: Response) -> StatementPage:
+        """The answer to ``statement``. Raises RemoteProtocolError."""
         ...
 
     def read_answer(self, response: Response) -> BankWord:
@@ -119,6 +150,21 @@ def read_word(said: dict[str, Any]) -> BankWord:
     return BankWord(amount=amount, **texts)
 
 
+def dump_line(line: StatementLine) -> list[Any]:
+    """A statement's line as JSON values."""
+    return [getattr(line, name) for name in line.__slots__]
+
+
+def read_line(said: object) -> StatementLine:
+    """The line behind ``dump_line``. Raises RemoteProtocolError."""
+    kinds = (str, str, str, int, str, bool, int)
+    if not isinstance(said, list) or len(said) != len(kinds):
+        raise RemoteProtocolError("lines", "has a line that is none")
+    if any(type(value) is not kind for value, kind in zip(said, kinds, strict=True)) or said[3] <= 0:
+        raise RemoteProtocolError("lines", "has a line that is none")
+    return StatementLine(*said)
+
+
 def bank_secret(root: bytes, bank: str) -> bytes:
     """The secret shared with one simulated bank."""
     return hmac.digest(root, f"bank:{bank}".encode(), hashlib.sha256)
@@ -176,6 +222,22 @@ class SimulatedChannel:
         """Card and holder's name under the MAC."""
         return self._call(instruction, "payout", card=payee.card, name=payee.name, memo=memo)
 
+    def statement(self, bank: str, day: int, after: str) -> Request:
+        """By day and the last reference that was read."""
+        body = json.dumps({"day": day, "after": after}).encode()
+        word = mac(bank_secret(self._root, bank), body)
+        return post(f"{self._base}/{bank}/statement", body, "application/json", ((MAC_HEADER, word.encode("ascii")),))
+
+    def read_statement(self, response: Response) -> StatementPage:
+        """A page under the bank's MAC."""
+        if response.status != 200:
+            raise RemoteProtocolError("", f"the bank answers {response.status}")
+        said = self._open(response.body, response.header("X-Bank-Mac"))
+        lines, more = said.get("lines"), said.get("more")
+        if not isinstance(lines, list) or not isinstance(more, bool):
+            raise RemoteProtocolError("lines", "is no page of a statement")
+        return StatementPage(tuple(map(read_line, lines)), more)
+
     def read_answer(self, response: Response) -> BankWord:
         """A 200 with a MAC by that bank; everything else is no answer."""
         if response.status != 200:
@@ -186,9 +248,12 @@ class SimulatedChannel:
         """The bank's notice about an instruction."""
         return self._read(request.body, request.header("X-Bank-Mac"))
 
-    def _read(self, body: bytes, word: str | None) -> BankWord:
+    def _open(self, body: bytes, word: str | None) -> dict[str, Any]:
         try:
             bank = str(json.loads(body).get("bank", ""))
         except (ValueError, AttributeError) as error:
             raise RemoteProtocolError("bank", "the message names no bank") from error
-        return read_word(read_body(bank_secret(self._root, bank), body, word))
+        return read_body(bank_secret(self._root, bank), body, word)
+
+    def _read(self, body: bytes, word: str | None) -> BankWord:
+        return read_word(self._open(body, word))

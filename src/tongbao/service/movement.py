@@ -97,7 +97,7 @@ async def walk_lane(database: Database, stretch: Stretch, prefix: str) -> AsyncI
     """The postings of one stretch, page by page."""
     after, after_n = stretch.first, 0
     while True:
-        where = {"lane": stretch.lane, "after": after, "after_n": after_n, "before": stretch.end, "prefix": prefix}
+        where = {"lane": stretch.lane, "seq_from": after, "n_after": after_n, "seq_end": stretch.end, "prefix": prefix}
         page = await database.read("bill.page", {**where, "most": PAGE})
         for seq, n, at, *rest in page:
             yield Move(stretch.lane, seq, n, Instant(at), *rest)
@@ -117,7 +117,7 @@ async def balance_at(database: Database, codes: Sequence[str], low: Instant) -> 
         if currency:
             continue
         first = await _first_at(database, lane, last, low)
-        where = {"lane": lane, "after": first - 1, "last": last, "codes": list(codes)}
+        where = {"lane": lane, "seq_from": first, "seq_end": last + 1, "codes": list(codes)}
         for name, change in await database.read("bill.change", where):
             held[name] = held.get(name, 0) - change
     return held

@@ -25,6 +25,7 @@ from tongbao.trade.calendar import CalendarDay
 from tongbao.trade.claim import Chargeback, Claim, Correction
 from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, Operator
 from tongbao.trade.payout import Counter, Payout, PayoutBatch, PayoutCard
+from tongbao.trade.reconcile import Bill, Gap, Statement
 from tongbao.trade.record import Event, Instruction, Payment, Trade
 from tongbao.trade.refund import Refund, RefundBatch, RefundLine, TradeReturn
 from tongbao.trade.settlement import Settlement, SettlementDay, SettlementLine, Share
@@ -157,7 +158,17 @@ SETTLEMENT_LINE: Final = Table(
     blind=True,
 )
 
+# bills and statements
+BILL: Final = Table("bill", Bill, ("merchant_id", "day", "kind", "currency"), rank=50, stage=1)
+STATEMENT: Final = Table("statement", Statement, ("bank", "day"), rank=51, stage=1)
+GAP: Final = Table(
+    "gap", Gap, ("bank", "kind", "number", "side"), rank=52, stage=2, frozen=("amount", "currency", "at")
+)
+
 TABLES: Final[tuple[Table, ...]] = (
+    BILL,
+    STATEMENT,
+    GAP,
     LANE,
     ANSWER,
     MERCHANT,

@@ -14,6 +14,7 @@ from tongbao.service.escrow import TimerDue
 from tongbao.service.payout_act import run_batches
 from tongbao.service.payout_card import Standing
 from tongbao.service.platform import Platform
+from tongbao.service.reconcile import Reconciler
 from tongbao.service.refund_act import run_refund_lines
 from tongbao.service.settlement import Settler
 from tongbao.service.split_act import run_splits
@@ -38,6 +39,7 @@ class Worker:
         self._also = also
         self._turn = asyncio.Lock()
         self.deliverer = Deliverer(platform)
+        self.reconciler = Reconciler(platform)
         self.settler = Settler(platform)
         self.standing = Standing(platform)
 
@@ -102,6 +104,7 @@ class Worker:
             self.run_payouts,
             self.run_refunds,
             self.run_inquiries,
+            self.reconciler.round,
             self.run_deliveries,
         )
         async with self._turn:
@@ -132,7 +135,11 @@ class Worker:
             rows = await self._platform.database.read(name)
             if rows and rows[0][0] is not None:
                 found.append(rows[0][0])
-        found += [due for due in (await self.settler.next_due(), await self.standing.next_due()) if due is not None]
+        found += [
+            due
+            for due in (await self.settler.next_due(), await self.standing.next_due(), await self.reconciler.next_due())
+            if due is not None
+        ]
         return Instant(min(found)) if found else None
 
     async def loop(self, stop: asyncio.Event) -> None:

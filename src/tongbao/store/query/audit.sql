@@ -468,11 +468,13 @@ WHERE v.at < b.at
 LIMIT 20;
 
 -- name: audit.suspense
--- what rests in suspense is what the open cases of late money say, no more and no less
+-- what rests in suspense is what the open cases of late money and of banks' statements say, no more and no less
 SELECT currency, CAST(SUM(amount) AS {bigint}) FROM (
   SELECT currency, balance AS amount FROM account WHERE code LIKE 'platform:%:suspense:%'
   UNION ALL
-  SELECT currency, -amount FROM case_file WHERE kind = 'late_payment' AND state = 'open'
+  SELECT currency, -amount FROM case_file WHERE kind IN ('late_payment', 'statement_credit') AND state = 'open'
+  UNION ALL
+  SELECT currency, amount FROM case_file WHERE kind = 'statement_debit' AND state = 'open'
 ) AS resting
 GROUP BY currency HAVING SUM(amount) <> 0 LIMIT 20;
 
@@ -613,3 +615,32 @@ WHERE lane = :lane AND seq > :after AND seq <= :last ORDER BY seq LIMIT :most;
 -- name: audit.trade_page
 SELECT merchant_id, out_trade_no, product, amount, currency, terms, terms_hash FROM trade
 WHERE (merchant_id, out_trade_no) > (:merchant_id, :out_trade_no) ORDER BY merchant_id, out_trade_no LIMIT :most;
+
+-- name: audit.statements
+-- a difference has its case, money of a difference its entry; a line waits for one statement only; nothing rests uncounted
+SELECT g.bank, g.kind, g.number, g.state FROM gap g
+WHERE g.state = 'case' AND NOT EXISTS (SELECT 1 FROM case_file c WHERE c.case_id = g.case_id)
+UNION ALL
+SELECT c.case_id, c.kind, c.subject, c.state FROM case_file c
+WHERE c.kind IN ('statement_credit', 'statement_debit') AND NOT EXISTS (
+  SELECT 1 FROM entry e JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+  WHERE e.key = c.case_id AND e.kind = 'statement' AND p.amount = c.amount)
+UNION ALL
+SELECT e.key, e.kind, '', '' FROM entry e
+WHERE e.kind = 'statement' AND NOT EXISTS (SELECT 1 FROM case_file c WHERE c.case_id = e.key)
+UNION ALL
+SELECT g.bank, g.kind, g.number, g.state FROM gap g JOIN statement s ON s.bank = g.bank AND s.day > g.day
+WHERE g.state = 'waiting'
+UNION ALL
+SELECT s.bank, CAST(s.day AS text), 'differences', CAST(s.differences AS text) FROM statement s
+WHERE s.differences <> (SELECT COUNT(*) FROM gap g WHERE g.bank = s.bank AND g.state = 'case' AND g.closed_day = s.day)
+LIMIT 20;
+
+-- name: audit.bills
+SELECT merchant_id, day, kind, currency, income, outcome, fee FROM bill ORDER BY day, merchant_id, kind, currency;
+
+-- name: audit.day_postings
+SELECT p.lane, p.seq, p.n, e.kind, e.out_trade_no, p.debit, p.credit, p.amount FROM entry e
+JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+WHERE e.business_day = :day AND (p.lane > :lane OR (p.lane = :lane AND (p.seq > :seq OR (p.seq = :seq AND p.n > :n))))
+ORDER BY p.lane, p.seq, p.n LIMIT :most;

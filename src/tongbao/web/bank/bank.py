@@ -7,14 +7,18 @@ from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, RemoteProtocolError
 from tongbao.kernel.time import SECOND, Instant
-from tongbao.service.channel import MAC_HEADER, BankWord, bank_secret, dump_word, mac, read_query
+from tongbao.service.channel import MAC_HEADER, BankWord, StatementLine, bank_secret, dump_word, mac, read_query
 from tongbao.service.password import check_password, hash_password
 from tongbao.store.bankbook import BankBook, Card, Desk, Line, Order
 from tongbao.web.bank import rule
+from tongbao.web.bank.lie import Lies, statement_lines
 from tongbao.web.bank.rule import Asked, BankRefused
 from tongbao.wire.bank import BANKS
 from tongbao.wire.http import post, split_url
 from tongbao.wire.world import Limits, NoAnswer, NotSent, World
+
+STATEMENT_PAGE: Final = 2_000
+"""Lines of a statement in one answer."""
 
 PASSWORD_COST: Final = 10
 """log2 of scrypt's N. Small: the cards are fictitious, and the page prints their passwords."""
@@ -35,6 +39,7 @@ class Bank:
         self.book = book
         self._root = root_secret
         self._sending: set[str] = set()
+        self.lies = Lies()
 
     def secret(self, bank: str) -> bytes:
         """What one bank shares with the platform."""
@@ -286,6 +291,17 @@ class Bank:
     async def statement(self, bank: str, day: int) -> list[Line]:
         """A bank's entries of a business day, ``20260131``."""
         return await self.book.transact(lambda desk: desk.statement(bank, day))
+
+    async def answer_statement(self, bank: str, day: int, after: str) -> tuple[list[StatementLine], bool]:
+        """A page of what the bank tells of a day: what its book says, unless lies were planted."""
+        lines = self.lies.tell(bank, day, statement_lines(bank, await self.statement(bank, day)))
+        place = next((place for place, line in enumerate(lines, 1) if line.ref == after), 0) if after else 0
+        return lines[place : place + STATEMENT_PAGE], len(lines) > place + STATEMENT_PAGE
+
+    async def plant(self, bank: str, day: int, each: int) -> dict[str, list[str]]:
+        """Let the bank's statement of a day be wrong, ``each`` times in every way, for a team to rehearse: the numbers
+        of the lines by class of difference, as a reconciliation must find them."""
+        return self.lies.plant(bank, day, statement_lines(bank, await self.statement(bank, day)), each)
 
     async def book_is_balanced(self) -> bool:
         """Whether every balance follows from the entries and all together are zero."""

@@ -6,13 +6,13 @@ import json
 from typing import Any, Final
 
 from tongbao.kernel.error import InvalidSignature, RemoteProtocolError
-from tongbao.service.channel import MAC_HEADER, BankWord, read_body
+from tongbao.service.channel import MAC_HEADER, BankWord, dump_line, mac, read_body
 from tongbao.web.bank.bank import Bank
 from tongbao.web.bank.rule import Asked, BankRefused
 from tongbao.wire.bank import OUTLET
 from tongbao.wire.http import Request, Response
 
-ACTS: Final = ("inquiry", "refund", "payout", "open")
+ACTS: Final = ("inquiry", "refund", "payout", "open", "statement")
 
 
 async def answer_call(bank: Bank, code: str, act: str, request: Request) -> Response:
@@ -21,6 +21,8 @@ async def answer_call(bank: Bank, code: str, act: str, request: Request) -> Resp
         return _problem(405, "POST only")
     try:
         said = read_body(bank.secret(code), request.body, request.header(MAC_HEADER.decode("ascii")))
+        if act == "statement":
+            return await _statement(bank, code, said)
         word = await _ACTS[act](bank, code, said)
     except InvalidSignature as error:
         return _problem(401, error.reason)
@@ -32,6 +34,16 @@ async def answer_call(bank: Bank, code: str, act: str, request: Request) -> Resp
         return _problem(504, "the answer is lost")
     body, headers = bank.sign(code, word)
     return Response(200, ((b"Content-Type", b"application/json"), *headers), body)
+
+
+async def _statement(bank: Bank, code: str, said: dict[str, Any]) -> Response:
+    day, after = said.get("day"), said.get("after")
+    if type(day) is not int or not isinstance(after, str):
+        raise RemoteProtocolError("day", "is not a business date")
+    lines, more = await bank.answer_statement(code, day, after)
+    body = json.dumps({"bank": code, "lines": [dump_line(line) for line in lines], "more": more}).encode()
+    word = mac(bank.secret(code), body).encode("ascii")
+    return Response(200, ((b"Content-Type", b"application/json"), (MAC_HEADER, word)), body)
 
 
 def _text(said: dict[str, Any], name: str) -> str:

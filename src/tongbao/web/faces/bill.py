@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
 
