@@ -227,9 +227,7 @@ def test_a_trade_at_a_counter_is_scanned_and_paid(sandbox: LocalSandbox, shop: S
     """The shop gets the address for its QR code from the platform, and the trade behind it can be paid."""
     opened = shop.client.create("C1", Money(200), "茶", presentation=Presentation.QR)
     assert opened.cashier_url == f"{sandbox.base_url}/qr/{opened.code}"
-    page = httpx.get(opened.cashier_url, trust_env=False, follow_redirects=True)
-    assert page.status_code == 200
     sandbox.pay("C1")
     assert shop.client.query("C1").is_paid
-    with pytest.raises(Refused, match="TRADE_AMOUNT_MISMATCH|TRADE_NOT_PAYABLE"):
+    with pytest.raises(Refused, match=r"TRADE_AMOUNT_MISMATCH|TRADE_NOT_PAYABLE"):
         shop.client.create("C1", Money(300), "茶", presentation=Presentation.QR)
