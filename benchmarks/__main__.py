@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import cold, machine, notify, payment, sign
+from benchmarks import cold, machine, notify, part, payment
 from benchmarks.payment import Plan
 
 NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
     "postgresql": payment.on_postgresql,
     "sqlite": payment.on_sqlite,
+    "parts": part.on_parts,
     "notifications": notify.on_notifications,
     "cold": cold.on_cold,
-    "signing": sign.on_signing,
 }
 
 

@@ -82,7 +82,9 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
         code = platform.seal.read_phishing_key(intent.anti_phishing_key, intent.merchant, platform.world.clock.wire())
         if code:
             raise Refused(code, "anti_phishing_key")
-    intent = replace(intent, buyer=meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer))
+    meant = meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer)
+    if meant is not intent.buyer:
+        intent = replace(intent, buyer=meant)
     await check_shares(platform, asker.merchant_id, intent)
     opened: Opened = await platform.submit(OpenTrade(asker, intent, platform.new_trade_no()))
     if intent.presentation is Presentation.BARCODE:

@@ -15,6 +15,8 @@ Pairs = tuple[tuple[str, str], ...]
 
 _ESCAPES: Final = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~*")
+_AS_IT_IS: Final = re.compile(r"[A-Za-z0-9_.~*-]*", re.ASCII)
+"""What no charset of the field writes otherwise and no form encodes."""
 _ENCODED: Final = tuple(chr(code) if code in _SAFE else "+" if code == 32 else f"%{code:02X}" for code in range(256))
 
 
@@ -102,6 +104,8 @@ def parse_form(raw: bytes, charset: str = "utf-8", limits: FormLimits = DEFAULT_
 
 def quote(value: str, charset: str = "utf-8") -> str:
     """Percent-encode one name or value in ``charset``; a blank becomes ``+``."""
+    if _AS_IT_IS.fullmatch(value):
+        return value
     return "".join([_ENCODED[code] for code in value.encode(charset)])
 
 
