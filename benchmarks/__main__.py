@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import cold, machine, notify, part, payment
+from benchmarks import cold, machine, notify, part, payment, sign
 from benchmarks.payment import Plan
 
 NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
@@ -16,6 +16,7 @@ NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
     "parts": part.on_parts,
     "notifications": notify.on_notifications,
     "cold": cold.on_cold,
+    "signing": sign.on_signing,
 }
 
 
