@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tongbao.kernel.error import Refused
@@ -25,6 +26,7 @@ from tongbao.service.payout import DecidePayout, Origin, PayOne, Taken
 from tongbao.service.payout_batch import BatchSaid, LoadLines, OpenBatch, RunLines, StartBatch
 from tongbao.service.payout_line import look_up_again, open_payee, prepare
 from tongbao.service.platform import Platform
+from tongbao.service.wallet import meant_buyer, told_buyer
 from tongbao.store.schema import PAYOUT, PAYOUT_BATCH
 from tongbao.trade.payout import CHUNK, BatchState, Payout, PayoutBatch, PayoutState
 from tongbao.wire.movement import (
@@ -65,7 +67,7 @@ def payout_view(platform: Platform, payout: Payout, batch: PayoutBatch | None = 
         payout_no=payout.payout_no,
         payout_id=payout.payout_id,
         batch_no=payout.batch_no,
-        payee=open_payee(platform, payout),
+        payee=_told_payee(platform, payout),
         amount=Money(payout.amount, payout.currency),
         fee=Money(payout.fee, payout.currency),
         state=state,
@@ -74,6 +76,15 @@ def payout_view(platform: Platform, payout: Payout, batch: PayoutBatch | None = 
         created_at=payout.created_at,
         ended_at=payout.ended_at,
     )
+
+
+def _told_payee(platform: Platform, payout: Payout) -> Payee:
+    """The payee, under the number by which this merchant knows him."""
+    payee = open_payee(platform, payout)
+    if not payout.protocol or not payee.party.id:
+        return payee
+    told = told_buyer(platform, payout.protocol, payout.merchant_id, payee.party.id)
+    return replace(payee, party=Party(told, payee.party.login))
 
 
 async def find_payout(platform: Platform, merchant_id: str, batch_no: str, payout_no: str) -> Payout:
@@ -194,8 +205,11 @@ async def load_lines(
 
 
 async def _pay_out(platform: Platform, asker: Asker, intent: PayOut) -> Outcome:
+    payee = replace(
+        intent.payee, party=meant_buyer(platform, asker.protocol, asker.merchant_id, intent.payee.party)
+    )
     (line,) = await prepare(
-        platform, asker.merchant_id, [(intent.payout_no, intent.payee, intent.amount, intent.memo)], title=intent.title
+        platform, asker.merchant_id, [(intent.payout_no, payee, intent.amount, intent.memo)], title=intent.title
     )
     origin = Origin("api", asker.protocol, intent.notify_url, _signer(asker))
     await platform.submit(PayOne(asker, line, origin))
