@@ -28,6 +28,11 @@ class City:
     def gateway(self) -> str:
         return str(self.credentials["base_url"])
 
+    @property
+    def merchant(self) -> str:
+        """The merchant's number, whatever the interface calls it."""
+        return str(self.credentials.get("mchid") or self.credentials["mch_id"])
+
     def pay(self, number: str) -> Message:
         """The buyer pays; the notification that follows: path, headers, body."""
         seen = len(self.ear.heard)
@@ -36,7 +41,7 @@ class City:
 
     def openid(self) -> str:
         """The buyer as this merchant knows him."""
-        asked = {"protocol": self.protocol, "merchant": self.credentials["mchid"]}
+        asked = {"protocol": self.protocol, "merchant": self.merchant}
         return str(self.sandbox.control("POST", f"buyers/{self.buyer}/consent", asked)["buyer"])
 
     def code(self) -> str:

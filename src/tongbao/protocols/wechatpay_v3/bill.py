@@ -120,11 +120,12 @@ class _Place:
 
 
 def _trade_cells(head: BillHead, line: BillLine) -> list[str]:
-    paid, back = line.kind != "refund", line.kind == "refund"
-    if line.kind not in ("payment", "refund", "fee"):
+    if line.kind not in ("payment", "refund", "fee", "fee_return"):
         raise LocalProtocolError("kind", f"a bill of trades has no {line.kind}")
-    gross, refunded = (line.income.text(), "0.00") if paid else ("0.00", line.outcome.text())
-    fee = line.outcome if line.kind == "fee" else line.fee
+    back = line.kind in ("refund", "fee_return")
+    gross = line.income.text() if line.kind == "payment" else "0.00"
+    refunded = line.outcome.text() if line.kind == "refund" else "0.00"
+    fee = {"fee": line.outcome, "fee_return": -line.income}.get(line.kind, line.fee)
     return [
         china_text(line.at), "", head.merchant, "0", "", line.trade_no, line.out_trade_no, line.buyer.id, "NATIVE",
         "REFUND" if back else "SUCCESS", "OTHERS", line.income.currency, gross, "0.00",
@@ -146,6 +147,8 @@ def _read_trade(cells: Cells, place: _Place) -> BillLine:
     kind = "refund" if back else "payment"
     if not back and income.minor == 0 and fee.minor:
         kind, outcome, fee = "fee", fee, Money(0)
+    elif back and outcome.minor == 0 and fee.minor:
+        kind, income, fee = "fee_return", -fee, Money(0)
     return BillLine(
         kind=kind,
         at=place.time(cells, "交易时间"),
@@ -213,9 +216,11 @@ class _Sums:
     def add(self, line: BillLine) -> None:
         self.counts["all"] += 1
         self.counts["in" if line.income.minor > 0 or line.outcome.minor == 0 else "out"] += 1
-        self.income += line.income
-        self.outcome += Money(0) if line.kind == "fee" and line.balance is None else line.outcome
-        self.fee += line.fee + (line.outcome if line.kind == "fee" else Money(0))
+        alone = line.kind in ("fee", "fee_return")
+        self.fee += line.outcome - line.income if alone else line.fee
+        if not alone or line.balance is not None:
+            self.income += line.income
+            self.outcome += line.outcome
 
     def trade(self) -> list[str]:
         paid, back = self.income.text(), self.outcome.text()
@@ -248,7 +253,7 @@ _FORMS: Final = {
 }  # fmt: skip
 
 
-_SCOPES: Final = {"SUCCESS": ("payment", "fee"), "REFUND": ("refund",)}
+_SCOPES: Final = {"SUCCESS": ("payment", "fee"), "REFUND": ("refund", "fee_return")}
 """``bill_type`` -> the lines that are wanted; all of them otherwise."""
 
 

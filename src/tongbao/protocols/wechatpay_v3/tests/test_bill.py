@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -59,3 +60,16 @@ def test_columns_are_found_by_their_headings() -> None:
     raw = f"{head}\r\n{row}\r\n{totals}\r\n`1,`1.01,`0.00,`0.00,`0.01000\r\n".encode()
     (line,) = Bill().read([raw])
     assert (line.income, line.out_trade_no, line.subject) == (Money(101), "T1", "茶")
+
+
+def test_fees_on_lines_of_their_own() -> None:
+    """A fee that was taken or given back alone is a row without a sum, and is read back as what it was."""
+    paid, _ = Bill().read([RAW])
+    taken = replace(paid, kind="fee", income=Money(0), outcome=Money(3), fee=Money(0), amount=None)
+    given = replace(
+        paid, kind="fee_return", income=Money(2), outcome=Money(0), fee=Money(0), refund_no="R", refund_id="5"
+    )
+    raw = b"".join(Bill().write(HEAD, [paid, taken, given]))
+    assert raw.endswith(b"`3,`1.01,`0.00,`0.00,`0.02000,`1.01,`0.00\r\n")
+    _, one, two = Bill().read([raw])
+    assert (one.kind, one.outcome, two.kind, two.income) == ("fee", Money(3), "fee_return", Money(2))
