@@ -131,6 +131,7 @@ async def _chunk(platform: Platform, begun: SettleChunk, since: int) -> Gathered
         except Refused as refusal:
             if refusal.code != "MERCHANT_FUNDS":
                 raise
+            platform.world.log("settle.short", merchant=begun.merchant_id, batch=begun.settlement_no)
             return None
         if not made.again:
             return made
