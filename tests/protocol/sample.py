@@ -46,6 +46,7 @@ from tongbao.wire.vocabulary import (
     CloseTrade,
     ConfirmNotification,
     CreateTrade,
+    EnterTrade,
     Intent,
     Presentation,
     Product,
@@ -94,7 +95,9 @@ _SHARES: Final = tuple(
 def _presented(product: Product, presentation: Presentation) -> list[CreateTrade]:
     codes = ("280123456789012345", "130123456789012345") if presentation is Presentation.BARCODE else ("",)
     return [
-        simple_create(product, presentation, code=code, buyer=buyer, client_ip=address, notify_url=target)
+        simple_create(
+            product, presentation, code=code, buyer=buyer, client_ip=address, notify_url=target, return_url=target
+        )
         for code in codes
         for target in ("", AFTER_URL)
         for buyer in _BUYERS
@@ -149,6 +152,7 @@ _FREE: Final[tuple[list[Intent], ...]] = (
     [ShipTrade(merchant="", trade_no=TRADE_NO, carrier="顺丰速运", kind="express")],
     [ConfirmNotification(merchant="", notification_id="637b04133cbb1b5c5f1b3f3d2c9a8e70")],
     [RequestTimestamp(merchant="")],
+    [EnterTrade(merchant="", code="20130428abcdef0123456789")],
     [
         RefundTrade(
             merchant="",

@@ -32,11 +32,13 @@ from tongbao.wire.vocabulary import (
     ConfirmNotification,
     Consignee,
     CreateTrade,
+    EnterTrade,
     Expiry,
     Freight,
     Intent,
     Method,
     Notification,
+    Presentation,
     Product,
     QueryTrade,
     RequestTimestamp,
@@ -87,7 +89,7 @@ shippings = st.builds(
 
 
 @st.composite
-def creations(draw: st.DrawFn, product: Product) -> CreateTrade:
+def creations(draw: st.DrawFn, product: Product, presentation: Presentation = Presentation.PAGE) -> CreateTrade:
     """A request for money whose sum agrees with its parts."""
     price, quantity, discount = None, None, None
     shipping: tuple[Shipping, ...] = ()
@@ -128,13 +130,16 @@ def creations(draw: st.DrawFn, product: Product) -> CreateTrade:
         bank=draw(st.sampled_from(("", *BANKS))) if instant and draw(st.booleans()) else "",
         passback=draw(st.one_of(names, words)),
         client_ip=draw(st.sampled_from(("", "192.0.2.7"))) if instant else "",
+        presentation=presentation,
     )
 
 
 def intents(manifest: Manifest) -> st.SearchStrategy[Intent]:
     """Any intent the folder says it carries."""
     kinds = set(manifest.operations.values())
-    options: list[st.SearchStrategy[Intent]] = [creations(product) for product in products(manifest)]
+    options: list[st.SearchStrategy[Intent]] = [
+        creations(product, manifest.presentations[0]) for product in products(manifest)
+    ]
     optional = st.one_of(st.just(""), numbers)
     if QueryTrade in kinds:
         options.append(st.builds(QueryTrade, merchant=st.just(""), trade_no=optional, out_trade_no=optional))
@@ -156,6 +161,10 @@ def intents(manifest: Manifest) -> st.SearchStrategy[Intent]:
         )
     if ConfirmNotification in kinds:
         options.append(st.builds(ConfirmNotification, merchant=st.just(""), notification_id=ids))
+    if EnterTrade in kinds:
+        options.append(
+            st.builds(EnterTrade, merchant=st.just(""), code=st.text("0123456789abcXYZ", min_size=8, max_size=32))
+        )
     if RequestTimestamp in kinds:
         options.append(st.just(RequestTimestamp(merchant="")))
     return st.one_of(options)

@@ -35,6 +35,7 @@ from tongbao.wire.vocabulary import (
     ConfirmNotification,
     CreateTrade,
     Done,
+    EnterTrade,
     Outcome,
     Presentation,
     QueryTrade,
@@ -173,6 +174,15 @@ async def _timestamp(platform: Platform, asker: Asker, intent: RequestTimestamp)
     return TimestampIssued(platform.seal.phishing_key(asker.merchant_id, platform.world.clock.wire()))
 
 
+async def _enter(platform: Platform, asker: Asker, intent: EnterTrade) -> Outcome:
+    """The cashier of a trade that this merchant prepared; anybody else's is as unknown as none (T57)."""
+    trade_no = platform.seal.read_trade_code(intent.code)
+    trade = await platform.trade_by_no(trade_no) if trade_no is not None else None
+    if trade is None or trade.merchant_id != asker.merchant_id:
+        raise Refused("TRADE_NOT_FOUND", "no such trade")
+    return TradeOpened(trade.trade_no, cashier_url(platform, trade.trade_no), intent.code)
+
+
 Act = Callable[[Platform, Asker, Any], Awaitable[Outcome]]
 
 _ACTS: Final[dict[type, Act]] = {
@@ -182,6 +192,7 @@ _ACTS: Final[dict[type, Act]] = {
     ShipTrade: _ship,
     ConfirmNotification: _confirm,
     RequestTimestamp: _timestamp,
+    EnterTrade: _enter,
     **BILL_ACTS,
     **CERTIFICATE_ACTS,
     **PAYOUT_ACTS,

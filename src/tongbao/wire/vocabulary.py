@@ -210,7 +210,25 @@ class RequestTimestamp:
     merchant: str
 
 
-Intent = CreateTrade | QueryTrade | CloseTrade | ShipTrade | ConfirmNotification | RequestTimestamp | AfterIntent
+@record(kw_only=True)
+class EnterTrade:
+    """The buyer's browser brings the ``code`` of a trade that was prepared between servers (``TradeOpened.code``),
+    under the merchant's signature, and wants the cashier."""
+
+    merchant: str
+    code: str = field(repr=False)
+
+
+Intent = (
+    CreateTrade
+    | QueryTrade
+    | CloseTrade
+    | ShipTrade
+    | ConfirmNotification
+    | RequestTimestamp
+    | EnterTrade
+    | AfterIntent
+)
 
 
 # --- the view of a trade -----------------------------------------------------------------------------------------
