@@ -100,6 +100,7 @@ MAY_BE_EMPTY: Final = (
     "bill.refund_numbers",
     "statement.",
     "gap.",
+    "story.",
 )
 
 

@@ -24,12 +24,13 @@ from tongbao.cli import (
     serve,
     settle,
     sim,
+    story,
 )
 from tongbao.kernel.error import ConfigurationError, OutcomeUnknown, ProtocolError, Refused
 from tongbao.runtime.environment import read_environ
 from tongbao.store.step import Fenced
 
-GROUPS = (sandbox, demo, serve, party, payout, settle, case, audit, bill, reconcile, order, protocol, env, sim)
+GROUPS = (sandbox, demo, serve, party, payout, settle, case, audit, bill, reconcile, story, order, protocol, env, sim)
 
 
 def build_parser() -> argparse.ArgumentParser:

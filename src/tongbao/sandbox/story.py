@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tongbao.kernel.time import Instant, china_text
+from tongbao.service import story
 from tongbao.service.platform import Platform
+from tongbao.service.story import when
 from tongbao.service.view import terms_of
 from tongbao.store.schema import CASE, EVENT, INSTRUCTION
 from tongbao.trade.record import Event, Trade
-
-
-def when(at: int | None) -> str | None:
-    """An Instant as Chinese time, for people."""
-    return None if at is None else china_text(Instant(at))
 
 
 def event_word(event: Event) -> str:
@@ -86,6 +82,7 @@ async def tell_events(platform: Platform, trade: Trade) -> list[dict[str, Any]]:
 
 async def tell_story(platform: Platform, trade: Trade) -> dict[str, Any]:
     """Everything about one order."""
+    told = await story.tell(platform, trade)
     where = {"merchant_id": trade.merchant_id, "out_trade_no": trade.out_trade_no}
     instructions = await platform.database.read("instruction.of_trade", where)
     cases = await platform.database.read("case.of_trade", where)
@@ -118,9 +115,7 @@ async def tell_story(platform: Platform, trade: Trade) -> dict[str, Any]:
             }
             for row in instruction_rows
         ],
-        "postings": [
-            {"entry": row[2], "kind": row[3], "at": when(row[4]), "debit": row[6], "credit": row[7], "amount": row[8]}
-            for row in await platform.database.read("entry.of_trade", where)
-        ],
+        "postings": story.dump_postings(told),
+        **story.dump_after(told),
         "cases": [{"case": row.case_id, "kind": row.kind, "state": row.state, "note": row.note} for row in case_rows],
     }

@@ -212,15 +212,15 @@ async def _trade_pages(
             groups.append(group)
             group = []
             if len(groups) >= PAGE:
-                yield await _trade_lines(platform, merchant_id, groups)
+                yield await trade_lines(platform, merchant_id, groups)
                 groups = []
         group.append(move)
     if group:
         groups.append(group)
-    yield await _trade_lines(platform, merchant_id, groups)
+    yield await trade_lines(platform, merchant_id, groups)
 
 
-async def _trade_lines(platform: Platform, merchant_id: str, groups: Sequence[list[Move]]) -> list[BillLine]:
+async def trade_lines(platform: Platform, merchant_id: str, groups: Sequence[list[Move]]) -> list[BillLine]:
     """Lines of these entries. A fee that is taken later than the payment (escrow's, at release) is a line of its
     own."""
     known = await _Known.load(platform, merchant_id, [group[0] for group in groups])

@@ -64,3 +64,11 @@ ORDER BY day DESC, bank LIMIT :most;
 -- name: gap.waiting
 SELECT kind, number, side, amount, currency, at, day FROM gap
 WHERE bank = :bank AND day < :day AND (state = 'waiting' OR closed_day = :day) ORDER BY kind, number, side;
+
+-- name: story.settlements
+SELECT settlement_no, gross, charged, refunded, shared, amount FROM settlement_line
+WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no ORDER BY settlement_no;
+
+-- name: story.shares
+SELECT split_no, COALESCE(NULLIF(receiver_login, ''), receiver_id), amount, returned FROM split_part
+WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no ORDER BY split_no, n;

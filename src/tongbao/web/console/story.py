@@ -8,6 +8,7 @@ from typing import Any
 
 from tongbao.kernel.error import TongbaoError
 from tongbao.kernel.time import Instant
+from tongbao.service import story
 from tongbao.service.outbox import Claimed, write_notification
 from tongbao.service.platform import Platform
 from tongbao.store.record import Attempt, Case
@@ -63,6 +64,8 @@ class Story:
     events: tuple[Told, ...]
     lines: tuple[Line, ...]
     cases: tuple[Case, ...]
+    whole: story.Story
+    """The same in the one reading that command and sandbox share: refunds, settlement, bill, reconciliation."""
 
 
 async def tell(platform: Platform, records: Records, trade: Trade) -> Story:
@@ -84,6 +87,7 @@ async def tell(platform: Platform, records: Records, trade: Trade) -> Story:
         events=await _events(platform, trade),
         lines=await _lines(platform, trade),
         cases=tuple(await platform.database.load(CASE, [(row[0],) for row in cases])) if cases else (),
+        whole=await story.tell(platform, trade),
     )
 
 
