@@ -291,7 +291,17 @@ def test_every_audit_query_is_used() -> None:
     assert {query for _, query in QUERIES} | walks | pages == written
 
 
-@pytest.mark.parametrize(("invariant", "plant"), PLANTS)
+def _first_of_each() -> list[Any]:
+    """Every plant; beyond the first of each invariant they are slow."""
+    seen: set[str] = set()
+    found = []
+    for invariant, plant in PLANTS:
+        found.append(pytest.param(invariant, plant, marks=[pytest.mark.slow] if invariant in seen else []))
+        seen.add(invariant)
+    return found
+
+
+@pytest.mark.parametrize(("invariant", "plant"), _first_of_each())
 def test_a_plant_is_found_in_sqlite(invariant: str, plant: str, sqlite_origin: Stage, tmp_path: Path) -> None:
     """The auditor names the invariant that a change behind its back has broken."""
     path = tmp_path / "planted.sqlite"

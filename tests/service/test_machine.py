@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from tests.support.platform import PLENTY, House, Stage, refusal
+from tongbao.kernel.money import round_half_even
 from tongbao.kernel.time import DAY
 from tongbao.trade.record import EXPIRY_DEFAULT, RELEASE_AFTER
 
@@ -40,6 +41,10 @@ class Claim:
     state: str = "unpaid"
     shipped: int = 0
     attempts: dict[str, str] = field(default_factory=dict)
+    from_balance: bool = False
+    refunded: int = 0
+    earned: int = 0
+    fee: int = 0
 
 
 class Platform(RuleBasedStateMachine):
@@ -83,6 +88,14 @@ class Platform(RuleBasedStateMachine):
 
     def take(self, claim: Claim) -> None:
         claim.state = "finished" if claim.product == "instant" else "escrowed"
+        if claim.state == "finished":
+            claim.earned, claim.fee = AMOUNT - FEE, FEE
+
+    def let_go(self, claim: Claim) -> None:
+        """Escrow pays what is left, less the fee on it: 60 basis points, half to even, one fen at least."""
+        held = AMOUNT - claim.refunded
+        claim.fee = max(round_half_even(held * 60, 10_000), 1)
+        claim.state, claim.earned = "finished", held - claim.fee
 
     @rule(target=trades, product=st.sampled_from(["instant", "escrow", "dual"]))
     def open(self, product: str) -> str:
@@ -98,6 +111,7 @@ class Platform(RuleBasedStateMachine):
         assert self.code(self.house.pay(number)) == ("" if allowed else "TRADE_NOT_PAYABLE")
         if allowed:
             self.buyer -= AMOUNT
+            claim.from_balance = True
             self.take(claim)
 
     @rule(target=payments, number=trades, bank=st.sampled_from(["ICBC", "CCB"]))
@@ -165,9 +179,28 @@ class Platform(RuleBasedStateMachine):
         claim = self.claims[number]
         paid = claim.state in ("escrowed", "shipped", "finished")
         expected = "TRADE_STATE" if paid else "TRADE_NOT_FOUND"
+        if claim.state == "closed" and claim.refunded:
+            expected = "TRADE_STATE"
         assert self.code(self.house.confirm(number)) == ("" if claim.state == "shipped" else expected)
         if claim.state == "shipped":
-            claim.state = "finished"
+            self.let_go(claim)
+
+    @rule(number=trades, amount=st.sampled_from([1, 17, 400, AMOUNT]))
+    def refund(self, number: str, amount: int) -> None:
+        claim = self.claims[number]
+        held = claim.state in ("escrowed", "shipped")
+        if held and not claim.from_balance:
+            return
+        if held or (claim.state == "closed" and claim.refunded):
+            expected = "" if amount <= AMOUNT - claim.refunded else "REFUND_EXCEEDS"
+        else:
+            expected = "REFUND_EXPIRED" if claim.state == "finished" else "TRADE_STATE"
+        assert self.code(self.house.refund(number, amount)) == expected
+        if not expected:
+            claim.refunded += amount
+            self.buyer += amount
+            if claim.refunded == AMOUNT:
+                claim.state = "closed"
 
     @rule(days=st.integers(1, 16))
     def wait(self, days: int) -> None:
@@ -177,7 +210,7 @@ class Platform(RuleBasedStateMachine):
             if claim.state == "unpaid" and not self.payable(claim):
                 claim.state = "closed"
             elif claim.state == "shipped" and now >= claim.shipped + RELEASE_AFTER:
-                claim.state = "finished"
+                self.let_go(claim)
 
     @invariant()
     def the_books_agree(self) -> None:
@@ -188,9 +221,11 @@ class Platform(RuleBasedStateMachine):
         expected = {
             "buyer": self.buyer,
             "suspense": self.suspense,
-            "escrow": AMOUNT * sum(state in ("escrowed", "shipped") for state in states),
-            "pending": (AMOUNT - FEE) * states.count("finished"),
-            "fee": FEE * states.count("finished"),
+            "escrow": sum(
+                AMOUNT - one.refunded for one in self.claims.values() if one.state in ("escrowed", "shipped")
+            ),
+            "pending": sum(claim.earned for claim in self.claims.values()),
+            "fee": sum(claim.fee for claim in self.claims.values()),
         }
         assert {name: balances.get(name, 0) for name in expected} == expected
         assert sum(balances.values()) == 0
