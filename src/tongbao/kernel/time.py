@@ -21,6 +21,7 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
 _OFFSET: Final = 8 * HOUR
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=CHINA) - timedelta(hours=-8)
 _TEXT = re.compile(r"(\d{4})-(\d{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2})", re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})", re.ASCII)
@@ -48,12 +49,12 @@ def china_compact(instant: Instant) -> str:
 
 def parse_china(text: str) -> Instant:
     """Read ``yyyy-MM-dd HH:mm:ss`` or ``yyyyMMddHHmmss`` as Chinese time. Raises ValueError on anything else."""
-    match = _TEXT.fullmatch(text) or _COMPACT.fullmatch(text)
-    if match is None:
-        raise ValueError("not yyyy-MM-dd HH:mm:ss")
-    year, month, day, hour, minute, second = (int(part) for part in match.groups())
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=CHINA)
-    return Instant((moment - _EPOCH) // timedelta(milliseconds=1))
+    if _TEXT.fullmatch(text) is None:
+        match = _COMPACT.fullmatch(text)
+        if match is None:
+            raise ValueError("not yyyy-MM-dd HH:mm:ss")
+        text = "{}-{}-{} {}:{}:{}".format(*match.groups())
+    return Instant((datetime.fromisoformat(f"{text}+08:00") - _EPOCH) // _MILLISECOND)
 
 
 def business_date(instant: Instant) -> date:
