@@ -12,9 +12,12 @@ from tongbao.ledger.account import buyer_balance
 from tongbao.sandbox.state import SandboxState
 from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import hash_password
+from tongbao.service.payout_card import VerifyPayoutCard, put_card
 from tongbao.service.platform import Platform
+from tongbao.store.schema import PAYOUT_CARD
 from tongbao.trade.party import Buyer, Merchant, MerchantKey
 from tongbao.wire.contract import Manifest
+from tongbao.wire.party import Payee
 from tongbao.wire.sign import load_rsa_private, public_pem
 
 SHOP_NAME: Final = "通宝示范商店"
@@ -81,6 +84,13 @@ BUYERS: Final = (
 )
 
 
+SHOP_CARD: Final = Card("ICBC", "debit", "6200000000000216", "135790", "ok", 1)
+"""The shop's own card, verified: standing payouts and withdrawals go there."""
+
+AGREEMENT: Final = {"early": {"rate": 10, "minimum": 1}}
+"""What is agreed with the shop beside his flat fee: early settlement for a tenth of a percent."""
+
+
 class CardIssuer(Protocol):
     """What the sandbox needs of the simulated banks. Adding a card that exists changes nothing."""
 
@@ -94,6 +104,9 @@ async def populate(platform: Platform, state: SandboxState, issuer: CardIssuer) 
     for name, party in state.parties.items():
         await _merchant(platform, name, party.merchant_id, party.login)
         await _keys(platform, platform.protocol(name), state)
+        await _card(platform, party.merchant_id)
+    shop = SHOP_CARD
+    await issuer.add_card(shop.bank, shop.kind, shop.number, shop.password, SHOP_NAME, shop.balance, shop.outcome)
     for buyer in BUYERS:
         await _buyer(platform, buyer)
         for card in buyer.cards:
@@ -130,7 +143,7 @@ async def _merchant(platform: Platform, protocol: str, merchant_id: str, login: 
         fee_min=1,
         fee_cap=0,
         anti_phishing=False,
-        settings="{}",
+        settings=json.dumps(AGREEMENT),
         created_by="",
         approved_by="",
         created_at=Instant(0),
@@ -138,6 +151,14 @@ async def _merchant(platform: Platform, protocol: str, merchant_id: str, login: 
     )
     if await _quietly(platform, RegisterMerchant(merchant, "sandbox-maker")):
         await platform.submit(ChangeMerchant(merchant_id, "approved", "sandbox-checker", "a sandbox's own merchant"))
+
+
+async def _card(platform: Platform, merchant_id: str) -> None:
+    if await platform.database.load(PAYOUT_CARD, [(merchant_id,)]):
+        return
+    payee = Payee(name=SHOP_NAME, bank=SHOP_CARD.bank, card=SHOP_CARD.number)
+    version = await put_card(platform, merchant_id, payee, "sandbox-maker", "a sandbox's own card")
+    await platform.submit(VerifyPayoutCard(merchant_id, version, "sandbox-checker", "a sandbox's own card"))
 
 
 async def _keys(platform: Platform, manifest: Manifest, state: SandboxState) -> None:
