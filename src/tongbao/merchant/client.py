@@ -83,9 +83,9 @@ class _Base(Errands):
         """The intent behind a payment: the configuration's addresses and seller where the options do not say others."""
         own = self.configuration
         seller = Party(own.seller_id, own.seller_login)
-        defaults = PaymentOptions(
-            product=Product.INSTANT, notify_url=own.notify_url, return_url=own.return_url, seller=seller
-        )
+        # without a signed return the buyer goes where the options say, or nowhere
+        home = own.return_url if own.manifest.returns else ""
+        defaults = PaymentOptions(product=Product.INSTANT, notify_url=own.notify_url, return_url=home, seller=seller)
         return CreateTrade(
             merchant=own.merchant, out_trade_no=order_no, subject=subject, amount=amount, **(defaults | options)
         )

@@ -234,12 +234,21 @@ async def inquire(platform: Platform, number: str) -> Reported:
     return await take_word(platform, word)
 
 
-async def home_address(platform: Platform, trade: Trade) -> str:
+async def home_address(platform: Platform, trade: Trade, brought: str = "") -> str:
     """Where a paid trade's buyer goes: the address in the merchant's own acknowledgement, where the protocol has one
-    and it leads to a host of his, else the address of his request; '' for none, and while the trade is not paid."""
+    and it leads to a host of his, else the address of his request; '' for none, and while the trade is not paid.
+    ``brought`` is what the buyer's browser brought along behind the link: it counts where the protocol has no signed
+    return, and only if it leads to a host of the merchant's."""
     if not trade.paid_attempt:
         return ""
     manifest = platform.protocol(trade.protocol)
+    if brought and not manifest.returns:
+        try:
+            check_address("redirect_url", brought, await platform.merchant(trade.merchant_id))
+        except Refused as refusal:
+            platform.world.log("return.refused", trade_no=trade.trade_no, reason=refusal.detail)
+        else:
+            return brought
     onward = manifest.onward
     if onward is not None:
         where = {"merchant_id": trade.merchant_id, "out_trade_no": trade.out_trade_no}
@@ -257,10 +266,10 @@ async def home_address(platform: Platform, trade: Trade) -> str:
     return terms.return_url or (terms.notify_url if manifest.one_address else "")
 
 
-async def go_home(platform: Platform, trade: Trade) -> Request | None:
+async def go_home(platform: Platform, trade: Trade, brought: str = "") -> Request | None:
     """The signed request with which the buyer's browser returns to the shop; None where there is no address or the
-    trade is not paid. It is valid for a minute where the protocol confirms ids."""
-    target = await home_address(platform, trade)
+    trade is not paid. It is valid for a minute where the protocol confirms ids. ``brought`` as in ``home_address``."""
+    target = await home_address(platform, trade, brought)
     if not target:
         return None
     manifest = platform.protocol(trade.protocol)

@@ -8,11 +8,19 @@ from typing import Final
 
 from starlette.responses import Response
 
-from tongbao.kernel.error import InvalidSignature, LocalProtocolError
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.merchant.database import Transaction
 from tongbao.merchant.order import Order, OrderState
 from tongbao.shop.browse import EXPIRIES, METHODS, PRODUCTS, render_cart
-from tongbao.shop.payment import HINTED, Prepared, change_field, prepare, title_lines
+from tongbao.shop.payment import (
+    HINTED,
+    Prepared,
+    change_field,
+    open_between_servers,
+    opens_between_servers,
+    prepare,
+    title_lines,
+)
 from tongbao.shop.shop import Way
 from tongbao.shop.table import (
     Choice,
@@ -26,6 +34,7 @@ from tongbao.shop.table import (
 )
 from tongbao.shop.visit import LANGUAGES, Problem, Visit, redirect
 from tongbao.wire.bank import BANKS
+from tongbao.wire.world import NotSent
 
 _EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,180}\.[A-Za-z]{2,24}", re.ASCII)
 _TEXT_MAX: Final = 80
@@ -196,6 +205,11 @@ async def show_confirmation(visit: Visit) -> Response:
 
 async def _prepare(visit: Visit, owned: Owned) -> Prepared:
     way = visit.shop.ways[owned.order.endpoint]
+    if opens_between_servers(way):
+        try:
+            return await open_between_servers(visit.shop, way, owned.order, owned.choice, _peer(visit))
+        except (Refused, OutcomeUnknown, RemoteProtocolError, NotSent) as error:
+            raise LocalProtocolError("", f"the platform did not open the trade: {error}") from error
     prepared: Prepared = await visit.shop.world.compute(lambda: prepare(visit.shop, way, owned.order, owned.choice))
     name, value = visit.request.query_params.get("field", ""), visit.request.query_params.get("value", "")
     if not name:
@@ -205,6 +219,12 @@ async def _prepare(visit: Visit, owned: Owned) -> Prepared:
     except UnicodeEncodeError as error:
         raise LocalProtocolError(name, f"holds a character that {prepared.call.charset} cannot say") from error
     return change_field(prepared, name, value[:400].replace("\r", " ").replace("\n", " "))
+
+
+def _peer(visit: Visit) -> str:
+    """The buyer's address, as far as the shop can see it."""
+    client = visit.request.client
+    return client.host if client is not None else "127.0.0.1"
 
 
 async def change_charset(visit: Visit) -> Response:

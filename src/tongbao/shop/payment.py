@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -14,7 +14,8 @@ from tongbao.shop.shelf import SHELF
 from tongbao.shop.shop import Shop, Way
 from tongbao.shop.table import Choice, Line
 from tongbao.wire.contract import Call, SignatureTrail
-from tongbao.wire.vocabulary import Consignee, Expiry, Method, Product
+from tongbao.wire.form import parse_form
+from tongbao.wire.vocabulary import Carriage, Consignee, Expiry, Method, Presentation, Product
 
 HINTED: Final = frozenset({Product.INSTANT})
 """Products whose request can say how the buyer wants to pay; the others leave it to the cashier."""
@@ -60,19 +61,48 @@ def _options(order: Order, choice: Choice, way: Way, shop: Shop) -> PaymentOptio
 
 def prepare(shop: Shop, way: Way, order: Order, choice: Choice) -> Prepared:
     """Sign the request for a stored order. Raises LocalProtocolError where protocol or charset cannot say it."""
-    call, unsaid = _sign_what_can_be_said(shop, way, order, choice)
+
+    def sign(options: PaymentOptions) -> Call:
+        call = way.client.payment(order.order_no, order.amount, order.subject, **options)
+        html_form(call, auto=False)  # raises where a browser could not carry a field unchanged
+        return call
+
+    call, _, unsaid = _say_what_can_be_said(_options(order, choice, way, shop), sign)
     return Prepared(way, call, way.endpoint.configuration.manifest.server.trail(call.request()), unsaid=unsaid)
 
 
-def _sign_what_can_be_said(shop: Shop, way: Way, order: Order, choice: Choice) -> tuple[Call, frozenset[str]]:
+def opens_between_servers(way: Way) -> bool:
+    """Whether the shop's server opens the trade, and the browser only follows a link to it."""
+    return Presentation.PAGE not in way.endpoint.configuration.manifest.presentations
+
+
+async def open_between_servers(shop: Shop, way: Way, order: Order, choice: Choice, client_ip: str) -> Prepared:
+    """Open the trade of a stored order (or find it open) and take the buyer to its page. Raises LocalProtocolError,
+    Refused, OutcomeUnknown, RemoteProtocolError, NotSent."""
+    configuration = way.endpoint.configuration
+    wanted = PaymentOptions(presentation=Presentation.H5, client_ip=client_ip)
+    wanted["return_url"] = f"{shop.address}/orders/{order.order_no}"
+
+    def sign(options: PaymentOptions) -> Call:
+        intent = way.client.trade(order.order_no, order.amount, order.subject, **options)
+        return configuration.manifest.client.encode(intent, configuration.keys, shop.world.clock.wire())
+
+    options = PaymentOptions(**{**_options(order, choice, way, shop), **wanted})
+    call, said, unsaid = _say_what_can_be_said(options, sign)
+    opened = await way.client.create(order.order_no, order.amount, order.subject, **said)
+    url, _, query = opened.cashier_url.partition("?")
+    link = Call(Carriage.BROWSER, "GET", url, parse_form(query.encode("ascii")))
+    return Prepared(way, link, configuration.manifest.server.trail(call.request()), unsaid=unsaid)
+
+
+def _say_what_can_be_said(
+    options: PaymentOptions, sign: Callable[[PaymentOptions], Call]
+) -> tuple[Call, PaymentOptions, frozenset[str]]:
     """What the protocol has no word for and the payment can do without is left out. Answers what that was."""
-    options = _options(order, choice, way, shop)
     unsaid: set[str] = set()
     while True:
         try:
-            call = way.client.payment(order.order_no, order.amount, order.subject, **options)
-            html_form(call, auto=False)  # raises where a browser could not carry a field unchanged
-            return call, frozenset(unsaid)
+            return sign(options), options, frozenset(unsaid)
         except LocalProtocolError as error:
             # Not every protocol knows every bank; without it the kind of card may still be said.
             name = "bank" if error.field == "method" and "bank" in options else error.field

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from tongbao.kernel.error import Refused
 from tongbao.service.platform import Platform
@@ -16,6 +19,26 @@ from tongbao.trade.record import Trade
 from tongbao.web.cashier.order import Order, show_order
 from tongbao.web.page.visitor import Visitor, digest
 from tongbao.wire.vocabulary import CreateTrade
+
+
+HOME_LONGEST: Final = 1_024
+HOME_COOKIE: Final = "home"
+"""Where the buyer's browser keeps the shop's address that came behind the link, for protocols without a return."""
+
+
+def brought_home(request: Request) -> str:
+    """The address that this browser brought along, or ''."""
+    return unquote(request.cookies.get(HOME_COOKIE, ""))
+
+
+def keep_home(request: Request, response: Response, path: str) -> Response:
+    """Remember ``redirect_url`` of the address, if there is one, for the pages below ``path`` and half an hour."""
+    url = request.query_params.get("redirect_url", "")
+    if url and len(url) <= HOME_LONGEST:
+        secure = request.url.scheme == "https"
+        kept = quote(url, safe="")
+        response.set_cookie(HOME_COOKIE, kept, 1_800, path=path, httponly=True, samesite="lax", secure=secure)
+    return response
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tongbao.ledger.account import buyer_balance
 from tongbao.service import checkout
 from tongbao.trade.party import PASSWORD_TRIES
 from tongbao.web.cashier.hint import Hint, chosen_hint, hint_for
-from tongbao.web.cashier.link import Opening, open_link
+from tongbao.web.cashier.link import Opening, keep_home, open_link
 from tongbao.web.cashier.order import (
     FLOWS,
     first_pane,
@@ -59,7 +59,8 @@ class PayDesk:
         filled = chosen_hint(request, self._hints)
         if filled is not None:
             values |= {"login": filled.login, "password": filled.password}
-        return await self._show(request, visitor, opening, pane, request.query_params.get("flow", ""), values)
+        shown = await self._show(request, visitor, opening, pane, request.query_params.get("flow", ""), values)
+        return keep_home(request, shown, opening.path)
 
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Step one of paying from the balance."""

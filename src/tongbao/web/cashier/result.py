@@ -13,7 +13,7 @@ from tongbao.kernel.time import DAY
 from tongbao.service import checkout
 from tongbao.store.schema import EVENT
 from tongbao.trade.record import RELEASE_AFTER, Instruction, Payment, Trade
-from tongbao.web.cashier.link import Opening, open_link
+from tongbao.web.cashier.link import Opening, brought_home, open_link
 from tongbao.web.page.form import PageError
 from tongbao.web.page.locale import has_sentence, say
 from tongbao.web.page.shell import Shell
@@ -93,7 +93,8 @@ class ResultDesk:
         standing = judge(trade, payments, over=opening.order.left == 0 or await self._expired(trade))
         if standing.kind == "unpaid":
             return self._shell.go(opening.path)
-        target = await checkout.home_address(self._platform, trade) if standing.kind == "paid" else ""
+        paid = standing.kind == "paid"
+        target = await checkout.home_address(self._platform, trade, brought_home(request)) if paid else ""
         refresh = None
         if standing.kind in REFRESH:
             refresh = (REFRESH[standing.kind], f"{opening.path}/result")
@@ -126,7 +127,7 @@ class ResultDesk:
     async def go_home(self, request: Request, visitor: Visitor) -> Response:
         """The signed return, made at this moment: its id lives for a minute only."""
         opening = await open_link(self._platform, request, visitor)
-        going = await checkout.go_home(self._platform, opening.trade)
+        going = await checkout.go_home(self._platform, opening.trade, brought_home(request))
         if going is None:
             return self._shell.go(f"{opening.path}/result?stay=1")
         if going.method == "GET":
