@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote
 
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant
@@ -183,6 +184,8 @@ def _check_said(intent: Intent, service: m.Service, fields: Mapping[str, str], c
     said: Any = intent
     if isinstance(intent, QueryTrade) and intent.out_trade_no:
         said = replace(intent, trade_no="")  # one number names the trade; the answer is compared with both
+    if isinstance(intent, CreateTrade) and intent.presentation is Presentation.H5:
+        said = replace(intent, return_url="")  # said behind the link that is answered
     lost = find_loss(said, read)
     if lost:
         raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
@@ -207,6 +210,11 @@ def _rejection(fields: Mapping[str, str], credentials: Credentials) -> Rejection
     return None
 
 
+def with_home(url: str, home: str) -> str:
+    """An MWEB link with the address to which the buyer's browser goes afterwards."""
+    return f"{url}{'&' if '?' in url else '?'}redirect_url={quote(home, safe='')}" if home else url
+
+
 # --- reading answers ---------------------------------------------------------------------------------------------
 
 
@@ -223,7 +231,7 @@ def _opened(intent: CreateTrade, fields: Mapping[str, str]) -> TradeOpened:
     if intent.presentation is Presentation.QR:
         return TradeOpened("", codec.text(fields, "code_url", 512, needed=True), code)
     if intent.presentation is Presentation.H5:
-        return TradeOpened("", codec.text(fields, "mweb_url", 512, needed=True), code)
+        return TradeOpened("", with_home(codec.text(fields, "mweb_url", 512, needed=True), intent.return_url), code)
     return TradeOpened("", prepaid, code)
 
 

@@ -57,8 +57,7 @@ def _currency(fields: Fields, name: str = "fee_type") -> None:
 
 
 def _address(fields: Fields) -> str:
-    found = number(fields, "spbill_create_ip", _ADDRESS, needed=True)
-    return "" if found == SERVER_IP else found
+    return number(fields, "spbill_create_ip", _ADDRESS, needed=True)
 
 
 def _read_order(fields: Fields, mch_id: str) -> Intent:

@@ -249,7 +249,8 @@ def _opened(outcome: TradeOpened, kind: str, now: Instant) -> dict[str, str]:
     if kind == "NATIVE":
         said["code_url"] = f"{SCAN}{outcome.code}"
     if kind == "MWEB":
-        said["mweb_url"] = outcome.cashier_url
+        # with a query, since merchants append &redirect_url= to it
+        said["mweb_url"] = f"{outcome.cashier_url}?prepay_id={said['prepay_id']}"
     return said
 
 

@@ -141,6 +141,8 @@ class Client:
         said: Any = intent
         if isinstance(intent, QueryTrade) and intent.out_trade_no:
             said = replace(intent, trade_no="")  # one number names the trade; the answer is compared with both
+        if isinstance(intent, CreateTrade) and intent.presentation is Presentation.H5:
+            said = replace(intent, return_url="")  # said behind the link that is answered
         lost = find_loss(said, read)
         if lost:
             raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
@@ -299,6 +301,11 @@ def _rejection(response: Response) -> Rejection:
     return Rejection(code, word, fields.text("message", 4_096)[:256])
 
 
+def with_home(url: str, home: str) -> str:
+    """An H5 link with the address to which the buyer's browser goes afterwards."""
+    return f"{url}{'&' if '?' in url else '?'}redirect_url={quote(home, safe='')}" if home else url
+
+
 # --- reading answers ---------------------------------------------------------------------------------------------
 
 
@@ -308,7 +315,7 @@ def _opened(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
         url = fields.text("code_url", 512, needed=True)
         return TradeOpened("", url, url.removeprefix(SCAN) if url.startswith(SCAN) else "")
     if where is Presentation.H5:
-        return TradeOpened("", fields.text("h5_url", 512, needed=True))
+        return TradeOpened("", with_home(fields.text("h5_url", 512, needed=True), reading.intent.return_url))
     number = fields.text("prepay_id", 64, needed=True)
     return TradeOpened("", number, number[len(PREPAID) + _TIME_DIGITS :])
 

@@ -270,7 +270,8 @@ def _opened(outcome: TradeOpened, route: m.Route, now: Instant) -> dict[str, str
     if route is m.NATIVE:
         return {"code_url": f"{SCAN}{outcome.code}"}
     if route is m.H5:
-        return {"h5_url": outcome.cashier_url}
+        # with a query, since merchants append &redirect_url= to it
+        return {"h5_url": f"{outcome.cashier_url}?prepay_id={PREPAID}{china_compact(now)}{outcome.code}"}
     return {"prepay_id": f"{PREPAID}{china_compact(now)}{outcome.code}"}
 
 
