@@ -13,6 +13,7 @@ from tongbao.kernel.time import DAY
 from tongbao.ledger.account import merchant_available
 from tongbao.service.refund_act import refunds_of
 from tongbao.wire.movement import Cancelled, CancelTrade, QueryRefund, RefundFound, RefundTrade
+from tongbao.wire.vocabulary import QueryTrade
 
 SHOP = make_merchant(refund_days=30)
 FEE = 1_000 * FEE_RATE // 10_000
@@ -241,7 +242,7 @@ def test_T43_refunds_out_of_escrow(stage: Stage) -> None:
 
 
 def test_the_words_of_a_protocol_reach_the_rules(stage: Stage) -> None:
-    """A request, its repetition, queries by each number, and cancelling, as a face asks them."""
+    """A request, its repetition, queries by each number, of the trade, and cancelling, as a face asks them."""
 
     async def scene(house: House) -> list[Any]:
         await shop(house, "A", "C")
@@ -260,6 +261,8 @@ def test_the_words_of_a_protocol_reach_the_rules(stage: Stage) -> None:
             found: Any = await house.ask(query)
             assert (found.refunds, found.changed, found.total) == (said.refunds, False, 1)
         view = said.refunds[0]
+        told: Any = await house.ask(QueryTrade(merchant=MERCHANT, out_trade_no="A"))
+        assert (told.trade.refunded, told.trade.refunded_at) == (Money(400), view.ended_at)
         seen: list[Any] = [said.changed, again.changed, view.amount, view.total, view.refunded, view.fee, view.method]
         for number in ("A", "C", "C", "D", "D"):
             done: Any = await house.ask(CancelTrade(merchant=MERCHANT, out_trade_no=number))

@@ -20,6 +20,7 @@ from tongbao.service.notice import event_key
 from tongbao.service.payout_act import ACTS as PAYOUT_ACTS
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import ACTS as REFUND_ACTS
+from tongbao.service.refund_act import with_return
 from tongbao.service.split_act import ACTS as SPLIT_ACTS
 from tongbao.service.split_act import check_shares
 from tongbao.service.view import view_now, view_then
@@ -69,7 +70,8 @@ async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
 async def see_trade(platform: Platform, trade: Trade) -> TradeView:
     """The trade as it stands, with the merchant's login where the request named none."""
     merchant = await platform.merchant(trade.merchant_id)
-    return told_view(platform, trade, view_now(trade, await platform.payment_of(trade), merchant.login))
+    view = told_view(platform, trade, view_now(trade, await platform.payment_of(trade), merchant.login))
+    return await with_return(platform, trade, view)
 
 
 def cashier_url(platform: Platform, trade_no: str) -> str:

@@ -21,7 +21,7 @@ from tongbao.service.split import Back
 from tongbao.service.split_act import plan_back
 from tongbao.service.view import view_now
 from tongbao.service.wallet import told_view
-from tongbao.store.schema import REFUND, REFUND_BATCH, REFUND_LINE, TRADE
+from tongbao.store.schema import REFUND, REFUND_BATCH, REFUND_LINE, TRADE, TRADE_RETURN
 from tongbao.trade import refund as rows
 from tongbao.trade.record import Trade
 from tongbao.trade.refund import Refund
@@ -61,9 +61,20 @@ async def find_refund(platform: Platform, merchant_id: str, refund_id: str) -> R
     return found[0]
 
 
+async def with_return(platform: Platform, trade: Trade, view: TradeView) -> TradeView:
+    """The view of a trade with the time of its last refund, where there was one."""
+    if not trade.refund_state:
+        return view
+    found: list[rows.TradeReturn] = await platform.database.load(
+        TRADE_RETURN, [(trade.merchant_id, trade.out_trade_no)]
+    )
+    return replace(view, refunded_at=found[0].refunded_at) if found else view
+
+
 async def _see(platform: Platform, trade: Trade) -> TradeView:
     merchant = await platform.merchant(trade.merchant_id)
-    return told_view(platform, trade, view_now(trade, await platform.payment_of(trade), merchant.login))
+    view = told_view(platform, trade, view_now(trade, await platform.payment_of(trade), merchant.login))
+    return await with_return(platform, trade, view)
 
 
 async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outcome:
