@@ -49,6 +49,16 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def tree_cpu_seconds(pid: int) -> float:
+    """The same with everything it has started, ended or not."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    total = sum(int(field) for field in fields[11:15]) / TICK
+    for child in _children(pid):
+        with suppress(OSError):
+            total += cpu_seconds(child)
+    return total
+
+
 def resident_mib(pid: int) -> float:
     """Resident memory of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])

@@ -55,7 +55,15 @@ def way_name(kind: str, merchants: int) -> str:
     return f"{kind}, {'one hot merchant' if merchants == 1 else f'{merchants:,} merchants'}"
 
 
-def run_ways(server: Measured, books: Books, plan: Plan, turn: str, result: Result, say: Callable[[str], None]) -> str:
+def run_ways(
+    server: Measured,
+    books: Books,
+    plan: Plan,
+    turn: str,
+    result: Result,
+    say: Callable[[str], None],
+    postmaster: int | None = None,
+) -> str:
     """One round of our own; the prefix of the trades that were opened last over all merchants and not all paid."""
     opened = 0
     for kind, merchants in WAYS:
@@ -65,7 +73,9 @@ def run_ways(server: Measured, books: Books, plan: Plan, turn: str, result: Resu
             asyncio.run(grant(books, prefix, merchants, opened))
         job = Job(kind, server.host, server.port, prefix, merchants, count, plan.seconds, plan.callers, 9)
         cpu, (batches, commands) = machine.cpu_seconds(server.pid), server.stats()
+        database = machine.tree_cpu_seconds(postmaster) if postmaster else 0.0
         found = drive(job)
+        database = machine.tree_cpu_seconds(postmaster) - database if postmaster else 0.0
         cpu = machine.cpu_seconds(server.pid) - cpu
         after = server.stats()
         opened = int(found["numbers"])
@@ -74,9 +84,13 @@ def run_ways(server: Measured, books: Books, plan: Plan, turn: str, result: Resu
         for part in ("p50", "p99", "worst"):
             result[f"{name}: {part}"].add(found[part])
         result[f"{name}: cpu"].add(cpu * 1e6 / found["answers"])
+        result[f"{name}: db"].add(database * 1e6 / found["answers"])
         result[f"{name}: batch"].add((after[1] - commands) / max(1, after[0] - batches))
         result[f"{name}: load"].add(found["cpu"] / found["seconds"])
-        say(f"  {name}: {number(found['rate'])}/s, p99 {found['p99']:.1f} ms")
+        say(
+            f"  {name}: {number(found['rate'])}/s, p99 {found['p99']:.1f} ms, "
+            f"CPU {cpu * 1e6 / found['answers']:.0f} + {database * 1e6 / found['answers']:.0f} us"
+        )
     return f"{turn}m"
 
 
@@ -94,10 +108,13 @@ def on_postgresql(plan: Plan, say: Callable[[str], None]) -> str:
             for turn in range(plan.rounds):
                 for pinned in (False, True):
                     name = "pgbench, pinned" if pinned else "pgbench, all cores"
+                    cpu = machine.tree_cpu_seconds(bench.postmaster)
                     result[name].add(bench.rate(plan.seconds, pinned=pinned))
+                    cpu = machine.tree_cpu_seconds(bench.postmaster) - cpu
+                    result[f"{name}: db"].add(cpu * 1e6 / (result[name].values[-1] * plan.seconds))
                     say(f"  {name}: {number(result[name].values[-1])}/s")
                 bench.place(pinned=True)
-                run_ways(server, books, plan, f"r{turn}", result, say)
+                run_ways(server, books, plan, f"r{turn}", result, say, bench.postmaster)
             memory = machine.resident_mib(server.pid)
         bench.place(pinned=False)
         verdict = asyncio.run(check(books)) if plan.audit else "left out"
@@ -151,14 +168,17 @@ async def check(books: Books) -> str:
 
 
 def _table(title: str, result: Result, rival: float, rivals: tuple[str, ...]) -> str:
-    head = ("", "ratio", "median/s", "spread", "p50 ms", "p99 ms", "worst ms", "CPU us", "batch", "load core")
+    head = ("", "ratio", "median/s", "spread", "p50 ms", "p99 ms", "worst ms", "CPU us", "DB us", "batch", "load core")
     rows: list[list[str]] = []
     for name in rivals:
         series = result[name]
-        rows.append([name, f"{series.median / rival:.2f}", number(series.median), series.spread, *[""] * 6])
+        database = number(result[f"{name}: db"].median) if f"{name}: db" in result else ""
+        blank = [*[""] * 4, database, *[""] * 2]
+        rows.append([name, f"{series.median / rival:.2f}", number(series.median), series.spread, *blank])
     for name in (way_name(*way) for way in WAYS):
         series = result[name]
-        more: list[Any] = [number(result[f"{name}: {part}"].median) for part in ("p50", "p99", "worst", "cpu", "batch")]
+        parts = ("p50", "p99", "worst", "cpu", "db", "batch")
+        more: list[Any] = [number(result[f"{name}: {part}"].median) for part in parts]
         share = f"{result[f'{name}: load'].median:.0%}"
         rows.append([name, f"{series.median / rival:.2f}", number(series.median), series.spread, *more, share])
     return table(title, head, rows)
