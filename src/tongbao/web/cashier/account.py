@@ -13,9 +13,10 @@ from tongbao.service import checkout
 from tongbao.store.schema import TRADE
 from tongbao.trade.party import PASSWORD_TRIES
 from tongbao.trade.record import Trade
+from tongbao.web.cashier.claim import claim_standing, own_trade
 from tongbao.web.cashier.hint import Hint, chosen_hint, hint_for
 from tongbao.web.cashier.order import is_reviewed, minutes_until, review_token, show_order
-from tongbao.web.page.form import PASSWORD_MOST, PageError
+from tongbao.web.page.form import PASSWORD_MOST
 from tongbao.web.page.locale import say
 from tongbao.web.page.shell import Shell, refusal_status
 from tongbao.web.page.visitor import Visitor
@@ -76,7 +77,7 @@ class AccountDesk:
         """One trade of this buyer; anybody else's is as unknown as none (T57)."""
         if visitor.buyer is None:
             return self._shell.go("/account")
-        return await self._trade_page(request, visitor, await self._own_trade(request, visitor))
+        return await self._trade_page(request, visitor, await own_trade(self._platform, request, visitor))
 
     async def confirm(self, request: Request, visitor: Visitor) -> Response:
         """The goods are here: let the money go, with the pay password over exactly what is shown."""
@@ -84,7 +85,7 @@ class AccountDesk:
         self._shell.count_password(request)
         if visitor.buyer is None:
             return self._shell.go("/account")
-        trade = await self._own_trade(request, visitor)
+        trade = await own_trade(self._platform, request, visitor)
         order = await show_order(self._platform, trade)
         if not is_reviewed(self._platform, form["review"], order, "confirm", "", visitor.browser):
             raise Refused("REVIEW_AGAIN")
@@ -105,15 +106,6 @@ class AccountDesk:
             return say(visitor.language, "pay.locked", minutes=minutes)
         return say(visitor.language, f"refusal.{code}")
 
-    async def _own_trade(self, request: Request, visitor: Visitor) -> Trade:
-        try:
-            trade = await self._platform.trade_by_no(str(request.path_params["trade_no"]))
-        except Refused as refusal:
-            raise PageError("NOT_FOUND", 404) from refusal
-        if visitor.buyer is None or trade.buyer_id != visitor.buyer.buyer_id:
-            raise PageError("NOT_FOUND", 404)
-        return trade
-
     async def _trade_page(
         self, request: Request, visitor: Visitor, trade: Trade, *, error: str = "", status: int = 200
     ) -> Response:
@@ -126,6 +118,9 @@ class AccountDesk:
             status=status,
             lang_path=f"/account/trades/{trade.trade_no}",
             order=order,
+            refunded=trade.refunded,
+            release_at=trade.due_at if trade.state == "shipped" else None,
+            standing=await claim_standing(self._platform, trade),
             error=error,
             review=review_token(self._platform, order, "confirm", "", visitor.browser),
             pay_hint=say(visitor.language, "hint.pay", pay_password=hint.pay_password) if hint else "",

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from tongbao.service.platform import Platform
 from tongbao.web.cashier.account import AccountDesk
+from tongbao.web.cashier.claim import ClaimDesk
 from tongbao.web.cashier.hint import Hint, check_hints
 from tongbao.web.cashier.pay import PayDesk
 from tongbao.web.cashier.result import ResultDesk
@@ -26,6 +27,7 @@ def cashier_app(platform: Platform, hints: Sequence[Hint] = ()) -> Application:
     shell = Shell(platform)
     shown = check_hints(platform, hints)
     pay, result, account = PayDesk(shell, shown), ResultDesk(shell), AccountDesk(shell, shown)
+    claim = ClaimDesk(shell)
     word = "/cashier/{word:str}"
     routes = [
         Route(word, shell.handle(pay.choose), methods=["GET"]),
@@ -42,6 +44,7 @@ def cashier_app(platform: Platform, hints: Sequence[Hint] = ()) -> Application:
         Route("/account/logout", shell.handle(account.log_out), methods=["POST"]),
         Route("/account/trades/{trade_no:str}", shell.handle(account.trade), methods=["GET"]),
         Route("/account/trades/{trade_no:str}", shell.handle(account.confirm), methods=["POST"]),
+        Route("/account/trades/{trade_no:str}/claim", shell.handle(claim.act), methods=["POST"]),
         Route("/page/{name:str}", serve_asset, methods=["GET"]),
         Route("/{rest:path}", shell.handle(shell.lost), methods=["GET", "POST"]),
     ]

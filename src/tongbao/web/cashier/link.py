@@ -20,7 +20,6 @@ from tongbao.web.cashier.order import Order, show_order
 from tongbao.web.page.visitor import Visitor, digest
 from tongbao.wire.vocabulary import CreateTrade
 
-
 HOME_LONGEST: Final = 1_024
 HOME_COOKIE: Final = "home"
 """Where the buyer's browser keeps the shop's address that came behind the link, for protocols without a return."""
