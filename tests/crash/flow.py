@@ -17,7 +17,14 @@ from tongbao.service.outbox import Claimed, Delivered, claim, finish
 from tongbao.service.party import ChangeMerchant, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import ReserveAuthorisation, SettleAuthorisation
 from tongbao.service.pay import PayFromBalance, StartPayment
+from tongbao.service.payout import Origin, PayOne
+from tongbao.service.payout_bank import ReportPayout
+from tongbao.service.payout_batch import LoadLines, OpenBatch, RunLines, StartBatch
+from tongbao.service.settlement import settle_early
+from tongbao.service.split import ShareTrade
 from tongbao.store.step import CommitUnknown, ConnectionLost
+from tongbao.trade.payout import Line
+from tongbao.trade.split import Wanted
 
 ASKER: Final = Asker(MERCHANT, PROTOCOL)
 PRODUCTS: Final = {"A": "instant", "B": "escrow", "C": "instant", "D": "dual"}
@@ -41,7 +48,7 @@ def _report(number: str, attempt: int, kind: str = "P", result: str = "succeeded
 
 
 COMMANDS: Final[tuple[Any, ...]] = (
-    RegisterMerchant(make_merchant(), "maker"),
+    RegisterMerchant(make_merchant(settings='{"early":{}}'), "maker"),
     ChangeMerchant(MERCHANT, "approved", "checker", ""),
     RegisterBuyer(make_buyer()),
     Once("topup", "k1", TopUp(BUYER, 10_000, "CNY", "ICBC", "k1", "teller")),
@@ -69,6 +76,42 @@ COMMANDS: Final[tuple[Any, ...]] = (
 )
 """In this order; each may be refused when it was done before."""
 
+
+def _line(number: str, kind: str, amount: int = 100) -> Line:
+    """A payout as it was looked up: to the buyer, to nobody, or to a card."""
+    payee = BUYER if kind == "buyer" else ""
+    secret = "v1:0:nonce:text"
+    bank = "ICBC" if kind == "card" else ""
+    kind = "card" if kind == "card" else "buyer"
+    return Line(number, f"20260302{int(number):020d}", kind, payee, "", bank, secret, "d", "", amount, "CNY", "", "")
+
+
+def _word(number: str, result: str, batch: str = "") -> ReportPayout:
+    ends = (MERCHANT, batch, number, f"20260302{int(number):020d}")
+    return ReportPayout(*ends, result, 100, "CNY", "ICBC", f"{result} {number}", "account_unknown")
+
+
+LINES: Final = (_line("21", "buyer"), _line("22", "nobody"), _line("23", "card"), _line("24", "card"))
+
+MONEY: Final[tuple[Any, ...]] = (
+    PayOne(ASKER, _line("11", "buyer"), Origin("api")),
+    PayOne(ASKER, _line("12", "card"), Origin("api")),
+    PayOne(ASKER, _line("13", "card"), Origin("api")),
+    _word("12", "succeeded"),
+    _word("13", "no_answer"),
+    _word("13", "failed"),
+    OpenBatch(ASKER, "b", f"{20260303:028d}", "", len(LINES), 100 * len(LINES), "d", Origin("api")),
+    LoadLines(MERCHANT, "b", 0, LINES[:2]),
+    LoadLines(MERCHANT, "b", 2, LINES[2:]),
+    StartBatch(MERCHANT, "b"),
+    RunLines(MERCHANT, "b", LINES[:3]),
+    RunLines(MERCHANT, "b", LINES[3:]),
+    _word("23", "succeeded", "b"),
+    _word("24", "failed", "b"),
+    ShareTrade(ASKER, "A", "s", f"{20260304:028d}", (Wanted("buyer", BUYER, "", 50),), True, "asked", "d"),
+)
+"""In this order, once what was paid is settled."""
+
 TRIES: Final = 20
 
 ENDS: Final = {"A": "finished", "B": "finished", "C": "finished", "D": "closed"}
@@ -80,6 +123,10 @@ async def run(house: House, acknowledge: Callable[[int], None]) -> None:
         await _insist(house, command)
         acknowledge(place)
     await deliver(house)
+    await _settle(house)
+    for place, command in enumerate(MONEY, len(COMMANDS)):
+        await _insist(house, command)
+        acknowledge(place)
     house.clock.advance(20 * DAY)
     for number in ENDS:
         await _insist(house, TimerDue(MERCHANT, number))
@@ -97,6 +144,21 @@ async def _insist(house: House, command: Any) -> None:
                 continue
         return
     raise AssertionError(f"no answer to {command}")
+
+
+async def _settle(house: House) -> None:
+    """Settle what there is until it is settled."""
+    for _ in range(TRIES):
+        try:
+            await settle_early(house.platform, MERCHANT, "r1")
+        except OutcomeUnknown:
+            continue
+        except Refused as refusal:
+            if refusal.code == "SYSTEM":
+                continue
+            raise
+        return
+    raise AssertionError("nothing is ever settled")
 
 
 async def deliver(house: House) -> None:

@@ -11,6 +11,7 @@ from tests.support.platform import BUYER, MERCHANT, House, Stage, make_buyer, ma
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, MINUTE, business_date
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_payout
+from tongbao.service.party import ChangeMerchant
 from tongbao.service.payout_act import batch_view, decide_payout, find_payout, find_payout_batch, run_batches
 from tongbao.service.payout_batch import StartBatch
 from tongbao.service.settlement import settle_day
@@ -316,6 +317,20 @@ def test_a_batch_is_one_however_often_it_comes(stage: Stage) -> None:
 
     expected = ["PAYOUT_MISMATCH", "proposed", "MAKER_IS_CHECKER", "running", (EARNED - 21_051, 0, 21_001)]
     assert stage.play(scene, furnished=False) == expected
+
+
+def test_a_frozen_merchants_batch_waits(sqlite_stage: Stage) -> None:
+    """No line moves while he is frozen; afterwards it goes on."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house)
+        await house.ask(batch(("1", HIM, 1_000)))
+        await house.submit(ChangeMerchant(MERCHANT, "frozen", "checker", "doubts"))
+        seen: list[Any] = [await run_batches(house.platform), await refusal(house.ask(pay("p1", HIM)))]
+        await house.submit(ChangeMerchant(MERCHANT, "approved", "checker", "none left"))
+        return [*seen, await run_batches(house.platform), await stand(house)]
+
+    assert sqlite_stage.play(scene, furnished=False) == [0, "MERCHANT_DISABLED", 1, (EARNED - 1_025, 0, 1_000)]
 
 
 def test_a_merchant_pays_another_account_of_his_own_kind(sqlite_stage: Stage) -> None:

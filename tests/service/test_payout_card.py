@@ -57,12 +57,13 @@ def test_T70_a_changed_card_is_cold_for_a_day(stage: Stage) -> None:
         seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000)))
         house.clock.advance(1)
         seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000)))
+        seen += [await refusal(pay_own_card(house.platform, MERCHANT, "w1", sum_)) for sum_ in (1_000, 1_001)]
         await put_card(house.platform, MERCHANT, CARD, "maria", "lost")
         seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w2", 1_000)))
         return [*seen, await stand(house)]
 
-    expected = ["STATE_CONFLICT", "MAKER_IS_CHECKER", "PAYOUT_COOLING", "PAYOUT_COOLING", "", "STATE_CONFLICT"]
-    assert stage.play(scene, furnished=False) == [*expected, (98_400, 1_000)]
+    expected = ["STATE_CONFLICT", "MAKER_IS_CHECKER", "PAYOUT_COOLING", "PAYOUT_COOLING", "", "", "PAYOUT_MISMATCH"]
+    assert stage.play(scene, furnished=False) == [*expected, "STATE_CONFLICT", (98_400, 1_000)]
 
 
 def test_a_standing_payout_once_a_day(stage: Stage) -> None:

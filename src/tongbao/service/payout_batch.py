@@ -254,6 +254,7 @@ class RunLines:
         return max(1, len(self.lines))
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield MERCHANT, (self.merchant_id,)
         yield PAYOUT_BATCH, (self.merchant_id, self.batch_no)
         yield ACCOUNT, (merchant_available(self.merchant_id, self.currency),)
         yield ACCOUNT, (merchant_payout(self.merchant_id, self.currency),)
@@ -264,8 +265,9 @@ class RunLines:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         batch = find_batch(sheet, self.merchant_id, self.batch_no)
-        if batch.state != BatchState.RUNNING:
-            # somebody else came first, or it was withdrawn
+        merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
+        if batch.state != BatchState.RUNNING or merchant.status != "approved":
+            # somebody else came first, or the merchant is frozen: then it waits
             return Decision(0)
         aside = merchant_payout(self.merchant_id, self.currency)
         rows: list[tuple[Table, Row]] = []

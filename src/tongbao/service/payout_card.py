@@ -157,6 +157,8 @@ class PayOwnCard:
             raise Refused("MERCHANT_DISABLED", "the merchant may not be paid out now")
         known: Payout | None = sheet.get(PAYOUT, self.merchant_id, "", self.line.payout_no)
         if known is not None:
+            if self.line.amount not in (0, known.amount):
+                raise Refused("PAYOUT_MISMATCH", f"this number was used for {known.amount}")
             return Decision(Taken(known.payout_id, known.state, False))
         card = _card(sheet, self.merchant_id)
         if card.state != "verified" or card.version != self.version:
