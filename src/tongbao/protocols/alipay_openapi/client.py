@@ -264,7 +264,7 @@ def _authentic(raw: Mapping[bytes, bytes], credentials: Credentials) -> dict[str
     if fields.get("sign_type", "") not in ("", values.get("sign_type", RSA2)):
         raise InvalidSignature("sign_type", f"is not {values.get('sign_type', RSA2)}", "SIGN_TYPE_NOT_ALLOWED")
     authenticate(raw, fields, credentials.ring, EVENT_UNSIGNED)
-    check_shift({name: fields[name] for name in fields if name not in ("sign", "sign_type")}, m.EVENT_NAMES, ())
+    check_shift(fields, m.EVENT_NAMES, ())
     if fields.get("app_id", credentials.merchant) != credentials.merchant:
         raise RemoteProtocolError("app_id", "is another application's", "UNKNOWN_MERCHANT")
     return {name: value for name, value in fields.items() if value and name not in ("sign", "sign_type")}

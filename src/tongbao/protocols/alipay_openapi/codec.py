@@ -8,8 +8,9 @@ values. Libraries exist that sign empty values as well: where the message holds 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes
@@ -61,14 +62,15 @@ def charset_of(word: str) -> str:
     return name
 
 
-def merge(parts: Iterable[bytes], limits: FormLimits = LIMITS) -> dict[bytes, bytes]:
+def merge(parts: Sequence[bytes], limits: FormLimits = LIMITS) -> dict[bytes, bytes]:
     """The fields of query and body; no name twice, wherever (T08), and no structures (T07)."""
     merged: dict[bytes, bytes] = {}
     for part in parts:
-        for name, value in split_form(part, limits):
-            if name in merged:
-                raise RemoteProtocolError(name[:40].decode("latin-1"), "appears twice", "DUPLICATE_PARAM")
-            merged[name] = value
+        pairs = split_form(part, limits)
+        before = len(merged)
+        merged.update(pairs)
+        if len(merged) != before + len(pairs):
+            raise RemoteProtocolError(_twice(parts), "appears twice", "DUPLICATE_PARAM")
     names = b"&".join(merged)
     if b"[" in names or b"]" in names or b"" in merged:
         name = next(name for name in merged if not name or b"[" in name or b"]" in name)
@@ -76,11 +78,20 @@ def merge(parts: Iterable[bytes], limits: FormLimits = LIMITS) -> dict[bytes, by
     return merged
 
 
+def _twice(parts: Sequence[bytes]) -> str:
+    """The first name that stands twice."""
+    seen: set[bytes] = set()
+    for part in parts:
+        for name, _ in split_form(part, FormLimits(LIMITS.size * 2, LIMITS.fields * 4, LIMITS.field)):
+            if name in seen:
+                return name[:40].decode("latin-1")
+            seen.add(name)
+    return ""
+
+
 def decode_fields(raw: Mapping[bytes, bytes], codec: str) -> dict[str, str]:
     """All names and values as text. Raises RemoteProtocolError naming the field whose bytes are not ``codec``."""
-    flat: list[bytes] = []
-    for pair in raw.items():
-        flat += pair
+    flat = list(chain.from_iterable(raw.items()))
     # decoded in one go, NUL between them: no character of these charsets may hold a NUL, so no border is swallowed
     try:
         text = b"\x00".join(flat).decode(codec)

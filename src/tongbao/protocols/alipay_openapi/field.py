@@ -22,6 +22,7 @@ EXPIRY_MAX: Final = 15 * 86_400
 
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
 _UNIT: Final = {"m": 60, "h": 3_600, "d": 86_400}
+_SHORTEST: Final = min(m.LENGTHS.values())
 _ORDER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
@@ -34,7 +35,7 @@ def text_of(content: Content, name: str) -> str:
     value = content.get(name, "")
     if not isinstance(value, str):
         raise invalid(name, "is no text")
-    if len(value) > m.LENGTHS.get(name, m.URL_LENGTH * 16):
+    if len(value) > _SHORTEST and len(value) > m.LENGTHS.get(name, m.URL_LENGTH * 16):
         raise RemoteProtocolError(name, f"is longer than {m.LENGTHS.get(name)} characters", "TOO_LARGE")
     return value
 
