@@ -57,4 +57,5 @@ def test_T67_what_two_persons_decide(desk: Desk) -> None:
     desk.do("correction", "decide", debt["correction"], "--refuse", *otto)
     desk.do("case", "close", "chargeback:ICBC:cb1", *why, *otto)
     assert desk.do("case", "list") == []
+    assert "TRADE_STATE" in desk.do("trade", "close", "A", "--merchant", MERCHANT, *why, *otto, code=1)
     assert "yuan" in desk.do("dispute", "propose", "A", "--merchant", MERCHANT, "--to-buyer", "x", *why, *olga, code=2)

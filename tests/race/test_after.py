@@ -15,7 +15,7 @@ from tests.support.platform import BUYER, MERCHANT, PLENTY, PROTOCOL, House, Sta
 from tongbao.kernel.time import DAY
 from tongbao.service.claim import BuyerAskRefund, SellerAnswer, WithdrawClaim
 from tongbao.service.create import Asker
-from tongbao.service.escrow import Close
+from tongbao.service.escrow import OperatorClose
 from tongbao.wire.movement import CancelTrade
 
 SHOP = make_merchant(refund_days=30)
@@ -31,7 +31,7 @@ ACTS: dict[str, Callable[[House, str], Awaitable[Any]]] = {
     "cancel": lambda house, bank: house.ask(CancelTrade(merchant=MERCHANT, out_trade_no="A")),
     "bank": lambda house, bank: house.say(bank),
     "expiry": _expire,
-    "operator": lambda house, bank: house.submit(Close(Asker(MERCHANT, PROTOCOL), "A", "operator")),
+    "operator": lambda house, bank: house.submit(OperatorClose(MERCHANT, "A", "olga", "asked by telephone")),
 }
 
 

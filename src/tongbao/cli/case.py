@@ -1,4 +1,4 @@
-"""``tongbao case``, ``dispute``, ``correction`` and ``chargeback``: what people decide about money, two of them.
+"""``tongbao trade``, ``case``, ``dispute``, ``correction``, ``chargeback``: what people decide about money.
 
 Who proposes cannot agree. Sums are yuan: 12.5.
 """
@@ -24,6 +24,7 @@ from tongbao.service.correction import (
     propose_write_off,
 )
 from tongbao.service.dispute import DecideDispute, ProposeDecision
+from tongbao.service.escrow import OperatorClose
 from tongbao.service.platform import Platform
 from tongbao.store.record import Case
 from tongbao.store.schema import CASE, CLAIM, CORRECTION, TRADE
@@ -34,7 +35,7 @@ LISTED: Final = 1_000
 
 
 def add_commands(commands: Any) -> None:
-    """Add the four groups."""
+    """Add the groups."""
     cases = _group(commands, "case", "what a person must look at")
     add_act(cases, "list", "open cases", _list_cases, signed=False)
     opened = add_act(cases, "open", "open a case", _open_case)
@@ -43,6 +44,11 @@ def add_commands(commands: Any) -> None:
     closed = add_act(cases, "close", "close a case that nothing else closes", _close_case)
     closed.add_argument("case")
     closed.add_argument("--reason", required=True)
+    trades = _group(commands, "trade", "single trades")
+    ended = add_act(trades, "close", "end an unpaid trade; money that comes later goes back", _close_trade)
+    ended.add_argument("order", help="the merchant's number of the trade")
+    _name_trade(ended, needed=True)
+    ended.add_argument("--reason", required=True)
     _add_disputes(_group(commands, "dispute", "disputes over escrow"))
     _add_corrections(_group(commands, "correction", "further entries for money that moved wrongly"))
     backs = _group(commands, "chargeback", "payments that banks take back")
@@ -140,6 +146,12 @@ async def _close_case(platform: Platform, chosen: argparse.Namespace, environ: M
     actor = await prove(platform, chosen, environ, "checker")
     await platform.submit(CloseCase(chosen.case, actor, chosen.reason))
     return {"case": chosen.case, "state": "closed"}
+
+
+async def _close_trade(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    actor = await prove(platform, chosen, environ, "maker", "checker")
+    said = await platform.submit(OperatorClose(chosen.merchant, chosen.order, actor, chosen.reason))
+    return {"order": chosen.order, "state": said.state}
 
 
 # --- disputes ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from tongbao.service.create import Asker
 from tongbao.service.move import move
 from tongbao.service.pay import active_buyer, consume
 from tongbao.service.refund import open_claim, return_of
-from tongbao.store.commit import Decision, Now
+from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, CLAIM, MERCHANT, PAYMENT, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
@@ -237,11 +237,10 @@ class ExtendRelease:
 
 @record
 class Close:
-    """End an unpaid trade. ``cause``: ``merchant`` or ``operator``. Money that arrives afterwards goes back (T42)."""
+    """A merchant ends an unpaid trade. Money that arrives afterwards goes back (T42)."""
 
     asker: Asker
     out_trade_no: str
-    cause: str = "merchant"
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield from self.asker.needs()
@@ -249,10 +248,34 @@ class Close:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         self.asker.check(sheet)
-        trade = find_trade(sheet, self.asker.merchant_id, self.out_trade_no)
-        if trade.state != "unpaid":
-            # a paid trade closes too, but only when all of it has gone back
-            raise Refused("TRADE_STATE", f"a trade that is {trade.state} cannot be closed")
-        at = now.business
-        closed, rows = move(trade, TradeState.CLOSED, f"closed_by_{self.cause}", at, None, ended_at=at, due_at=None)
+        closed, rows = close(find_trade(sheet, self.asker.merchant_id, self.out_trade_no), "merchant", now.business)
         return Decision(Moved(closed.trade_no, closed.state), rows)
+
+
+@record
+class OperatorClose:
+    """An operator ends an unpaid trade, whatever became of its merchant."""
+
+    merchant_id: str
+    out_trade_no: str
+    actor: str
+    reason: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield TRADE, (self.merchant_id, self.out_trade_no)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        trade = find_trade(sheet, self.merchant_id, self.out_trade_no)
+        if not self.actor or not self.reason:
+            raise Refused("FIELD_MISSING", "a trade is closed by somebody, for a reason")
+        closed, rows = close(trade, "operator", now.business)
+        draft = AuditDraft(self.actor, "trade.close", trade.trade_no, self.reason, trade.state, closed.state)
+        return Decision(Moved(closed.trade_no, closed.state), rows, audits=[draft])
+
+
+def close(trade: Trade, who: str, now: Instant) -> tuple[Trade, list[tuple[Table, Row]]]:
+    """The rows of ending an unpaid trade. Raises Refused TRADE_STATE."""
+    if trade.state != "unpaid":
+        # a paid trade closes too, but only when all of it has gone back
+        raise Refused("TRADE_STATE", f"a trade that is {trade.state} cannot be closed")
+    return move(trade, TradeState.CLOSED, f"closed_by_{who}", now, None, ended_at=now, due_at=None)
