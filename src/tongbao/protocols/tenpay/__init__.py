@@ -19,9 +19,7 @@ from tongbao.wire.key import KeyRing
 from tongbao.wire.vocabulary import Product
 
 
-def credentials_for(
-    merchant: str, ring: KeyRing, base: str, extra: Mapping[str, str]
-) -> dict[str, Any]:
+def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str, str]) -> dict[str, Any]:
     """What a client of this gateway needs, under the names of the guide and its demos.
 
     ``ring`` is the merchant's side; ``base`` is the face's address without a slash at its end; ``extra`` may hold
@@ -66,9 +64,7 @@ PROTOCOL = Manifest(
             "address of pay.htm, where the browser pays",
             required=False,
         ),
-        CredentialField(
-            "input_charset", "text", "GBK (default) or UTF-8", required=False
-        ),
+        CredentialField("input_charset", "text", "GBK (default) or UTF-8", required=False),
         CredentialField(
             "return_url",
             "url",

@@ -69,9 +69,7 @@ class Bill:
                         "MALFORMED",
                     )
                 if next(rows, None) is not None:
-                    raise RemoteProtocolError(
-                        f"{number + 2}", "follows after the totals", "MALFORMED"
-                    )
+                    raise RemoteProtocolError(f"{number + 2}", "follows after the totals", "MALFORMED")
                 return
             line = _line(number, cells)
             paid += line.income
@@ -109,9 +107,7 @@ def _rows(chunks: Iterable[bytes]) -> Iterator[tuple[int, tuple[str, ...]]]:
             number += 1
             yield number, _split(number, raw)
         if len(rest) > LINE_BYTES:
-            raise RemoteProtocolError(
-                f"{number + 1}", f"longer than {LINE_BYTES} bytes", "TOO_LARGE"
-            )
+            raise RemoteProtocolError(f"{number + 1}", f"longer than {LINE_BYTES} bytes", "TOO_LARGE")
     if rest.strip():
         yield number + 1, _split(number + 1, rest)
 
@@ -120,38 +116,26 @@ def _split(number: int, raw: bytes) -> tuple[str, ...]:
     try:
         text = raw.rstrip(b"\r").decode(CHARSET)
     except UnicodeDecodeError as error:
-        raise RemoteProtocolError(
-            f"{number}", "bytes are not gbk", "BAD_CHARSET"
-        ) from error
+        raise RemoteProtocolError(f"{number}", "bytes are not gbk", "BAD_CHARSET") from error
     return tuple(cell.removeprefix("`") for cell in text.split(","))
 
 
 def _sum(number: int, name: str, text: str) -> Money:
     if re.fullmatch(r"(?:0|[1-9][0-9]{0,10})\.[0-9]{2}", text, re.ASCII) is None:
-        raise RemoteProtocolError(
-            f"{number} {name}", "is no sum of yuan with two decimals", "AMOUNT_INVALID"
-        )
+        raise RemoteProtocolError(f"{number} {name}", "is no sum of yuan with two decimals", "AMOUNT_INVALID")
     return parse_major(text)
 
 
 def _line(number: int, cells: tuple[str, ...]) -> BillLine:
     if len(cells) != len(HEAD):
-        raise RemoteProtocolError(
-            f"{number}", f"has {len(cells)} cells, not {len(HEAD)}", "MALFORMED"
-        )
-    at, trade_no, out_trade_no, bank, serial, state, total, refund_no, back, _, _ = (
-        cells
-    )
+        raise RemoteProtocolError(f"{number}", f"has {len(cells)} cells, not {len(HEAD)}", "MALFORMED")
+    at, trade_no, out_trade_no, bank, serial, state, total, refund_no, back, _, _ = cells
     try:
         moment = parse_china(at)
     except ValueError as error:
-        raise RemoteProtocolError(
-            f"{number} {HEAD[0]}", "is no time", "FIELD_INVALID"
-        ) from error
+        raise RemoteProtocolError(f"{number} {HEAD[0]}", "is no time", "FIELD_INVALID") from error
     if state not in (PAID, RETURNED):
-        raise RemoteProtocolError(
-            f"{number} {HEAD[5]}", "is no state of a line", "FIELD_INVALID"
-        )
+        raise RemoteProtocolError(f"{number} {HEAD[5]}", "is no state of a line", "FIELD_INVALID")
     amount, outcome = _sum(number, HEAD[6], total), _sum(number, HEAD[8], back)
     refund = state == RETURNED
     return BillLine(

@@ -64,9 +64,7 @@ _PLAIN: Final = (
     "notify_url",
     "op_user_passwd",
 )
-_BILL_ERROR: Final = re.compile(
-    rb"<body>\s*([0-9]{1,12}):([^<]{0,200})</body>", re.IGNORECASE
-)
+_BILL_ERROR: Final = re.compile(rb"<body>\s*([0-9]{1,12}):([^<]{0,200})</body>", re.IGNORECASE)
 
 
 class Client:
@@ -76,9 +74,7 @@ class Client:
         values = {name: (settings.get(name) or "").strip() for name in _PLAIN}
         partner = values["partner"]
         if MERCHANT.fullmatch(partner) is None:
-            raise ConfigurationError(
-                "partner", "is not the 10 digits of a merchant's number"
-            )
+            raise ConfigurationError("partner", "is not the 10 digits of a merchant's number")
         values["input_charset"] = (values["input_charset"] or "GBK").upper()
         if values["input_charset"] not in CODECS:
             raise ConfigurationError("input_charset", "is neither GBK nor UTF-8")
@@ -86,9 +82,7 @@ class Client:
         for name in ("gateway", "return_url", "notify_url"):
             if values[name]:
                 _check_address(name, values[name])
-        secret = load_secret(
-            settings.get("key") or "", "key", published=m.PUBLISHED_KEYS
-        )
+        secret = load_secret(settings.get("key") or "", "key", published=m.PUBLISHED_KEYS)
         key = Key(partner, 1, ALGORITHM, secret)
         return Credentials(
             "tenpay",
@@ -100,9 +94,7 @@ class Client:
 
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
-            raise LocalProtocolError(
-                "merchant", "these are another merchant's credentials"
-            )
+            raise LocalProtocolError("merchant", "these are another merchant's credentials")
         intent = _complete(intent, credentials)
         charset = credentials.values["input_charset"]
         codec = CODECS[charset]
@@ -119,28 +111,18 @@ class Client:
             fields[m.PROOF] = sign(join(fields), key, codec)
         pairs: Pairs = tuple(fields.items())
         if len(encode_form(pairs, codec)) > LIMITS.size:
-            raise LocalProtocolError(
-                "", f"longer than {LIMITS.size} bytes", "TOO_LARGE"
-            )
+            raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
         carriage = Carriage.BROWSER if operation == m.PAY else Carriage.SERVER
-        return Call(
-            carriage, "POST", _address(credentials.gateway, operation), pairs, codec
-        )
+        return Call(carriage, "POST", _address(credentials.gateway, operation), pairs, codec)
 
-    def decode(
-        self, intent: Intent, response: Response, credentials: Credentials, now: Instant
-    ) -> Outcome:
+    def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
         if isinstance(intent, CreateTrade):
-            raise LocalProtocolError(
-                "", "the answer to this request is a page for the buyer's browser"
-            )
+            raise LocalProtocolError("", "the answer to this request is a page for the buyer's browser")
         if isinstance(intent, RequestBill):
             return _read_bill(response)
         codec = CODECS[credentials.values["input_charset"]]
         if response.status != 200:
-            raise RemoteProtocolError(
-                "", f"the answer's status is {response.status}", "MALFORMED"
-            )
+            raise RemoteProtocolError("", f"the answer's status is {response.status}", "MALFORMED")
         root = read_xml(response.body, codec)
         if root.name != "root":
             raise RemoteProtocolError("", "the answer is no root", "MALFORMED")
@@ -150,23 +132,17 @@ class Client:
             return _refused(intent, code)
         authentic(fields, credentials.ring, codec)
         if required(fields, "partner") != credentials.merchant:
-            raise RemoteProtocolError(
-                "partner", "the answer is another merchant's", "FIELD_INVALID"
-            )
+            raise RemoteProtocolError("partner", "the answer is another merchant's", "FIELD_INVALID")
         return _read_answer(intent, fields, credentials.merchant)
 
-    def decode_notification(
-        self, request: Request, credentials: Credentials, now: Instant
-    ) -> Notification:
+    def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """By GET the message is the query, by POST the body; nothing else of the address is read."""
         return _read_result(request, credentials, Role.NOTIFICATION)
 
     def acknowledge(self, accepted: bool) -> Response:
         return http.text("success" if accepted else "fail")
 
-    def decode_return(
-        self, request: Request, credentials: Credentials, now: Instant
-    ) -> Notification:
+    def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         return _read_result(request, credentials, Role.RETURN)
 
 
@@ -193,9 +169,7 @@ def _complete(intent: Intent, credentials: Credentials) -> Intent:
     values = credentials.values
     return replace(
         intent,
-        seller=Party()
-        if intent.seller == Party(credentials.merchant)
-        else intent.seller,
+        seller=Party() if intent.seller == Party(credentials.merchant) else intent.seller,
         notify_url=intent.notify_url or values.get("notify_url", ""),
         return_url=intent.return_url or values.get("return_url", ""),
     )
@@ -209,9 +183,7 @@ def _check_said(operation: str, intent: Intent, fields: Fields, codec: str) -> N
         try:
             value.encode(codec)
         except UnicodeEncodeError as error:
-            raise LocalProtocolError(
-                name, f"holds characters that {codec} lacks", "BAD_CHARSET"
-            ) from error
+            raise LocalProtocolError(name, f"holds characters that {codec} lacks", "BAD_CHARSET") from error
     try:
         check_borders(fields)
         read = read_intent(operation, fields)
@@ -248,23 +220,17 @@ def _read_answer(intent: Intent, fields: Fields, merchant: str) -> Outcome:
             ),
         ):
             if asked not in ("", told):
-                raise RemoteProtocolError(
-                    field, "the answer is about another trade", "MALFORMED"
-                )
+                raise RemoteProtocolError(field, "the answer is about another trade", "MALFORMED")
         return TradeFound(view)
     if isinstance(intent, RefundTrade):
         refund = read_refund(fields, merchant)
         if refund.refund_no != intent.refund_no:
-            raise RemoteProtocolError(
-                "out_refund_no", "the answer is about another refund", "MALFORMED"
-            )
+            raise RemoteProtocolError("out_refund_no", "the answer is about another refund", "MALFORMED")
         return RefundFound((refund,))
     if isinstance(intent, QueryRefund):
         found = read_refunds(fields, merchant)
         return RefundFound(found, total=len(found))
-    raise LocalProtocolError(
-        "", f"the gateway has no answer to {type(intent).__name__}"
-    )
+    raise LocalProtocolError("", f"the gateway has no answer to {type(intent).__name__}")
 
 
 def _read_bill(response: Response) -> Outcome:
@@ -274,24 +240,16 @@ def _read_bill(response: Response) -> Outcome:
         try:
             split_url(address)
         except ValueError as error:
-            raise RemoteProtocolError(
-                "", f"the bill's address {error}", "MALFORMED"
-            ) from error
+            raise RemoteProtocolError("", f"the bill's address {error}", "MALFORMED") from error
         return FollowUp(address)
-    match = (
-        _BILL_ERROR.search(response.body[:2_000]) if response.status == 200 else None
-    )
+    match = _BILL_ERROR.search(response.body[:2_000]) if response.status == 200 else None
     if match is None:
-        raise RemoteProtocolError(
-            "", "the answer is neither a bill's address nor an error", "MALFORMED"
-        )
+        raise RemoteProtocolError("", "the answer is neither a bill's address nor an error", "MALFORMED")
     code = match[1].decode("ascii")
     return Rejection(m.NEUTRAL_CODE.get(code, "SYSTEM"), code)
 
 
-def _read_result(
-    request: Request, credentials: Credentials, role: Role
-) -> Notification:
+def _read_result(request: Request, credentials: Credentials, role: Role) -> Notification:
     if request.method not in ("GET", "POST"):
         raise RemoteProtocolError("", "a result is a GET or a POST", "MALFORMED")
     parts = (request.body if request.method == "POST" else request.raw_query,)
@@ -299,6 +257,4 @@ def _read_result(
     fields = read_fields(parts, codec)
     authentic(fields, credentials.ring, codec)
     trade = read_trade(fields, credentials.merchant)
-    return Notification(
-        id=required(fields, "notify_id"), at=None, trade=trade, role=role
-    )
+    return Notification(id=required(fields, "notify_id"), at=None, trade=trade, role=role)

@@ -36,14 +36,10 @@ CODECS: Final[dict[str, str]] = {
 LIMITS: Final = FormLimits(size=32_768, fields=100, field=4_096)
 
 _SUM: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
-_TIME: Final = re.compile(
-    r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})", re.ASCII
-)
+_TIME: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})", re.ASCII)
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _BORDER: Final = re.compile(r"&([A-Za-z_]+)=", re.ASCII)
-_NOT_TEXT: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000-\uf8ff\ufeff\ufffd\ufffe\uffff]"
-)
+_NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000-\uf8ff\ufeff\ufffd\ufffe\uffff]")
 
 
 def is_text(value: str) -> bool:
@@ -56,13 +52,9 @@ def read_text(raw: bytes, field: str, codec: str) -> str:
     try:
         value = raw.decode(codec)
     except UnicodeDecodeError as error:
-        raise RemoteProtocolError(
-            field, f"bytes are not {codec}", "BAD_CHARSET"
-        ) from error
+        raise RemoteProtocolError(field, f"bytes are not {codec}", "BAD_CHARSET") from error
     if not is_text(value):
-        raise RemoteProtocolError(
-            field, "holds controls or replacement characters", "BAD_CHARSET"
-        )
+        raise RemoteProtocolError(field, "holds controls or replacement characters", "BAD_CHARSET")
     return value
 
 
@@ -73,9 +65,7 @@ def find_codec(parts: Iterable[bytes]) -> str:
             if name == b"input_charset" and value:
                 codec = CODECS.get(value.decode("latin-1").upper())
                 if codec is None:
-                    raise RemoteProtocolError(
-                        "input_charset", "is neither GBK nor UTF-8", "BAD_CHARSET"
-                    )
+                    raise RemoteProtocolError("input_charset", "is neither GBK nor UTF-8", "BAD_CHARSET")
                 return codec
     return GBK
 
@@ -97,20 +87,12 @@ def read_fields(parts: Iterable[bytes], codec: str) -> dict[str, str]:
 
 def join(fields: Fields) -> str:
     """The string under a signature, without the key."""
-    return "&".join(
-        [
-            f"{name}={fields[name]}"
-            for name in sorted(fields)
-            if fields[name] and name != m.PROOF
-        ]
-    )
+    return "&".join([f"{name}={fields[name]}" for name in sorted(fields) if fields[name] and name != m.PROOF])
 
 
 def join_bill(fields: Fields) -> str:
     """The string under a bill's request: a fixed order, empty ones skipped."""
-    return "&".join(
-        [f"{name}={fields[name]}" for name in m.BILL_NAMES if fields.get(name)]
-    )
+    return "&".join([f"{name}={fields[name]}" for name in m.BILL_NAMES if fields.get(name)])
 
 
 def check_borders(fields: Fields) -> None:
@@ -120,17 +102,11 @@ def check_borders(fields: Fields) -> None:
         if "&" in value and name not in m.ADDRESSES:
             for match in _BORDER.finditer(value):
                 if match[1] in m.KNOWN:
-                    raise RemoteProtocolError(
-                        name, f"spells another field, {match[0]}", "AMBIGUOUS_SPLIT"
-                    )
+                    raise RemoteProtocolError(name, f"spells another field, {match[0]}", "AMBIGUOUS_SPLIT")
 
 
 def _digest(text: str, key: Key, codec: str) -> str:
-    if (
-        key.algorithm != ALGORITHM
-        or not isinstance(key.material, bytes)
-        or not key.material
-    ):
+    if key.algorithm != ALGORITHM or not isinstance(key.material, bytes) or not key.material:
         return ""
     return md5_suffix(f"{text}&key=".encode(codec), key.material).upper()
 
@@ -167,14 +143,10 @@ def authenticate(
     raise InvalidSignature(m.PROOF)
 
 
-def authentic(
-    fields: Fields, ring: KeyRing, codec: str, *, any_case: bool = False
-) -> Key:
+def authentic(fields: Fields, ring: KeyRing, codec: str, *, any_case: bool = False) -> Key:
     """Who signed a message of the gateway. Raises InvalidSignature, or RemoteProtocolError AMBIGUOUS_SPLIT."""
     said = fields.get("sign_type", "")
-    key = authenticate(
-        join(fields), fields.get(m.PROOF, ""), ring, codec, said, any_case=any_case
-    )
+    key = authenticate(join(fields), fields.get(m.PROOF, ""), ring, codec, said, any_case=any_case)
     check_borders(fields)
     return key
 

@@ -132,9 +132,7 @@ BANK_OF: Final[dict[str, tuple[str, Method | None]]] = {
 }  # fmt: skip
 """``bank_type`` -> bank of our directory and kind of card. Other codes name none of its banks and are accepted."""
 BANK_CODE: Final[dict[tuple[str, Method | None], str]] = {
-    entry: code
-    for code, entry in reversed(BANK_OF.items())
-    if not code.isdigit() and code != "SDB"
+    entry: code for code, entry in reversed(BANK_OF.items()) if not code.isdigit() and code != "SDB"
 }
 
 # --- refusals --------------------------------------------------------------------------------------------------------

@@ -83,9 +83,7 @@ def _either(fields: Fields) -> tuple[str, str]:
         _number(fields, "out_trade_no"),
     )
     if not ours and not theirs:
-        raise invalid(
-            "out_trade_no", "is missing, and so is transaction_id", "FIELD_MISSING"
-        )
+        raise invalid("out_trade_no", "is missing, and so is transaction_id", "FIELD_MISSING")
     return ours, theirs
 
 
@@ -103,11 +101,7 @@ def _read_expiry(fields: Fields) -> Expiry | None:
 def _check_parts(fields: Fields) -> None:
     if not fields.get("transport_fee") and not fields.get("product_fee"):
         return
-    parts = [
-        read_fen(fields, name)
-        for name in ("transport_fee", "product_fee")
-        if fields.get(name)
-    ]
+    parts = [read_fen(fields, name) for name in ("transport_fee", "product_fee") if fields.get(name)]
     if sum(part.minor for part in parts) != read_fen(fields, "total_fee").minor:
         raise invalid(
             "total_fee",
@@ -130,10 +124,7 @@ def _read_pay(fields: Fields) -> CreateTrade:
         raise invalid("total_fee", "is not above zero", "AMOUNT_NOT_POSITIVE")
     _check_parts(fields)
     address = fields.get("spbill_create_ip", "")
-    if address and (
-        _ADDRESS.fullmatch(address) is None
-        or any(int(part) > 255 for part in address.split("."))
-    ):
+    if address and (_ADDRESS.fullmatch(address) is None or any(int(part) > 255 for part in address.split("."))):
         raise invalid("spbill_create_ip", "is no IPv4 address", "CLIENT_IP_INVALID")
     bank = fields.get("bank_type") or m.CASHIER
     if _BANK.fullmatch(bank) is None:
@@ -158,29 +149,17 @@ def _read_pay(fields: Fields) -> CreateTrade:
 
 
 def _write_pay(intent: CreateTrade, now: Instant) -> dict[str, str]:
-    bank = (
-        m.BANK_CODE.get((intent.bank, intent.method), "")
-        if intent.bank or intent.method
-        else m.CASHIER
-    )
+    bank = m.BANK_CODE.get((intent.bank, intent.method), "") if intent.bank or intent.method else m.CASHIER
     if not bank:
-        raise LocalProtocolError(
-            "bank", "the gateway has no code for that bank and kind of card"
-        )
+        raise LocalProtocolError("bank", "the gateway has no code for that bank and kind of card")
     if intent.buyer.id and intent.buyer.login:
-        raise LocalProtocolError(
-            "buyer", "the gateway takes the buyer's number or his login, not both"
-        )
+        raise LocalProtocolError("buyer", "the gateway takes the buyer's number or his login, not both")
     expiry = intent.expiry
     times = {}
     if expiry is not None:
         if expiry.at_midnight:
-            raise LocalProtocolError(
-                "expiry", "the gateway has no word for midnight", "EXPIRY_INVALID"
-            )
-        end = (
-            expiry.at if expiry.at is not None else later(now, expiry.seconds * SECOND)
-        )
+            raise LocalProtocolError("expiry", "the gateway has no word for midnight", "EXPIRY_INVALID")
+        end = expiry.at if expiry.at is not None else later(now, expiry.seconds * SECOND)
         times = {"time_expire": china_compact(end)}
         if expiry.at is None:
             times["time_start"] = china_compact(now)
@@ -224,13 +203,9 @@ def _read_refund(fields: Fields) -> RefundTrade:
 
 def _write_refund(intent: RefundTrade, merchant: str, password: str) -> dict[str, str]:
     if not password:
-        raise LocalProtocolError(
-            "op_user_passwd", "a refund needs the operator's password in the settings"
-        )
+        raise LocalProtocolError("op_user_passwd", "a refund needs the operator's password in the settings")
     if intent.amount is None or intent.total is None:
-        raise LocalProtocolError(
-            "amount", "the gateway wants the refund's sum and the trade's"
-        )
+        raise LocalProtocolError("amount", "the gateway wants the refund's sum and the trade's")
     return {
         "service_version": "1.1",
         "transaction_id": intent.trade_no,
@@ -239,9 +214,7 @@ def _write_refund(intent: RefundTrade, merchant: str, password: str) -> dict[str
         "total_fee": write_fen(intent.total, "total"),
         "refund_fee": write_fen(intent.amount),
         "op_user_id": merchant,
-        "op_user_passwd": hashlib.md5(
-            password.encode(), usedforsecurity=False
-        ).hexdigest(),
+        "op_user_passwd": hashlib.md5(password.encode(), usedforsecurity=False).hexdigest(),
     }
 
 
@@ -253,12 +226,8 @@ def _read_refund_query(fields: Fields) -> QueryRefund:
         trade_no=_number(fields, "transaction_id", NUMBER),
         out_trade_no=_number(fields, "out_trade_no"),
     )
-    if not (
-        intent.refund_no or intent.refund_id or intent.trade_no or intent.out_trade_no
-    ):
-        raise invalid(
-            "out_trade_no", "none of the four numbers is given", "FIELD_MISSING"
-        )
+    if not (intent.refund_no or intent.refund_id or intent.trade_no or intent.out_trade_no):
+        raise invalid("out_trade_no", "none of the four numbers is given", "FIELD_MISSING")
     return intent
 
 
@@ -272,9 +241,7 @@ def _read_bill(fields: Fields) -> RequestBill:
         raise invalid("trans_time", "is no day (yyyy-MM-dd)", "BILL_DATE_INVALID")
     if not required(fields, "stamp").isdigit():
         raise invalid("stamp", "is not seconds since 1970")
-    if fields.get("cft_signtype", "0") not in ("0", "1") or fields.get(
-        "mchtype", "0"
-    ) not in ("0", "1", "2"):
+    if fields.get("cft_signtype", "0") not in ("0", "1") or fields.get("mchtype", "0") not in ("0", "1", "2"):
         raise invalid("mchtype", "is none of 0, 1, 2")
     kind = fields.get("mchtype", "0")
     return RequestBill(
@@ -291,14 +258,10 @@ def read_intent(operation: str, fields: Fields) -> Intent:
     if operation == m.PAY:
         return _read_pay(fields)
     if operation == m.CONFIRM:
-        return ConfirmNotification(
-            merchant=fields["partner"], notification_id=required(fields, "notify_id")
-        )
+        return ConfirmNotification(merchant=fields["partner"], notification_id=required(fields, "notify_id"))
     if operation == m.QUERY:
         ours, theirs = _either(fields)
-        return QueryTrade(
-            merchant=fields["partner"], trade_no=ours, out_trade_no=theirs
-        )
+        return QueryTrade(merchant=fields["partner"], trade_no=ours, out_trade_no=theirs)
     if operation == m.REFUND:
         return _read_refund(fields)
     if operation == m.REFUND_QUERY:
@@ -306,9 +269,7 @@ def read_intent(operation: str, fields: Fields) -> Intent:
     return _read_bill(fields)
 
 
-def write_intent(
-    intent: Intent, merchant: str, password: str, now: Instant
-) -> tuple[str, dict[str, str]]:
+def write_intent(intent: Intent, merchant: str, password: str, now: Instant) -> tuple[str, dict[str, str]]:
     """Operation and fields, without the common ones and with empty ones. Raises LocalProtocolError."""
     if isinstance(intent, CreateTrade):
         return m.PAY, _write_pay(intent, now)
@@ -329,11 +290,7 @@ def write_intent(
             "out_trade_no": intent.out_trade_no,
         }
     if isinstance(intent, RequestBill):
-        if (
-            intent.kind != "trade"
-            or intent.monthly
-            or intent.scope not in ("", "1", "2")
-        ):
+        if intent.kind != "trade" or intent.monthly or intent.scope not in ("", "1", "2"):
             raise LocalProtocolError(
                 "kind",
                 "the gateway has bills of one day's trades only",

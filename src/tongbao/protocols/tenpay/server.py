@@ -62,21 +62,11 @@ class Server:
         operation = m.OPERATION_AT.get(request.raw_path)
         if operation is None:
             raise RemoteProtocolError("", "no such address", "UNKNOWN_SERVICE")
-        parts = (
-            (request.raw_query, request.body)
-            if request.method == "POST"
-            else (request.raw_query,)
-        )
+        parts = (request.raw_query, request.body) if request.method == "POST" else (request.raw_query,)
         charset = find_codec(parts)
         fields = read_fields(parts, charset)
-        if (
-            operation == m.REFUND
-            and request.scheme == "https"
-            and request.peer_cert is None
-        ):
-            raise RemoteProtocolError(
-                "", "a refund needs the merchant's client certificate", "CERT_REQUIRED"
-            )
+        if operation == m.REFUND and request.scheme == "https" and request.peer_cert is None:
+            raise RemoteProtocolError("", "a refund needs the merchant's client certificate", "CERT_REQUIRED")
         name = "spid" if operation == m.BILL else "partner"
         merchant = fields.get(name, "")
         if MERCHANT.fullmatch(merchant) is None:
@@ -108,9 +98,7 @@ class Server:
             )
         return Verified(intent, key)
 
-    def answer(
-        self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant
-    ) -> Response:
+    def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
         if claim.operation == m.BILL:
             if isinstance(outcome, FollowUp):
                 return Response(
@@ -123,15 +111,11 @@ class Server:
             if isinstance(outcome, Rejection):
                 return _bill_error(m.WIRE_CODE.get(outcome.code, m.OTHER), outcome.code)
         elif isinstance(outcome, Rejection):
-            return _error(
-                claim.charset, m.WIRE_CODE.get(outcome.code, m.OTHER), outcome.code
-            )
+            return _error(claim.charset, m.WIRE_CODE.get(outcome.code, m.OTHER), outcome.code)
         elif isinstance(outcome, Confirmed):
             return _confirm(claim, outcome, ring, now)
         elif isinstance(outcome, TradeFound):
-            back = (
-                outcome.trade.refunded is not None and outcome.trade.refunded.minor > 0
-            )
+            back = outcome.trade.refunded is not None and outcome.trade.refunded.minor > 0
             view = replace(outcome.trade, merchant=claim.merchant)
             more = {
                 "is_split": "false",
@@ -140,21 +124,15 @@ class Server:
             }
             return _reply(claim, write_trade(view, claim.charset, now) | more, ring)
         elif isinstance(outcome, RefundFound) and outcome.refunds:
-            views = tuple(
-                replace(view, merchant=claim.merchant) for view in outcome.refunds
-            )
+            views = tuple(replace(view, merchant=claim.merchant) for view in outcome.refunds)
             return _reply(
                 claim,
-                write_refund(views[0])
-                if claim.operation == m.REFUND
-                else write_refunds(views),
+                write_refund(views[0]) if claim.operation == m.REFUND else write_refunds(views),
                 ring,
             )
         elif isinstance(outcome, RefundFound):
             return _error(claim.charset, m.NO_REFUND, "REFUND_NOT_FOUND")
-        raise LocalProtocolError(
-            "", f"{claim.operation} has no answer for {type(outcome).__name__}"
-        )
+        raise LocalProtocolError("", f"{claim.operation} has no answer for {type(outcome).__name__}")
 
     def refuse(
         self,
@@ -173,9 +151,7 @@ class Server:
         code = error.code if isinstance(error, ProtocolError | Refused) else "SYSTEM"
         return m.WIRE_CODE.get(code, m.OTHER)
 
-    def notify(
-        self, notification: Notification, target: str, ring: KeyRing, now: Instant
-    ) -> Request:
+    def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
         text, codec = _message(notification, ring, now)
         kind = f"{FORM}; charset={codec}".encode("ascii")
         return http.post(target, text, kind.decode("ascii"))
@@ -183,13 +159,9 @@ class Server:
     def acknowledged(self, response: Response) -> bool:
         return response.status == 200 and response.body == b"success"
 
-    def return_to(
-        self, notification: Notification, target: str, ring: KeyRing, now: Instant
-    ) -> Request:
+    def return_to(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
         bare = target.partition("#")[0]
-        text, _ = _message(
-            notification, ring, now, bare.partition("?")[2].encode("utf-8")
-        )
+        text, _ = _message(notification, ring, now, bare.partition("?")[2].encode("utf-8"))
         return http.get(f"{bare}{'&' if '?' in bare else '?'}{text.decode('ascii')}")
 
     def trail(self, request: Request) -> SignatureTrail | None:
@@ -205,24 +177,16 @@ class Server:
         return SignatureTrail(ALGORITHM, f"{text}&key=***", fields[m.PROOF], codec)
 
 
-def _message(
-    notification: Notification, ring: KeyRing, now: Instant, own: bytes = b""
-) -> tuple[bytes, str]:
+def _message(notification: Notification, ring: KeyRing, now: Instant, own: bytes = b"") -> tuple[bytes, str]:
     """The one message of notice and return, signed, as a form in the charset of its order. ``own`` is the query that the
     merchant's address has itself: it takes part in the signature of a return, and is not repeated here."""
-    if (
-        notification.refund is not None
-        or notification.payout is not None
-        or notification.batch is not None
-    ):
+    if notification.refund is not None or notification.payout is not None or notification.batch is not None:
         raise LocalProtocolError("refund", "the gateway tells of payments only")
     view = notification.trade
     charset = view.echo.get("input_charset", "").upper()
     charset = charset if charset in CODECS else "GBK"
     codec = CODECS[charset]
-    fields = write_trade(
-        replace(view, merchant=view.merchant or ring.merchant), codec, now
-    )
+    fields = write_trade(replace(view, merchant=view.merchant or ring.merchant), codec, now)
     if fields["trade_state"] != m.PAID:
         raise LocalProtocolError("state", "the gateway tells of payments only")
     fields = common(charset) | fields | {"notify_id": notification.id}
@@ -230,13 +194,9 @@ def _message(
     try:
         kept = read_fields((own,), codec)
     except RemoteProtocolError as error:
-        raise LocalProtocolError(
-            "return_url", "its own query cannot be signed", error.code
-        ) from error
+        raise LocalProtocolError("return_url", "its own query cannot be signed", error.code) from error
     if kept.keys() & fields.keys():
-        raise LocalProtocolError(
-            "return_url", "its own query has a field of the message"
-        )
+        raise LocalProtocolError("return_url", "its own query has a field of the message")
     fields[m.PROOF] = sign(join(kept | fields), ring.signing(ALGORITHM), codec)
     return encode_form(tuple(fields.items()), codec), codec
 
@@ -264,9 +224,7 @@ def _reply(claim: Claim, fields: Fields, ring: KeyRing | None) -> Response:
     return _xml(claim.charset, filled)
 
 
-def _confirm(
-    claim: Claim, outcome: Confirmed, ring: KeyRing | None, now: Instant
-) -> Response:
+def _confirm(claim: Claim, outcome: Confirmed, ring: KeyRing | None, now: Instant) -> Response:
     if not outcome.genuine:
         code = m.NOTIFY_UNKNOWN if outcome.understood else m.OTHER
         return _error(claim.charset, code, "notify_id unknown or expired")

@@ -55,14 +55,8 @@ def write_trade(view: TradeView, codec: str, now: Instant) -> dict[str, str]:
     if not view.out_trade_no:
         raise LocalProtocolError("out_trade_no", "is missing")
     paid = m.STATE_WORD[view.state] == m.PAID
-    method = (
-        Method(view.method) if view.method in (Method.DEBIT, Method.CREDIT) else None
-    )
-    bank = (
-        m.BANK_CODE.get((view.bank, method))
-        or m.BANK_CODE.get((view.bank, None))
-        or m.CASHIER
-    )
+    method = Method(view.method) if view.method in (Method.DEBIT, Method.CREDIT) else None
+    bank = m.BANK_CODE.get((view.bank, method)) or m.BANK_CODE.get((view.bank, None)) or m.CASHIER
     return {
         "trade_mode": "1",
         "trade_state": m.STATE_WORD[view.state],
@@ -124,14 +118,8 @@ def _channel(view: RefundView) -> str:
 
 
 def _refund_fields(view: RefundView) -> dict[str, str]:
-    if (
-        view.state is None
-        or not view.refund_no
-        or NUMBER.fullmatch(view.refund_id) is None
-    ):
-        raise LocalProtocolError(
-            "refund_id", "state or numbers of the refund are missing"
-        )
+    if view.state is None or not view.refund_no or NUMBER.fullmatch(view.refund_id) is None:
+        raise LocalProtocolError("refund_id", "state or numbers of the refund are missing")
     return {
         "out_refund_no": view.refund_no,
         "refund_id": view.refund_id,
@@ -197,12 +185,8 @@ def write_refunds(views: tuple[RefundView, ...]) -> dict[str, str]:
         "refund_count": str(len(views)),
     }
     for index, view in enumerate(views):
-        fields |= {
-            f"{name}_{index}": value for name, value in _refund_fields(view).items()
-        }
-        fields[f"refund_state_{index}"] = m.REFUND_WORD[
-            view.state or MovementState.ACCEPTED
-        ]
+        fields |= {f"{name}_{index}": value for name, value in _refund_fields(view).items()}
+        fields[f"refund_state_{index}"] = m.REFUND_WORD[view.state or MovementState.ACCEPTED]
     return fields
 
 
@@ -213,7 +197,4 @@ def read_refunds(fields: Fields, merchant: str) -> tuple[RefundView, ...]:
     count = required(fields, "refund_count")
     if re.fullmatch(r"[1-9][0-9]?", count, re.ASCII) is None:
         raise invalid("refund_count", "is no count from 1 to 99")
-    return tuple(
-        _read_one(fields, merchant, f"_{index}", "refund_state")
-        for index in range(int(count))
-    )
+    return tuple(_read_one(fields, merchant, f"_{index}", "refund_state") for index in range(int(count)))

@@ -40,16 +40,10 @@ RING = KeyRing(
     (Key("k", 1, "MD5", SECRET.encode()),),
 )
 NOW = parse_china("2026-01-01 12:00:00")
-STRINGS = json.loads(
-    files("tongbao.protocols.tenpay")
-    .joinpath("vectors", "strings.json")
-    .read_text("utf-8")
-)
+STRINGS = json.loads(files("tongbao.protocols.tenpay").joinpath("vectors", "strings.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "digest"), STRINGS, ids=[row[0] for row in STRINGS]
-)
+@pytest.mark.parametrize(("name", "text", "digest"), STRINGS, ids=[row[0] for row in STRINGS])
 def test_published_strings(name: str, text: str, digest: str) -> None:
     """Every string of the guide and the demos has its digest; the second is GBK, which is the default."""
     signed, _, secret = text.rpartition("&key=")
@@ -88,9 +82,7 @@ def test_a_confirmation_repeats_the_trade() -> None:
     )
     answer = SERVER.answer(claim, Confirmed(True, trade=view), RING, NOW)
     assert b"<trade_state>0</trade_state>" in answer.body
-    assert CLIENT.decode(intent, answer, credentials, NOW) == Confirmed(
-        True, trade=view
-    )
+    assert CLIENT.decode(intent, answer, credentials, NOW) == Confirmed(True, trade=view)
 
 
 def test_an_expiry_is_what_it_was() -> None:
@@ -104,9 +96,7 @@ def test_an_expiry_is_what_it_was() -> None:
         amount=Money(1),
         expiry=None,
     )
-    from_wire = SERVER.decode(
-        SERVER.claim(CLIENT.encode(intent, credentials, NOW).request()), RING, NOW
-    ).intent
+    from_wire = SERVER.decode(SERVER.claim(CLIENT.encode(intent, credentials, NOW).request()), RING, NOW).intent
     assert isinstance(from_wire, CreateTrade)
     assert from_wire.expiry is None
 
@@ -117,9 +107,7 @@ def test_what_lives_elsewhere_is_asked_there() -> None:
     old = CLIENT.encode(bill, CLIENT.load(SETTINGS), NOW)
     here = CLIENT.encode(
         bill,
-        CLIENT.load(
-            SETTINGS | {"gateway": "http://127.0.0.1:9/tenpay/gateway/pay.htm"}
-        ),
+        CLIENT.load(SETTINGS | {"gateway": "http://127.0.0.1:9/tenpay/gateway/pay.htm"}),
         NOW,
     )
     assert old.url == "http://mch.tenpay.com/cgi-bin/mchdown_real_new.cgi"
@@ -134,9 +122,7 @@ def test_a_bill_is_where_the_answer_says() -> None:
     )
     claim = SERVER.claim(CLIENT.encode(bill, credentials, NOW).request())
     sent = SERVER.answer(claim, FollowUp("http://127.0.0.1:9/bill/x"), RING, NOW)
-    assert CLIENT.decode(bill, sent, credentials, NOW) == FollowUp(
-        "http://127.0.0.1:9/bill/x"
-    )
+    assert CLIENT.decode(bill, sent, credentials, NOW) == FollowUp("http://127.0.0.1:9/bill/x")
     with pytest.raises(RemoteProtocolError):
         CLIENT.decode(bill, Response(200, (), b"<html>hello</html>"), credentials, NOW)
 
@@ -162,14 +148,8 @@ def test_T64_a_bill_holds_no_formula_and_its_totals_are_checked() -> None:
     """Every cell begins with a backtick; a changed sum, a missing line and a missing end are found."""
     assert PROTOCOL.bill is not None
     head = BillHead(merchant="1900000109", day=date(2026, 1, 1))
-    raw = b"".join(
-        PROTOCOL.bill.write(
-            head, [make_line("payment", 19_800), make_line("refund", 9_900)]
-        )
-    )
-    assert all(
-        cell.startswith("`") for cell in raw.decode("gbk").splitlines()[1].split(",")
-    )
+    raw = b"".join(PROTOCOL.bill.write(head, [make_line("payment", 19_800), make_line("refund", 9_900)]))
+    assert all(cell.startswith("`") for cell in raw.decode("gbk").splitlines()[1].split(","))
     read = list(PROTOCOL.bill.read([raw[:7], raw[7:]]))
     assert [(line.kind, line.income.minor, line.outcome.minor) for line in read] == [
         ("payment", 19_800, 0),
