@@ -311,10 +311,10 @@ def test_tampered_message_is_refused_or_means_the_same(name: str, algorithm: str
         notification = voiced(pair, Notification(id="637b04133cbb1b5c5f1b3f3d2c9a8e70", at=None, trade=trade))
         try:
             sent = server.notify(notification, TARGET, pair.ring, NOW)
+            back = server.return_to(notification, TARGET, pair.ring, NOW)
         except LocalProtocolError:
             return check_unsaid(pair, trade)
         told = hear(pair, client.decode_notification, sent)
-        back = server.return_to(notification, TARGET, pair.ring, NOW)
         home = hear(pair, client.decode_return, back) if has_return(name) else None
         for _ in range(10):
             try:

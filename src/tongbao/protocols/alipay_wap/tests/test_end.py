@@ -1,0 +1,68 @@
+"""What the laws cannot say: published strings, and the way from the first step to the second."""
+
+from __future__ import annotations
+
+from tongbao.kernel.money import Money
+from tongbao.kernel.time import Instant, parse_china
+from tongbao.protocols.alipay_wap import PROTOCOL
+from tongbao.protocols.alipay_wap import messages as m
+from tongbao.protocols.alipay_wap.codec import ordered, sign
+from tongbao.wire.http import get
+from tongbao.wire.key import Key
+from tongbao.wire.vocabulary import CreateTrade, EnterTrade, Presentation, Product, TradeOpened
+
+NOW = parse_china("2013-04-28 12:00:00")
+SETTINGS = {
+    "partner": "2088000000000001",
+    "key": "k9f8s7d6f5g4h3j2k1l0q9w8e7r6t5y4",
+    "return_url": "http://shop.example/b",
+}
+
+
+def test_the_fixed_order_of_a_published_suite() -> None:
+    """service, v, sec_id, notify_data and the key give the published digest."""
+    fields = {"notify_data": "notify_data", "sec_id": "MD5", "service": "test", "v": "1.0"}
+    key = Key("k", 1, m.ALGORITHM, b"1" + b"0" * 31)
+    assert sign(ordered(fields), key) == "d6ba38f47329b7f44c28a6c6c3b53174"
+
+
+def test_the_first_answer_leads_to_the_second_step() -> None:
+    """The address that the client makes of the token is the signed request of the second step."""
+    client, server = PROTOCOL.client, PROTOCOL.server
+    credentials = client.load(SETTINGS)
+    asked = CreateTrade(
+        merchant="",
+        out_trade_no="W1",
+        product=Product.INSTANT,
+        subject="茶",
+        amount=Money(100),
+        presentation=Presentation.H5,
+    )
+    claim = server.claim(client.encode(asked, credentials, NOW).request())
+    response = server.answer(claim, TradeOpened("1", "http://pay.example/cashier/x", "AbC123"), credentials.ring, NOW)
+    opened = client.decode(asked, response, credentials, NOW)
+    assert isinstance(opened, TradeOpened)
+    assert opened.code == "AbC123"
+    entered = server.claim(get(opened.cashier_url))
+    intent = server.decode(entered, credentials.ring, NOW).intent
+    assert intent == EnterTrade(merchant="2088000000000001", code="AbC123")
+
+
+def test_every_request_has_a_number_of_its_own() -> None:
+    """Two moments or two orders give two req_id, one moment and order give one."""
+    client = PROTOCOL.client
+    credentials = client.load(SETTINGS)
+
+    def number(order: str, now: Instant) -> str:
+        asked = CreateTrade(
+            merchant="",
+            out_trade_no=order,
+            product=Product.INSTANT,
+            subject="x",
+            amount=Money(1),
+            presentation=Presentation.H5,
+        )
+        return dict(client.encode(asked, credentials, now).fields)["req_id"]
+
+    assert number("W1", NOW) == number("W1", NOW)
+    assert len({number("W1", NOW), number("W2", NOW), number("W1", Instant(NOW + 1))}) == 3
