@@ -10,9 +10,11 @@ from tests.support.platform import BUYER, MERCHANT, OTHER, House, Stage, make_bu
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_pending
+from tongbao.service.act import act
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.settlement import settle_day
 from tongbao.service.split_act import run_splits
+from tongbao.wire.contract import Verified
 from tongbao.wire.movement import MovementState, QuerySplit, Split, SplitFound, SplitTrade
 from tongbao.wire.party import Party
 
@@ -179,3 +181,21 @@ def test_a_settled_trade_is_shared_from_what_is_available(stage: Stage) -> None:
         return [*seen, await stand(house), BUYER != AGENT]
 
     assert stage.play(scene) == [(994, 900, 94, 0), (0, 1_894, 94, 0), True]
+
+
+def test_T57_a_receiver_is_named_as_the_merchant_knows_him(sqlite_stage: Stage) -> None:
+    """Over a protocol with buyers' numbers of its own a share goes to the person behind that number, who is told of
+    under it again; another merchant's number of him is nobody."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house)
+        seal = house.platform.seal
+        mine, others = seal.open_id(MERCHANT, AGENT), seal.open_id(OTHER, AGENT)
+        said = await act(house.platform, "wechatpay_v3", Verified(ask("s1", part(mine, 10), part(OTHER, 5)), None))
+        assert isinstance(said, SplitFound)
+        told = [split.receiver.id for split in said.split.splits]
+        wrong = act(house.platform, "wechatpay_v3", Verified(ask("s2", part(others, 10)), None))
+        return [told == [mine, OTHER], await stand(house), await refusal(wrong)]
+
+    assert sqlite_stage.play(scene) == [True, (979, 0, 10, 5), "RECEIVER_UNKNOWN"]

@@ -88,7 +88,7 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
     meant = meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer)
     if meant is not intent.buyer:
         intent = replace(intent, buyer=meant)
-    await check_shares(platform, asker.merchant_id, intent)
+    await check_shares(platform, asker.protocol, asker.merchant_id, intent)
     opened: Opened = await platform.submit(OpenTrade(asker, intent, platform.new_trade_no()))
     if intent.presentation is Presentation.BARCODE:
         await pay_by_code(platform, intent.merchant, intent.out_trade_no, intent.code)

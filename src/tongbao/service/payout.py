@@ -79,11 +79,16 @@ def check_payee(sheet: Sheet, merchant_id: str, line: Line) -> None:
 
 def check_sum(line: Line, agreement: Agreement) -> None:
     """One payout's sum against what was agreed. Raises Refused."""
-    if line.amount <= 0:
+    check_amount(line.amount, line.currency, agreement)
+
+
+def check_amount(amount: int, currency: str, agreement: Agreement) -> None:
+    """A sum in minor units against what was agreed. Raises Refused."""
+    if amount <= 0:
         raise Refused("AMOUNT_NOT_POSITIVE", "a payout is above zero")
-    if line.currency != "CNY":
-        raise Refused("CURRENCY_NOT_ALLOWED", line.currency)
-    if agreement.payout_most and line.amount > agreement.payout_most:
+    if currency != "CNY":
+        raise Refused("CURRENCY_NOT_ALLOWED", currency)
+    if agreement.payout_most and amount > agreement.payout_most:
         raise Refused("LIMIT_EXCEEDED", f"a single payout is at most {agreement.payout_most}")
 
 

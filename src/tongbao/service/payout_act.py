@@ -22,12 +22,13 @@ from tongbao.ledger.account import (
 )
 from tongbao.service.create import Asker
 from tongbao.service.link import CASHIER_TIME
-from tongbao.service.payout import DecidePayout, Origin, PayOne, Taken
+from tongbao.service.payout import DecidePayout, Origin, PayOne, Taken, check_amount
 from tongbao.service.payout_batch import BatchSaid, LoadLines, OpenBatch, RunLines, StartBatch
-from tongbao.service.payout_line import look_up_again, open_payee, prepare
+from tongbao.service.payout_line import check_form, look_up_again, open_payee, prepare
 from tongbao.service.platform import Platform
 from tongbao.service.wallet import meant_buyer, told_buyer
 from tongbao.store.schema import PAYOUT, PAYOUT_BATCH
+from tongbao.trade.agreement import read_agreement
 from tongbao.trade.payout import CHUNK, BatchState, Payout, PayoutBatch, PayoutState
 from tongbao.wire.movement import (
     BalanceFound,
@@ -205,9 +206,7 @@ async def load_lines(
 
 
 async def _pay_out(platform: Platform, asker: Asker, intent: PayOut) -> Outcome:
-    payee = replace(
-        intent.payee, party=meant_buyer(platform, asker.protocol, asker.merchant_id, intent.payee.party)
-    )
+    payee = _meant_payee(platform, asker, intent.payee)
     (line,) = await prepare(
         platform, asker.merchant_id, [(intent.payout_no, payee, intent.amount, intent.memo)], title=intent.title
     )
@@ -215,6 +214,11 @@ async def _pay_out(platform: Platform, asker: Asker, intent: PayOut) -> Outcome:
     await platform.submit(PayOne(asker, line, origin))
     payout = await find_payout(platform, asker.merchant_id, "", intent.payout_no)
     return PayOutFound((payout_view(platform, payout),))
+
+
+def _meant_payee(platform: Platform, asker: Asker, payee: Payee) -> Payee:
+    """The payee whom a merchant names, maybe by a buyer's number that was told to him alone."""
+    return replace(payee, party=meant_buyer(platform, asker.protocol, asker.merchant_id, payee.party))
 
 
 def _signer(asker: Asker) -> str:
@@ -234,7 +238,7 @@ def _told(payee: Payee) -> list[str]:
 
 
 async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) -> Outcome:
-    items = intent.items
+    items = tuple([replace(item, payee=_meant_payee(platform, asker, item.payee)) for item in intent.items])
     currencies = {item.amount.currency for item in items} | {intent.total.currency}
     if currencies != {"CNY"}:
         raise Refused("CURRENCY_NOT_ALLOWED", "a batch is in CNY")
@@ -245,6 +249,10 @@ async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) 
     merchant = await platform.merchant(asker.merchant_id)
     if intent.payer.id not in ("", merchant.merchant_id) or intent.payer.login not in ("", merchant.login):
         raise Refused("SELLER_UNKNOWN", "the payer is not this merchant")
+    agreement = read_agreement(merchant.settings)
+    for item in items:
+        check_form(item.payee)
+        check_amount(item.amount.minor, item.amount.currency, agreement)
     echo = json.dumps(dict(intent.echo), ensure_ascii=False)
     origin = Origin("api", asker.protocol, intent.notify_url, _signer(asker))
     said = await open_batch(

@@ -15,6 +15,7 @@ from tongbao.service.payout_line import find_parties
 from tongbao.service.platform import Platform
 from tongbao.service.split import AT_PAYMENT, Back, ShareTrade
 from tongbao.service.view import terms_of
+from tongbao.service.wallet import told_buyer
 from tongbao.store.schema import BUYER, MERCHANT, SPLIT, SPLIT_PART
 from tongbao.trade.payout import same_name
 from tongbao.trade.record import Trade
@@ -27,16 +28,26 @@ WAITING_MAX: Final = 200
 """Trades whose agreed shares one round of the worker gives."""
 
 
-async def find_receivers(platform: Platform, merchant_id: str, splits: Sequence[Split]) -> tuple[Wanted, ...]:
+def _meant(platform: Platform, protocol: str, merchant_id: str, named: Party) -> Party:
+    """The receiver whom a merchant names, maybe by a buyer's number that was told to him alone."""
+    if not named.id or not platform.protocol(protocol).own_buyers:
+        return named
+    return Party(platform.seal.read_open_id(merchant_id, named.id) or named.id, named.login)
+
+
+async def find_receivers(
+    platform: Platform, protocol: str, merchant_id: str, splits: Sequence[Split]
+) -> tuple[Wanted, ...]:
     """Who is meant to receive. Raises Refused RECEIVER_UNKNOWN, FIELD_INVALID, AMOUNT_INVALID."""
-    found = await find_parties(platform, [split.receiver for split in splits])
+    meant = [_meant(platform, protocol, merchant_id, split.receiver) for split in splits]
+    found = await find_parties(platform, meant)
     wanted = []
-    for split in splits:
+    for split, receiver in zip(splits, meant, strict=True):
         if split.giver and split.giver.id != merchant_id and not await _is_merchant(platform, merchant_id, split.giver):
             raise Refused("FIELD_INVALID", "giver: only the merchant gives shares of his trade")
-        if split.receiver not in found:
+        if receiver not in found:
             raise Refused("RECEIVER_UNKNOWN", "no such receiver")
-        kind, number = found[split.receiver]
+        kind, number = found[receiver]
         if split.name and not await _has_name(platform, kind, number, split.name):
             raise Refused("RECEIVER_UNKNOWN", "the receiver has another name")
         if (split.amount is None) == (split.rate is None):
@@ -69,10 +80,10 @@ async def _has_name(platform: Platform, kind: str, number: str, name: str) -> bo
     return bool(rows) and same_name(rows[0].name, name)
 
 
-async def check_shares(platform: Platform, merchant_id: str, intent: CreateTrade) -> None:
+async def check_shares(platform: Platform, protocol: str, merchant_id: str, intent: CreateTrade) -> None:
     """Whether the shares a trade is to be created with can be given at all. Raises Refused."""
     if intent.splits:
-        wanted = await find_receivers(platform, merchant_id, intent.splits)
+        wanted = await find_receivers(platform, protocol, merchant_id, intent.splits)
         if any(one.receiver_id == merchant_id for one in wanted):
             raise Refused("RECEIVER_UNKNOWN", "the merchant cannot receive shares of his own trade")
         part_sums(intent.amount.minor, wanted, intent.amount.minor)
@@ -98,7 +109,7 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
     if not intent.split_no or intent.split_no == AT_PAYMENT:
         raise Refused("FIELD_INVALID", "split_no: is missing or reserved")
     trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
-    wanted = await find_receivers(platform, asker.merchant_id, intent.splits)
+    wanted = await find_receivers(platform, asker.protocol, asker.merchant_id, intent.splits)
     await platform.submit(
         ShareTrade(
             asker,
@@ -111,24 +122,23 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
             _digest(intent.splits, finish=intent.finish),
         )
     )
-    return SplitFound(await split_view(platform, trade, intent.split_no))
+    return SplitFound(await split_view(platform, asker.protocol, trade, intent.split_no))
 
 
 async def _query(platform: Platform, asker: Asker, intent: QuerySplit) -> Outcome:
     if intent.trade_no or intent.out_trade_no:
         trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
-        return SplitFound(await split_view(platform, trade, intent.split_no))
+        return SplitFound(await split_view(platform, asker.protocol, trade, intent.split_no))
     where = {"merchant_id": asker.merchant_id, "split_no": intent.split_no}
     rows = await platform.database.read("split.by_no", where)
     if len(rows) != 1:
         raise Refused("SPLIT_NOT_FOUND", "no such split, or several: name the trade")
-    return SplitFound(
-        await split_view(platform, await platform.find_trade(asker.merchant_id, rows[0][0]), intent.split_no)
-    )
+    trade = await platform.find_trade(asker.merchant_id, rows[0][0])
+    return SplitFound(await split_view(platform, asker.protocol, trade, intent.split_no))
 
 
-async def split_view(platform: Platform, trade: Trade, split_no: str) -> SplitView:
-    """One split of a trade as its merchant is told of it. Raises Refused SPLIT_NOT_FOUND."""
+async def split_view(platform: Platform, protocol: str, trade: Trade, split_no: str) -> SplitView:
+    """One split of a trade as its merchant is told of it over ``protocol``. Raises Refused SPLIT_NOT_FOUND."""
     found: list[SplitRow] = await platform.database.load(SPLIT, [(trade.merchant_id, trade.out_trade_no, split_no)])
     if not found:
         raise Refused("SPLIT_NOT_FOUND", "no such split")
@@ -143,7 +153,7 @@ async def split_view(platform: Platform, trade: Trade, split_no: str) -> SplitVi
         state=MovementState(split.state),
         splits=tuple(
             Split(
-                receiver=Party(part.receiver_id, part.receiver_login),
+                receiver=Party(_told(platform, protocol, part), part.receiver_login),
                 amount=Money(part.amount, split.currency),
                 memo=part.memo,
                 kind=part.relation,
@@ -155,6 +165,13 @@ async def split_view(platform: Platform, trade: Trade, split_no: str) -> SplitVi
         ended_at=split.created_at,
         code=split.code,
     )
+
+
+def _told(platform: Platform, protocol: str, part: SplitPart) -> str:
+    """A receiver's number as this merchant knows it."""
+    if part.receiver == "merchant":
+        return part.receiver_id
+    return told_buyer(platform, protocol, part.merchant_id, part.receiver_id)
 
 
 async def parts_of(platform: Platform, trade: Trade) -> list[SplitPart]:
@@ -173,14 +190,15 @@ async def plan_back(platform: Platform, trade: Trade, splits: Sequence[Split]) -
     """What a refund's ``splits`` take back, part by part, for ``service.split.take_back``. Raises Refused."""
     if not splits:
         return ()
-    found = await find_parties(platform, [split.receiver for split in splits])
+    meant = [_meant(platform, trade.protocol, trade.merchant_id, split.receiver) for split in splits]
+    found = await find_parties(platform, meant)
     wanted: list[tuple[str, int]] = []
-    for split in splits:
-        if split.receiver not in found:
+    for split, receiver in zip(splits, meant, strict=True):
+        if receiver not in found:
             raise Refused("RECEIVER_UNKNOWN", "no such receiver")
         if split.amount is None or split.amount.minor <= 0 or split.amount.currency != trade.currency:
             raise Refused("AMOUNT_INVALID", "what is given back is a sum above zero")
-        wanted.append((found[split.receiver][1], split.amount.minor))
+        wanted.append((found[receiver][1], split.amount.minor))
     parts = await parts_of(platform, trade)
     if not parts:
         raise Refused("SPLIT_NOT_FOUND", "no shares of this trade were given")
@@ -222,7 +240,7 @@ async def run_splits(platform: Platform) -> int:
 async def _agreed(platform: Platform, trade: Trade, splits: Sequence[Split]) -> tuple[Wanted, ...]:
     """The receivers agreed at creation; one who has gone since is a receiver nobody knows."""
     try:
-        return await find_receivers(platform, trade.merchant_id, splits)
+        return await find_receivers(platform, trade.protocol, trade.merchant_id, splits)
     except Refused:
         return (Wanted("buyer", "", "", 1),)
 
