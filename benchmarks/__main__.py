@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import cold, machine, notify, part, payment, sign
+from benchmarks import cold, machine, notify, part, payment, reconcile, sign
 from benchmarks.payment import Plan
 
 NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
@@ -16,6 +16,7 @@ NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
     "parts": part.on_parts,
     "notifications": notify.on_notifications,
     "cold": cold.on_cold,
+    "reconcile": lambda plan, say: reconcile.on_reconcile(plan.lines, plan.rounds, say),
     "signing": sign.on_signing,
 }
 
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--trades", type=int, help="past trades in the books (1,000,000; quick: 20,000)")
     parser.add_argument("--callers", type=int, default=128, help="callers at once (128)")
     parser.add_argument("--quick", action="store_true", help="short runs over small books: a look, not a measurement")
+    parser.add_argument("--lines", type=int, help="lines of a bill (5,000,000; quick: 100,000)")
     parser.add_argument("--no-audit", action="store_true", help="leave out the audit at the end")
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in NAMES]
@@ -44,6 +46,7 @@ def main() -> None:
         given.callers,
         10 if given.quick else 50,
         not given.no_audit,
+        given.lines or (100_000 if given.quick else reconcile.LINES),
     )
     print(machine.describe())
     print(

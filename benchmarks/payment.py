@@ -42,6 +42,8 @@ class Plan:
     callers: int
     scale: int
     audit: bool = True
+    lines: int = 0
+    """Lines of a bill, where bills are compared."""
 
 
 class Result(defaultdict[str, Series]):

@@ -20,3 +20,4 @@ lock() {
 
 lock platform --extra postgresql --extra mysql "$@"
 lock dev --extra dev --constraints requirements/platform.txt "$@"
+lock bench --extra bench --constraints requirements/platform.txt "$@"

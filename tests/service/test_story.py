@@ -24,7 +24,7 @@ def brief(story: Story) -> list[Any]:
 
 
 def test_I29_a_paid_order_passes_its_stations(stage: Stage) -> None:
-    """From the request to the bank's statement: paid by card, part of it refunded from what came, billed and compared."""
+    """From the request to the bank's statement: paid by card, told in a bill, compared."""
 
     async def scene(house: House) -> list[Any]:
         await house.open("A")

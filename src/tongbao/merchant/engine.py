@@ -23,10 +23,7 @@ WAITED: Final = 4
 STATE_SHIFT: Final = 3
 
 UNREADABLE: Final = -(2**62)
-"""Stands for a sum that cannot be read: one of it makes every sum over it negative."""
-
-ALIEN: Final = -1
-"""The code of a kind in a currency that nobody knows."""
+"""Stands for a sum that cannot be read, or is of a currency that nobody knows: it makes every sum over it negative."""
 
 STATES_MAX: Final = 4_000
 _CURRENCIES: Final = tuple(EXPONENT)
@@ -41,6 +38,11 @@ class Words:
         self.compared = compared
         self.kinds = [*compared, *(kind for kind in KINDS if kind not in compared)]
         self.states = [""]
+
+    @property
+    def border(self) -> int:
+        """Codes below it are of kinds that are compared."""
+        return len(self.compared) * len(_CURRENCIES)
 
     def code(self, kind: str, currency: str) -> int:
         """A kind in a currency. Raises RemoteProtocolError for a currency that nobody knows."""
@@ -194,10 +196,6 @@ def fill_file(side: str, path: Path, shape: BillShape, words: Words, stretch: St
     """The lines of a file as it stands, into their table. A word is compared as its bytes stand in the file. ``timed``:
     somebody needs the lines' times."""
     file = File(shape)
-    kind = "'payment'"
-    if "kind" in shape.columns:
-        cases = " ".join(f"WHEN {file.raw(word)} THEN {literal(ours)}" for word, ours in shape.kinds.items())
-        kind = f"CASE {file.cell('kind')} {cases} ELSE '' END"
     moment = "NULL"
     if "at" in shape.columns and timed:
         moment = f"epoch_ms(TRY_CAST({file.cell('at')} AS TIMESTAMP)) - {CHINA_OFFSET}"
@@ -209,11 +207,10 @@ def fill_file(side: str, path: Path, shape: BillShape, words: Words, stretch: St
     key = "CASE WHEN starts_with(name, '''') THEN substr(name, 2) ELSE name END" if shape.guarded else "name"
     cells = f"SELECT {file.bare()} FROM {table(path, file.names, shape)}"
     return (
-        f"INSERT INTO {side} SELECT {file.code(words)}, "
-        f"CASE WHEN kind IN ({texts(words.compared)}) THEN NULLIF({key}, '') END, "
+        f"INSERT INTO {side} SELECT code, CASE WHEN code < {words.border} THEN NULLIF({key}, '') END, "
         f"{file.value()}, {flags} | {due(stretch, 'moment')}, moment FROM "
-        f"(SELECT *, {file.name()} AS name, {kind} AS kind, CAST({moment} AS BIGINT) AS moment FROM ({cells})) "
-        "WHERE kind <> ''"
+        f"(SELECT *, {file.name()} AS name, {file.code(words)} AS code, CAST({moment} AS BIGINT) AS moment "
+        f"FROM ({cells})) WHERE code IS NOT NULL"
     )
 
 
@@ -231,13 +228,16 @@ class File:
         return literal(word.encode(self._shape.charset).decode("latin-1"))
 
     def bare(self) -> str:
-        """The columns that somebody reads."""
-        strip = literal(self._shape.strip)
-        return ", ".join(
-            f"COALESCE({f'trim(c_{name}, {strip})' if self._shape.strip else f'c_{name}'}, '') AS c_{name}"
-            for name in self._shape.columns
-            if name in _READ
-        )
+        """The columns that somebody reads, without what is around their cells. A mark that is no space stands in no
+        number, so it is taken out wherever it is: that is ten times as quick as looking at both ends."""
+        cells = []
+        for name in self._shape.columns:
+            if name in _READ:
+                cell = f"COALESCE(c_{name}, '')"
+                for mark in self._shape.strip:
+                    cell = f"trim({cell})" if mark == " " else f"replace({cell}, {literal(mark)}, '')"
+                cells.append(f"{cell} AS c_{name}")
+        return ", ".join(cells)
 
     def cell(self, name: str) -> str:
         """A cell's text, '' where it is empty or there is no such column."""
@@ -251,22 +251,23 @@ class File:
         return f"CASE WHEN c_kind IN ({words}) AND c_refund_no <> '' THEN c_refund_no ELSE c_order_no END"
 
     def code(self, words: Words) -> str:
-        """The number of a line's kind and currency, by the name ``kind``."""
-        kinds = sorted(set(self._shape.kinds.values()) or {"payment"})
-        if "kind" not in self._shape.columns and "currency" not in self._shape.columns:
-            return str(words.code("payment", "CNY"))
+        """The number of a line's kind and currency; NULL where the line is no movement."""
+        kind = str(words.code("payment", "CNY"))
+        if "kind" in self._shape.columns:
+            numbers = ((word, words.code(ours, _CURRENCIES[0])) for word, ours in self._shape.kinds.items())
+            kind = f"CASE c_kind {' '.join(f'WHEN {self.raw(word)} THEN {number}' for word, number in numbers)} END"
         if "currency" not in self._shape.columns:
-            cases = " ".join(f"WHEN {literal(kind)} THEN {words.code(kind, 'CNY')}" for kind in kinds)
-            return f"CASE kind {cases} END"
-        pairs = ((kind, name) for name in _CURRENCIES for kind in kinds)
-        cases = " ".join(f"WHEN {literal(kind + name)} THEN {words.code(kind, name)}" for kind, name in pairs)
-        return f"CASE kind || c_currency {cases} ELSE {ALIEN} END"
+            return kind
+        numbered = " ".join(f"WHEN {literal(name)} THEN {place}" for place, name in enumerate(_CURRENCIES))
+        return f"{kind} + CASE c_currency {numbered} ELSE 0 END"
 
     def value(self) -> str:
         """A line's sum in whole minor units, ``UNREADABLE`` where it is none. Nothing is rounded."""
         names = ("income", "outcome") if "income" in self._shape.columns else ("amount",)
-        sums = " - ".join(self._sum(name) for name in names)
-        return f"COALESCE(abs({sums}), {UNREADABLE})"
+        sums = f"abs({' - '.join(self._sum(name) for name in names)})"
+        if "currency" in self._shape.columns:
+            sums = f"CASE WHEN c_currency IN ({texts(_CURRENCIES)}) THEN {sums} END"
+        return f"COALESCE({sums}, {UNREADABLE})"
 
     def _sum(self, name: str) -> str:
         cell = f"c_{name}"
