@@ -20,7 +20,7 @@ from tongbao.wire.vocabulary import Carriage, Consignee, Expiry, Method, Present
 HINTED: Final = frozenset({Product.INSTANT})
 """Products whose request can say how the buyer wants to pay; the others leave it to the cashier."""
 
-DISPENSABLE: Final = frozenset({"show_url", "expiry", "consignee", "method", "bank"})
+DISPENSABLE: Final = frozenset({"show_url", "expiry", "consignee", "method", "bank", "client_ip"})
 """Options a request can do without: then the platform's time limit holds, and its cashier asks how to pay."""
 
 
