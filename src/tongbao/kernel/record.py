@@ -71,6 +71,7 @@ def _make(cls: type[Any], *, kw_only: bool) -> Any:
     exec("\n".join(lines), scope)
     init: Callable[..., None] = scope["init"]
     init.__qualname__ = f"{made.__qualname__}.__init__"
+    init.__annotations__ = made.__init__.__annotations__
     made.__init__ = init
     made.__replace__ = scope["change"]
     return made

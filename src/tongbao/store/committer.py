@@ -71,6 +71,7 @@ class Committer:
         self._lane: Lane | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._events: asyncio.AbstractEventLoop | None = None
         self.batches = 0
         self.commands = 0
 
@@ -79,6 +80,7 @@ class Committer:
         self._lane = await self._database.run(
             lambda: self._fit(take_lane(self._number, self._holder, self._now(), by_force=self._by_force))
         )
+        self._events = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._loop(), name=f"committer-{self._number}")
 
     async def stop(self) -> None:
@@ -100,7 +102,7 @@ class Committer:
         """
         if self._stopping or (self._task is not None and self._task.done()):
             raise Stopped("the committer has stopped")
-        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(command, (self._events or asyncio.get_running_loop()).create_future())
         self._queue.append(waiting)
         self._wake.set()
         return await waiting.answer
