@@ -71,4 +71,4 @@ def test_named_fields_stay_named() -> None:
     """``kw_only`` as the dataclass has it."""
     assert replace(Purse(owner="A"), coins=2) == Purse(owner="A", coins=2)
     with pytest.raises(TypeError):
-        Purse("A")  # type: ignore[misc]
+        Purse("A")  # type: ignore[call-arg]
