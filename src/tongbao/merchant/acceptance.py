@@ -18,7 +18,7 @@ from tongbao.merchant.book import OrderBook
 from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.ending import Ended, Endings, is_ending
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
-from tongbao.merchant.exchange import Core, Work, ask
+from tongbao.merchant.exchange import Core, Work, ask, learn
 from tongbao.merchant.movement import MovementTable
 from tongbao.merchant.order import Evidence, Job, Order, OrderState, Payment
 from tongbao.merchant.record import (
@@ -182,7 +182,13 @@ class Acceptance:
         step.step_07_pick_keys(endpoint)
         walk.step = 8
         now = self._clock.wire()
-        notification = step.step_09_drop_unsigned(step.step_08_verify(raw, endpoint, now))
+        try:
+            verified = step.step_08_verify(raw, endpoint, now)
+        except Stop as stop:
+            if stop.reason != "KEY_UNKNOWN" or not (yield from learn(endpoint.configuration, self._clock)):
+                raise
+            verified = step.step_08_verify(raw, endpoint, now)
+        notification = step.step_09_drop_unsigned(verified)
         walk.order_no, walk.trade_no = notification.trade.out_trade_no, notification.trade.trade_no
         step.step_10_check_freshness(notification, endpoint, now)
         if is_ending(notification, endpoint):

@@ -185,6 +185,10 @@ class Client(_Base, MoneyDesk):
         """A fresh anti-phishing key, for ``payment(anti_phishing_key=...)``."""
         return self._drive(self._timestamp())
 
+    def refresh_certificates(self) -> bool:
+        """Fetch the platform's certificates into the configuration's ``trust``; whether there are any now."""
+        return self._drive(self._learn())
+
     def close(self) -> None:
         if self._own is not None:
             self._own.close()
@@ -241,6 +245,10 @@ class AsyncClient(_Base, AsyncMoneyDesk):
     async def request_timestamp(self) -> str:
         """A fresh anti-phishing key, for ``payment(anti_phishing_key=...)``."""
         return await self._drive(self._timestamp())
+
+    async def refresh_certificates(self) -> bool:
+        """Fetch the platform's certificates into the configuration's ``trust``; whether there are any now."""
+        return await self._drive(self._learn())
 
     async def close(self) -> None:
         if self._own is not None:

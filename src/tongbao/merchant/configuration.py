@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tongbao.kernel.error import ConfigurationError
+from tongbao.merchant.system import SystemEntropy
+from tongbao.merchant.trust import TrustStore
 from tongbao.wire.contract import Credentials, Manifest
 from tongbao.wire.http import split_url
 from tongbao.wire.loader import load_protocol
@@ -64,8 +66,10 @@ class MerchantConfiguration:
     ca_file: str = ""
     given: Manifest | None = field(default=None, repr=False, compare=False)
     """The manifest of a protocol that lives outside this package; None to load ``protocol`` by its name."""
-    keys: Credentials = field(init=False, repr=False, compare=False)
-    """The checked credentials with keys parsed once."""
+    trust: TrustStore | None = field(default=None, repr=False, compare=False)
+    """Where the platform's certificates are kept and refreshed, in protocols that have them."""
+    loaded: Credentials = field(init=False, repr=False, compare=False)
+    """The checked credentials with keys parsed once, as configured."""
 
     def __post_init__(self) -> None:
         _check_words(self)
@@ -82,7 +86,12 @@ class MerchantConfiguration:
         if self.gateway and keys.gateway != self.gateway:
             keys = replace(keys, gateway=self.gateway)
         _check_gateway(self, keys.gateway, manifest)
-        object.__setattr__(self, "keys", keys)
+        object.__setattr__(self, "loaded", replace(keys, entropy=SystemEntropy()))
+
+    @property
+    def keys(self) -> Credentials:
+        """The credentials to sign and verify with now: as configured, and what ``trust`` has learnt."""
+        return self.loaded if self.trust is None else self.trust.known(self.loaded)
 
     @property
     def manifest(self) -> Manifest:
@@ -91,14 +100,14 @@ class MerchantConfiguration:
     @property
     def merchant(self) -> str:
         """The merchant's number at the platform."""
-        return self.keys.merchant
+        return self.loaded.merchant
 
     @property
     def seller(self) -> Party:
         """Who must have received the money: as configured, else the merchant himself."""
         if self.seller_id or self.seller_login:
             return Party(self.seller_id, self.seller_login)
-        return Party(self.keys.merchant)
+        return Party(self.loaded.merchant)
 
     @property
     def limits(self) -> Limits:

@@ -20,11 +20,13 @@ from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, Re
 from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
-from tongbao.merchant.exchange import Core, Send, ask
+from tongbao.merchant.exchange import Core, Send, ask, learn
 from tongbao.merchant.system import SystemClock
 from tongbao.wire.contract import Call
 from tongbao.wire.http import get, split_url
 from tongbao.wire.movement import (
+    BillOpened,
+    FetchBill,
     BalanceFound,
     BatchTaken,
     Cancelled,
@@ -246,6 +248,10 @@ class Errands:
         gateway's."""
         outcome = yield from self._ask(self._said([question]))
         found = expect(outcome, FollowUp)
+        if self.configuration.manifest.download:
+            # only a signed request opens it; host and path are the gateway's, whatever the address says
+            answered = yield from self._ask(FetchBill(merchant=self.configuration.merchant, word=found.url))
+            return check_bill(b"".join(expect(answered, BillOpened).chunks), found.expected_digest)
         try:
             scheme = split_url(found.url)[0]
         except ValueError as error:
@@ -259,6 +265,10 @@ class Errands:
         if response.status != 200:
             raise RemoteProtocolError("status", f"{response.status} instead of a bill")
         return check_bill(response.body, found.expected_digest)
+
+    def _learn(self) -> Core[bool]:
+        """Fetch the platform's certificates into the configuration's trust store."""
+        return (yield from learn(self.configuration, self.clock, asked=True))
 
     def _any(self, intent: Intent) -> Core[Outcome]:
         return (yield from self._ask(intent))

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tongbao.kernel.error import OutcomeUnknown, RemoteProtocolError
+from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, RemoteProtocolError
 from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.wire.contract import Call
 from tongbao.wire.http import Request, Response
+from tongbao.wire.movement import CertificatesFound, FetchCertificates
 from tongbao.wire.vocabulary import Intent, Outcome
-from tongbao.wire.world import Limits, NoAnswer
+from tongbao.wire.world import Limits, NoAnswer, NotSent
 
 R = TypeVar("R")
 
@@ -101,6 +102,26 @@ async def drive_async(
             failure = error
 
 
+def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False) -> Core[bool]:
+    """Fetch the platform's certificates, where the protocol has them and it is not too soon; whether there are any now.
+    ``asked``: somebody wants it, whenever the last time was."""
+    trust, manifest = configuration.trust, configuration.manifest
+    if trust is None or FetchCertificates not in manifest.operations.values():
+        return False
+    if not trust.may_ask(configuration.loaded, clock.wire()) and not asked:
+        return False
+    intent = FetchCertificates(merchant=configuration.merchant)
+    try:
+        call = manifest.client.encode(intent, configuration.keys, clock.wire())
+        response: Response = yield Send(call.request(), configuration.limits, configuration)
+        outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
+    except (NoAnswer, NotSent, RemoteProtocolError):
+        return False
+    if not isinstance(outcome, CertificatesFound):
+        return False
+    return trust.keep(configuration.loaded, manifest.algorithms[0], outcome.certificates, clock.wire()) > 0
+
+
 def ask(configuration: MerchantConfiguration, intent: Intent, clock: Clock) -> Core[Outcome]:
     """Encode, send, verify and read one SERVER exchange.
 
@@ -116,7 +137,12 @@ def ask(configuration: MerchantConfiguration, intent: Intent, clock: Clock) -> C
     if 300 <= response.status < 400:
         raise RemoteProtocolError("status", f"{response.status}: redirects are not followed")
     try:
-        return client.decode(intent, response, configuration.keys, clock.wire())
+        try:
+            return client.decode(intent, response, configuration.keys, clock.wire())
+        except InvalidSignature as error:
+            if error.code != "KEY_UNKNOWN" or not (yield from learn(configuration, clock)):
+                raise
+            return client.decode(intent, response, configuration.keys, clock.wire())
     except RemoteProtocolError as error:
         if response.status >= 500:
             raise OutcomeUnknown(f"{type(intent).__name__} was sent and answered {response.status}") from error

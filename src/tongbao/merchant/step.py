@@ -120,7 +120,8 @@ def step_06_pin_algorithm(endpoint: Endpoint) -> None:
     """The algorithms are those of the endpoint's own keys, and the protocol must know them (T05)."""
     manifest = endpoint.configuration.manifest
     algorithms = {key.algorithm for key in endpoint.configuration.keys.ring.verify} - set(manifest.content_keys)
-    if not algorithms or not algorithms <= set(manifest.algorithms):
+    learns = endpoint.configuration.trust is not None
+    if (not algorithms and not learns) or not algorithms <= set(manifest.algorithms):
         raise Stop(6, "SIGN_TYPE_NOT_ALLOWED", "the endpoint has no key of an algorithm of this protocol")
 
 

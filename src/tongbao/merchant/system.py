@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 
 from tongbao.kernel.time import Instant
+
+
+class SystemEntropy:
+    """A ``tongbao.kernel.port.Entropy`` from the operating system, for the nonces of signed requests (T86)."""
+
+    def token(self, length: int) -> bytes:
+        return secrets.token_bytes(length)
 
 
 class SystemClock:

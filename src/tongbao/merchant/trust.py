@@ -1,0 +1,151 @@
+"""The platform's certificates, kept for many merchants and several processes, and fetched again when it is time.
+
+Each merchant at each address has certificates of his own: nothing is shared between merchants. A certificate is kept
+only after the protocol's own half has proven it (by the content key and a verified answer). Files are replaced whole,
+readable by their owner alone, and read again when another process has changed them. Whoever meets an unknown serial
+number may ask once in five minutes, so that nobody can make a shop ask without end (T20).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from tongbao.kernel.error import ConfigurationError
+from tongbao.kernel.time import HOUR, MINUTE, Instant, later
+from tongbao.wire.certificate import certificate_key, load_chain
+from tongbao.wire.contract import Credentials
+from tongbao.wire.key import Key
+
+REFRESH: Final = 12 * HOUR
+"""How old kept certificates may grow before they are due."""
+
+AGAIN: Final = 5 * MINUTE
+"""How long after one question the next may be asked because of an unknown serial number."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is known for one merchant. ``stamp`` is the file's time of change and its number on the disk."""
+
+    keys: tuple[Key, ...] = ()
+    stamp: tuple[int, int] = (-1, -1)
+    asked_at: Instant | None = None
+    fresh_at: Instant | None = None
+
+
+class TrustStore:
+    """``folder`` keeps the certificates over restarts and for other processes; without it they live in memory.
+
+    Safe to share between threads, configurations and protocols. Give it to ``MerchantConfiguration(trust=...)``.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self._folder = Path(folder) if folder is not None else None
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.Lock()
+        if self._folder is not None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def known(self, credentials: Credentials) -> Credentials:
+        """The credentials with the kept certificates behind the configured keys."""
+        keys = self._read(credentials).keys
+        mine = {_serial(key) for key in credentials.ring.verify}
+        more = tuple(key for key in keys if _serial(key) not in mine)
+        if not more:
+            return credentials
+        return replace(credentials, ring=replace(credentials.ring, verify=(*credentials.ring.verify, *more)))
+
+    def keep(self, credentials: Credentials, algorithm: str, certificates: Sequence[str], now: Instant) -> int:
+        """Keep what the platform says now, and nothing of before; how many they are. Raises ConfigurationError."""
+        keys = tuple(_key(text, algorithm) for text in certificates)
+        if not keys:
+            return 0
+        text = "\n".join(certificate.strip() for certificate in certificates) + "\n"
+        with self._lock:
+            kept = self._kept.setdefault(_name(credentials), _Kept())
+            kept.keys, kept.fresh_at = keys, now
+            if self._folder is not None:
+                kept.stamp = _write(self._folder / _name(credentials), text)
+        return len(keys)
+
+    def may_ask(self, credentials: Credentials, now: Instant) -> bool:
+        """Whether an unknown serial number may be asked about now; who hears yes must ask."""
+        with self._lock:
+            kept = self._kept.setdefault(_name(credentials), _Kept())
+            if kept.asked_at is not None and now < later(kept.asked_at, AGAIN):
+                return False
+            kept.asked_at = now
+            return True
+
+    def is_due(self, credentials: Credentials, now: Instant) -> bool:
+        """Whether to fetch the certificates again: this process has fetched none, or they have grown old."""
+        with self._lock:
+            fresh = self._kept.setdefault(_name(credentials), _Kept()).fresh_at
+        return fresh is None or now >= later(fresh, REFRESH)
+
+    def _read(self, credentials: Credentials) -> _Kept:
+        name = _name(credentials)
+        with self._lock:
+            kept = self._kept.setdefault(name, _Kept())
+            if self._folder is None:
+                return kept
+            path = self._folder / name
+            try:
+                stamp = _stamp(path)
+            except FileNotFoundError:
+                return kept
+            if stamp != kept.stamp:
+                algorithm = _algorithm(credentials)
+                leaves = load_chain(path.read_text("ascii"), "trust")
+                kept.keys = tuple(
+                    Key(f"{leaf.serial_number:X}", 1, algorithm, certificate_key(leaf, "trust"), chain=(leaf,))
+                    for leaf in leaves
+                )
+                kept.stamp = stamp
+            return kept
+
+
+def _algorithm(credentials: Credentials) -> str:
+    """The algorithm of the merchant's own signatures, which is the platform's too."""
+    for key in credentials.ring.sign:
+        if not isinstance(key.material, bytes):
+            return key.algorithm
+    raise ConfigurationError("trust", "this protocol has no certificates")
+
+
+def _serial(key: Key) -> str:
+    return f"{key.chain[0].serial_number:X}" if key.chain else key.id
+
+
+def _key(text: str, algorithm: str) -> Key:
+    leaf = load_chain(text, "trust")[0]
+    return Key(f"{leaf.serial_number:X}", 1, algorithm, certificate_key(leaf, "trust"), chain=(leaf,))
+
+
+def _name(credentials: Credentials) -> str:
+    """One file for each protocol, address and merchant; none of them can name a path."""
+    where = hashlib.sha256(f"{credentials.protocol} {credentials.gateway} {credentials.merchant}".encode()).hexdigest()
+    return f"{credentials.protocol}-{where[:24]}.pem"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ino
+
+
+def _write(path: Path, text: str) -> tuple[int, int]:
+    """Write beside the place, for the owner alone, and rename it there; the stamp of what is there now."""
+    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(fresh).replace(path)
+    return _stamp(path)

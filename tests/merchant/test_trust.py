@@ -1,0 +1,112 @@
+"""The certificates a merchant keeps: apart from other merchants', shared between processes, asked for rarely."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.protocol.bench import NOW, make_pair
+from tongbao.kernel.error import ConfigurationError
+from tongbao.kernel.time import later
+from tongbao.merchant.client import Client
+from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.trust import AGAIN, REFRESH, TrustStore
+from tongbao.protocols.wechatpay_v3.codec import platform_name
+from tongbao.testing.sandbox import LocalSandbox
+from tongbao.wire.certificate import chain_pem
+from tongbao.wire.contract import Credentials
+
+ALGORITHM = "WECHATPAY2-SHA256-RSA2048"
+
+
+def bare(number: int = 0) -> Credentials:
+    """A merchant's credentials without any key of the platform."""
+    own = make_pair("wechatpay_v3", ALGORITHM, number=number).credentials
+    return replace(own, ring=replace(own.ring, verify=own.ring.verify[:1]))
+
+
+def certificate(number: int = 0) -> str:
+    pair = make_pair("wechatpay_v3", ALGORITHM, number=number)
+    return chain_pem(pair.ring.sign[-1].chain[:1])
+
+
+def names(credentials: Credentials) -> list[str]:
+    return [platform_name(key) for key in credentials.ring.verify if key.algorithm == ALGORITHM]
+
+
+def test_what_is_kept_is_one_merchants_own(tmp_path: Path) -> None:
+    """Another merchant, and the same one at another address, have nothing of it."""
+    store, own = TrustStore(tmp_path), bare()
+    assert names(store.known(own)) == []
+    assert store.keep(own, ALGORITHM, [certificate()], NOW) == 1
+    assert len(names(store.known(own))) == 1
+    assert names(store.known(replace(own, merchant="1900000111"))) == []
+    assert names(store.known(replace(own, gateway="http://127.0.0.1:1"))) == []
+
+
+def test_another_process_sees_it_and_a_change(tmp_path: Path) -> None:
+    """The file is whole, its owner's alone, and read again when it changed; what is gone there is gone here."""
+    one, two, own = TrustStore(tmp_path), TrustStore(tmp_path), bare()
+    one.keep(own, ALGORITHM, [certificate()], NOW)
+    first = names(two.known(own))
+    assert len(first) == 1
+    (path,) = tmp_path.iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    one.keep(own, ALGORITHM, [certificate(1)], NOW)
+    assert names(two.known(own)) != first
+    assert len(names(two.known(own))) == 1
+
+
+def test_configured_keys_come_first(tmp_path: Path) -> None:
+    """A certificate that is configured is not there twice."""
+    store, full = TrustStore(tmp_path), make_pair("wechatpay_v3", ALGORITHM).credentials
+    store.keep(full, ALGORITHM, [certificate()], NOW)
+    assert names(store.known(full)) == names(full)
+
+
+def test_T20_unknown_serials_cause_no_storm() -> None:
+    """Of many messages with unknown serial numbers one in five minutes asks the platform."""
+    store, own = TrustStore(), bare()
+    assert [store.may_ask(own, later(NOW, second * 1_000)) for second in (0, 1, 299)] == [True, False, False]
+    assert store.may_ask(own, later(NOW, AGAIN))
+    assert store.is_due(own, NOW)
+    store.keep(own, ALGORITHM, [certificate()], NOW)
+    assert [store.is_due(own, later(NOW, gap)) for gap in (0, REFRESH - 1, REFRESH)] == [False, False, True]
+
+
+def test_no_certificate_is_kept_half() -> None:
+    """What cannot be read is refused as a whole."""
+    store, own = TrustStore(), bare()
+    with pytest.raises(ConfigurationError):
+        store.keep(own, ALGORITHM, [certificate(), "-----BEGIN CERTIFICATE-----"], NOW)
+    assert names(store.known(own)) == []
+    assert store.keep(own, ALGORITHM, [], NOW) == 0
+
+
+@pytest.mark.slow
+def test_a_client_without_keys_learns_them(tmp_path: Path) -> None:
+    """Neither certificate nor public key configured: the first answer with an unknown serial number makes the client
+    fetch them, and a second client, as of another process, finds them kept."""
+    with LocalSandbox() as sandbox:
+        said = sandbox.configuration("wechatpay_v3")
+        unknown = ("wechatpay_public_key", "wechatpay_public_key_id", "platform_certificate", "platform_serial_no")
+        settings = {name: value for name, value in said.credentials.items() if name not in unknown}
+
+        def client() -> Client:
+            return Client(
+                MerchantConfiguration(
+                    protocol="wechatpay_v3",
+                    credentials=settings,
+                    environment="sandbox",
+                    gateway=said.gateway,
+                    trust=TrustStore(tmp_path),
+                )
+            )
+
+        with client() as first:
+            assert first.refresh_certificates()
+        with client() as second:
+            assert second.configuration.keys.ring.verify != second.configuration.loaded.ring.verify
