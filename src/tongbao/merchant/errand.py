@@ -25,12 +25,12 @@ from tongbao.merchant.system import SystemClock
 from tongbao.wire.contract import Call
 from tongbao.wire.http import get, split_url
 from tongbao.wire.movement import (
-    BillOpened,
-    FetchBill,
     BalanceFound,
     BatchTaken,
+    BillOpened,
     Cancelled,
     CancelTrade,
+    FetchBill,
     MovementsFound,
     MovementState,
     PayOut,
