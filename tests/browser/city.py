@@ -28,6 +28,7 @@ from tongbao.web.cashier.hint import Hint
 from tongbao.web.console import console_app
 from tongbao.web.faces.recorder import MemoryRecorder
 from tongbao.web.page.error import Pages
+from tongbao.web.wallet.app import SEGMENTS as WALLET
 from tongbao.web.wallet.app import wallet_app
 from tongbao.wire.asgi import Application, Receive, Scope, Send, send_response
 from tongbao.wire.http import text
@@ -122,7 +123,8 @@ async def _live(folder: Path, ready: Any, stop: asyncio.Event) -> None:
             hints = [Hint("buyer@example.com", "login123", "741852")]
             cashier = cashier_app(home.platform, hints)
             wallet = wallet_app(home.platform, hints)
-            routes = {**dict.fromkeys(SEGMENTS, cashier), "wallet": wallet, "console": console, "shop": shop}
+            pages = {**dict.fromkeys(SEGMENTS, cashier), **dict.fromkeys(WALLET, wallet)}
+            routes = {**pages, "console": console, "shop": shop}
             web = build_web(home.platform, Pages(), routes=routes, bank=bank_app(bank), recorder=recorder)
             door.app = web.main
             home.net.apps = {base.partition("://")[2]: web.main}

@@ -63,6 +63,20 @@ def test_a_buyer_scans_and_pays(browser: Browser, town: City, language: str) -> 
         assert trade.state in ("paid", "finished")
 
 
+def test_the_address_in_a_code_opens_the_trade(browser: Browser, town: City) -> None:
+    """What a phone's own camera opens is the same page; a changed code opens nothing."""
+    with context(browser, "phone", "zh") as opened:
+        page = opened.new_page()
+        code = scanned_text(town, "CAM").rpartition("/")[2]
+        page.goto(f"{town.base}/qr/{code}")
+        assert page.url == f"{town.base}/wallet/trades/{code}"
+        sign_in(page)
+        assert "128.50" in page.inner_text("main")
+        answer = page.goto(f"{town.base}/qr/{code[:-1]}{'0' if code[-1] != '0' else '1'}")
+        assert answer is not None
+        assert answer.status == 404
+
+
 def test_every_brand_with_payment_codes_shows_one(browser: Browser, town: City) -> None:
     """The code is digits with the brand's first ones, drawn as a QR code, and another each time."""
     with context(browser, "phone", "zh") as opened:

@@ -21,7 +21,7 @@ from tongbao.web.agree.app import agree_app
 from tongbao.web.app import build_web
 from tongbao.web.cashier.app import SEGMENTS, cashier_app
 from tongbao.web.page.error import Pages
-from tongbao.web.wallet.app import SEGMENT as WALLET
+from tongbao.web.wallet.app import SEGMENTS as WALLET
 from tongbao.web.wallet.app import wallet_app
 from tongbao.wire.asgi import Application
 from tongbao.worker.duty import Worker
@@ -71,7 +71,11 @@ async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
         web = build_web(
             platform,
             Pages(),
-            routes={**dict.fromkeys(SEGMENTS, cashier), WALLET: wallet_app(platform), **_agree(platform)},
+            routes={
+                **dict.fromkeys(SEGMENTS, cashier),
+                **dict.fromkeys(WALLET, wallet_app(platform)),
+                **_agree(platform),
+            },
             fallback=cashier,
         )
         stop = asyncio.Event()

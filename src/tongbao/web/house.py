@@ -40,7 +40,7 @@ from tongbao.web.cashier.hint import Hint
 from tongbao.web.console.app import console_app
 from tongbao.web.faces.recorder import MemoryRecorder
 from tongbao.web.page.error import Pages
-from tongbao.web.wallet.app import SEGMENT as WALLET
+from tongbao.web.wallet.app import SEGMENTS as WALLET
 from tongbao.web.wallet.app import wallet_app
 from tongbao.wire.asgi import Application, Receive, Scope, Send
 from tongbao.wire.bank import BANKS, OUTLET
@@ -258,7 +258,7 @@ class Sandbox:
         )
         routes: dict[str, Any] = {
             **dict.fromkeys(SEGMENTS, cashier),
-            WALLET: wallet_app(house.platform, hints=build_hints()),
+            **dict.fromkeys(WALLET, wallet_app(house.platform, hints=build_hints())),
             AGREE: agree_app(house.platform),
             "console": console,
             "_sandbox": control_app(controls),

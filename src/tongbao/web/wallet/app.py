@@ -1,4 +1,4 @@
-"""The wallet as an ASGI application under ``/wallet``."""
+"""The wallet as an ASGI application under ``/wallet`` and ``/qr``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tongbao.web.wallet.consent import ConsentDesk
 from tongbao.web.wallet.desk import WalletDesk
 from tongbao.wire.asgi import Application
 
-SEGMENT = "wallet"
-"""First path segment that belongs to this application."""
+SEGMENTS = ("wallet", "qr")
+"""First path segments that belong to this application; ``/qr/CODE`` is what a QR code of ours says."""
 
 
 def wallet_app(platform: Platform, hints: Sequence[Hint] = ()) -> Application:
@@ -30,6 +30,7 @@ def wallet_app(platform: Platform, hints: Sequence[Hint] = ()) -> Application:
         Route("/wallet/logout", shell.handle(desk.log_out), methods=["POST"]),
         Route("/wallet/code/{brand:str}", shell.handle(desk.show_code), methods=["GET"]),
         Route("/wallet/open", shell.handle(desk.open), methods=["POST"]),
+        Route("/qr/{code:str}", shell.handle(desk.scan), methods=["GET"]),
         Route("/wallet/trades/{code:str}", shell.handle(desk.trade), methods=["GET"]),
         Route("/wallet/trades/{code:str}", shell.handle(desk.pay), methods=["POST"]),
         Route("/wallet/consent", shell.handle(known.ask), methods=["GET"]),

@@ -131,6 +131,11 @@ class WalletDesk:
         except Refused:
             return await open_handed(self._platform, text)
 
+    async def scan(self, request: Request, visitor: Visitor) -> Response:
+        """A phone's camera opened the address in a QR code."""
+        trade = await self._opened(request)
+        return self._shell.go(f"/wallet/trades/{self._platform.seal.trade_code(trade.trade_no)}")
+
     async def trade(self, request: Request, visitor: Visitor) -> Response:
         """The trade behind a code, to be paid from the balance."""
         trade = await self._opened(request)
