@@ -16,22 +16,14 @@ CHUNK = 6
 @pytest.mark.parametrize(
     "first",
     [
-<<<<<<< HEAD
         FIRST + CHUNK * place if place < 2 else pytest.param(FIRST + CHUNK * place, marks=pytest.mark.soak)
-=======
-        FIRST + CHUNK * place if place < 4 else pytest.param(FIRST + CHUNK * place, marks=pytest.mark.soak)
->>>>>>> origin/main
         for place in range(50)
     ],
 )
 def test_a_world_on_postgresql_is_the_world_on_sqlite(
     postgresql_server: Server, postgresql_template: str, first: int
 ) -> None:
-<<<<<<< HEAD
     """Digest, steps, faults, and everything the oracles asked; twelve seeds, three hundred in ``make soak``."""
-=======
-    """Digest, steps, faults, and everything the oracles asked; two dozen seeds, three hundred in ``make soak``."""
->>>>>>> origin/main
     for seed in range(first, first + CHUNK):
         here = Recorded(Whole)
         light = here.play(seed)
