@@ -121,7 +121,9 @@ class Gateway:
         return self.manifest.server.notify(notice, NOTIFY, self.ring, NOW)
 
 
-def make(database: Database, protocol: str = "alipay_mapi", sign_type: str = "MD5") -> tuple[Shop, Gateway, Client]:
+def make(
+    database: Database, protocol: str = "alipay_mapi", sign_type: str = "MD5", **more: Any
+) -> tuple[Shop, Gateway, Client]:
     """A shop with one endpoint of the protocol and a paid order A1."""
     manifest = load_protocol(protocol)
     number = manifest.merchant_example
@@ -142,7 +144,8 @@ def make(database: Database, protocol: str = "alipay_mapi", sign_type: str = "MD
     )
     gateway = Gateway(manifest, ring)
     ended: list[Movement] = []
-    shop = make_shop(database, configuration=configuration, send=gateway, ended=lambda _, row: ended.append(row))
+    hooks: dict[str, Any] = {"ended": lambda _, row: ended.append(row), **more}
+    shop = make_shop(database, configuration=configuration, send=gateway, **hooks)
     shop.more["seen"] = ended
     shop.order("A1", endpoint="trial")
     pay(shop)
@@ -177,6 +180,47 @@ def test_a_refund_in_a_batch_of_one_is_told_and_believed(sqlite_database: Databa
     assert [movement.state for movement in shop.more["seen"]] == ["succeeded"]
     assert shop.receiver.refund("A1", BATCH, Money(350)).state == "succeeded"
     assert sum(isinstance(intent, RefundBatch) for intent in gateway.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "place", ["14.locked", "14.applied", "15.before_commit", "15.after_commit", "16.before_answer"]
+)
+def test_F03_F04_a_process_that_stops_anywhere_ends_a_refund_once(sqlite_database: Database, place: str) -> None:
+    """What was not committed is told again and ends then, what was is a duplicate; the hook's row is there once."""
+    armed = [place]
+
+    class Stopped(BaseException):
+        """The process is gone."""
+
+    def crash(name: str) -> None:
+        if name in armed:
+            armed.clear()
+            raise Stopped
+
+    def ended(transaction: Any, movement: Movement) -> None:
+        transaction.execute("INSERT INTO stock_taken (order_no) VALUES (:number)", {"number": movement.order_no})
+
+    shop, gateway, _ = make(sqlite_database, crashpoint=crash, ended=ended)
+    shop.receiver.refund("A1", BATCH, Money(350))
+    message = gateway.notify(BATCH)
+    with pytest.raises(Stopped):
+        shop.receiver.accept_notification(message)
+    again = shop.receiver.accept_notification(message)
+    assert again.response.body == b"success"
+    assert (rows(shop)[0]["state"], shop.count("stock_taken")) == ("succeeded", 1)
+
+
+@pytest.mark.slow
+def test_refunds_on_each_kind_of_database(database: Database) -> None:
+    """The same rows, locks and sums on SQLite, PostgreSQL and MariaDB."""
+    shop, gateway, _ = make(database)
+    shop.receiver.refund("A1", BATCH, Money(350), reason="协商退款")
+    with pytest.raises(Refused, match="REFUND_EXCEEDS"):
+        shop.receiver.refund("A1", BATCH[:-1] + "2", Money(651))
+    accepted = shop.receiver.accept_notification(gateway.notify(BATCH))
+    assert (accepted.verdict.kind, accepted.response.body) == (VerdictKind.APPLIED, b"success")
+    assert [(row["number"], row["state"]) for row in rows(shop)] == [(TRADE, "succeeded")]
+    assert shop.receiver.poll_movements(-1) == []
 
 
 def test_a_refund_by_its_own_number_is_asked_about(sqlite_database: Database) -> None:
