@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
+from cryptography.x509 import Certificate
+
+from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant, china_text
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.code import SUCCESS, whole
@@ -34,12 +36,15 @@ from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, hide
 from tongbao.protocols.alipay_openapi.setting import read_settings
 from tongbao.protocols.alipay_openapi.view import read_event
 from tongbao.wire import http
+from tongbao.wire.certificate import certificate_key, chain_pem, is_trusted, load_chain
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.json import write_json
+from tongbao.wire.key import Key
 from tongbao.wire.loss import find_loss
-from tongbao.wire.movement import CallByName
+from tongbao.wire.movement import CallByName, CertificatesFound, FetchCertificates
+from tongbao.wire.sign import decode_base64
 from tongbao.wire.vocabulary import (
     Carriage,
     CreateTrade,
@@ -83,13 +88,16 @@ class Client:
         if values.get("interface") == "v3" and service is not None and service.verb:
             return _decode_rest(intent, response, credentials)
         charset, algorithm = values.get("charset", "utf-8"), values.get("sign_type", RSA2)
-        answer = read_answer(response, node_name(method), charset, algorithm, ring)
+        proven = method == m.CERTIFICATE and values.get("mode") == "certificate"
+        answer = read_answer(response, node_name(method), charset, algorithm, ring, proven=proven)
         code = answer.content.get("code", "")
         success = code == SUCCESS or (method in m.TOP_LEVEL and not code)
         if success and not answer.signed:
             raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
         if success and values.get("mode") == "certificate" and not answer.serial:
             raise InvalidSignature("alipay_cert_sn", "is missing", "SIGN_MISSING")
+        if success and isinstance(intent, FetchCertificates):
+            return CertificatesFound(intent.serial, _certificates(answer.content, intent.serial, credentials, now))
         # an unsigned failure is reported as one; it proves nothing, and nothing is booked by it
         return read_outcome(intent, answer.content)
 
@@ -110,6 +118,45 @@ class Client:
         kept = {name: value for name, value in raw.items() if name.decode("latin-1") in m.RETURN_NAMES}
         rest = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw.items() if name not in kept}
         return read_event(_authentic(kept, credentials), Role.RETURN, rest)
+
+
+def trust(credentials: Credentials, certificate: str, now: Instant) -> Credentials:
+    """The credentials, knowing one more certificate of the platform (PEM), which a configured root must have issued.
+
+    For when an answer names a certificate that is not known: ask FetchCertificates for it, and go on with these.
+    Raises RemoteProtocolError for a certificate that proves nothing.
+    """
+    roots = _roots(credentials)
+    try:
+        leaf = load_chain(certificate, "alipay_cert_content")[0]
+        key = certificate_key(leaf, "alipay_cert_content")
+    except ConfigurationError as error:
+        raise RemoteProtocolError(error.field, error.reason) from error
+    if not is_trusted(leaf, roots, now):
+        raise InvalidSignature("alipay_cert_content", "is issued by none of the configured roots", "KEY_UNKNOWN")
+    algorithm = credentials.values.get("sign_type", RSA2)
+    more = Key(serial_of(leaf), 1, algorithm, key, chain=(leaf, *roots))
+    ring = credentials.ring
+    return replace(credentials, ring=replace(ring, verify=(*ring.verify, more)))
+
+
+def _roots(credentials: Credentials) -> tuple[Certificate, ...]:
+    return next((key.chain[1:] for key in credentials.ring.verify if key.chain), ())
+
+
+def _certificates(content: Mapping[str, Any], serial: str, credentials: Credentials, now: Instant) -> tuple[str, ...]:
+    """The certificate in an answer, proven by the roots; none in key mode, which has no roots."""
+    said = str(content.get("alipay_cert_content", ""))
+    if not said or credentials.values.get("mode") != "certificate":
+        return ()
+    raw = decode_base64(said)
+    if raw is None:
+        raise RemoteProtocolError("alipay_cert_content", "is not base64", "FIELD_INVALID")
+    text = raw.decode("latin-1")
+    known = trust(credentials, text, now).ring.verify[-1]
+    if serial_of(known.chain[0]) != serial:
+        raise RemoteProtocolError("alipay_cert_content", "is another certificate than was asked for")
+    return (chain_pem(known.chain[:1]),)
 
 
 def order_string(call: Call) -> str:

@@ -138,10 +138,13 @@ def _skip(text: str, place: int) -> int:
     return place
 
 
-def read_answer(response: Response, node: str, charset: str, algorithm: str, ring: KeyRing) -> Answer:
+def read_answer(
+    response: Response, node: str, charset: str, algorithm: str, ring: KeyRing, *, proven: bool = False
+) -> Answer:
     """Read an answer and verify what is signed. Raises RemoteProtocolError, InvalidSignature.
 
-    An unsigned answer is returned as such: what it may be believed is for the caller to say.
+    An unsigned answer is returned as such: what it may be believed is for the caller to say. ``proven``: the content
+    proves itself (a certificate), so that its signature, maybe by a key not known yet, is not looked at.
     """
     if response.status != 200:
         raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
@@ -158,7 +161,7 @@ def read_answer(response: Response, node: str, charset: str, algorithm: str, rin
         raise RemoteProtocolError(node, "is missing from the answer", "FIELD_MISSING")
     raw = members[name]
     serial, signature = (_text(members, field) for field in ("alipay_cert_sn", "sign"))
-    if signature:
+    if signature and not proven:
         texts = [raw.encode(codec)] + ([raw.replace("\\/", "/").encode(codec)] if "\\/" in raw else [])
         if find_key(texts, signature, _keys(ring, algorithm, serial)) is None:
             raise InvalidSignature
