@@ -6,12 +6,14 @@ paid for one cheap order. He holds no secret.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any, Final
 
 from tests.protocol.bench import is_asymmetric, make_rings
@@ -46,7 +48,6 @@ from tongbao.wire.vocabulary import (
 )
 
 NOW: Final = Instant(1_700_000_000_000)
-DIGITS: Final = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 @dataclass
@@ -110,11 +111,22 @@ class Desk:
 
     def _echo(self, number: str, fen: int) -> Mapping[str, str]:
         """What the protocol wants back with a trade that this shop's own request created."""
-        wish = CreateTrade(merchant="", out_trade_no=number, product=Product.INSTANT, subject="茶壶", amount=Money(fen))
-        request = self.manifest.client.encode(wish, self.endpoint.configuration.keys, NOW).request()
+        wish = CreateTrade(
+            merchant="",
+            out_trade_no=number,
+            product=Product.INSTANT,
+            subject="茶壶",
+            amount=Money(fen),
+            presentation=self.manifest.presentations[0],
+        )
+        request = self.own(self.manifest.client.encode(wish, self.endpoint.configuration.keys, NOW).request())
         claim = self.manifest.server.claim(request)
         intent = self.manifest.server.decode(claim, self.ring, NOW).intent
         return intent.echo if isinstance(intent, CreateTrade) else {}
+
+    def own(self, request: Request) -> Request:
+        """A request to this desk's platform as its face sees it: without the prefix that says which desk."""
+        return replace(request, raw_path=request.raw_path.removeprefix(f"/{self.name}".encode()))
 
     def says(self, state: TradeState) -> bool:
         """Whether a notification can say this state of an instant trade."""
@@ -182,6 +194,16 @@ class Desk:
         return server.answer(claim, outcome, self.ring, NOW)
 
 
+def _hiding(keys: Sequence[Key], manifest: Manifest) -> list[Key]:
+    """Those that hide contents."""
+    return [key for key in keys if key.algorithm in manifest.content_keys]
+
+
+def _proving(keys: Sequence[Key], manifest: Manifest) -> list[Key]:
+    """Those that sign."""
+    return [key for key in keys if key.algorithm not in manifest.content_keys]
+
+
 def make_desk(name: str, protocol: str, algorithm: str, charset: str, number: int, *, ask: bool) -> Desk:
     """One more merchant of a protocol. All whose keys come in pairs trust the same platform key."""
     manifest = load_protocol(protocol)
@@ -190,11 +212,13 @@ def make_desk(name: str, protocol: str, algorithm: str, charset: str, number: in
     if is_asymmetric(algorithm):
         # the merchant's own key is his, the platform's is one for all
         shared, trusted = make_rings(manifest, algorithm, 0)
-        platform = KeyRing(merchant, platform.verify, shared.sign)
-        own = KeyRing(merchant, trusted.verify, own.sign)
+        platform = KeyRing(
+            merchant, platform.verify, (*_hiding(platform.sign, manifest), *_proving(shared.sign, manifest))
+        )
+        own = KeyRing(merchant, (*_hiding(own.verify, manifest), *_proving(trusted.verify, manifest)), own.sign)
         secrets: tuple[bytes, ...] = ()
     else:
-        secret = "".join(DIGITS[(number * 7 + place * (number + 3)) % len(DIGITS)] for place in range(32)).encode()
+        secret = hashlib.sha256(name.encode()).hexdigest()[:32].encode()
         key = Key("shared", 1, algorithm, secret)
         platform = own = KeyRing(merchant, (*platform.verify[:-1], key), (*platform.sign[:-1], key))
         secrets = (secret,)
@@ -224,11 +248,11 @@ def kinds() -> list[tuple[str, str, str, str, bool]]:
     and charset one that trusts signatures alone, so that nothing hides behind the question, and of each algorithm one
     that asks the platform as it should."""
     found = []
-    for protocol in protocol_names():
+    for index, protocol in enumerate(protocol_names()):
         manifest = load_protocol(protocol)
         if Product.INSTANT not in manifest.products:
             continue
-        short = protocol.replace("_", "")[:3]
+        short = protocol[:3] + ascii_lowercase[index]
         for rank, algorithm in enumerate(manifest.algorithms):
             for place, charset in enumerate(manifest.charsets or ("",)):
                 found.append((f"{short}{rank}{place}t", protocol, algorithm, charset, False))
@@ -324,7 +348,7 @@ def build_arena(path: Path) -> Iterator[Arena]:
     def send(request: Request, limits: object) -> Response:
         name = request.raw_path.split(b"/")[1].decode()
         desk = next(desk for desk in desks if desk.name == name)
-        return desk.answer(replace(request, raw_path=request.raw_path.removeprefix(f"/{name}".encode())))
+        return desk.answer(desk.own(request))
 
     receiver = Receiver([desk.endpoint for desk in desks], OrderTable(), database, clock=clock, send=send)
     first = pool.take()

@@ -53,6 +53,11 @@ def payload(request: Request) -> bytes:
     return request.body or request.raw_query
 
 
+def is_form(request: Request) -> bool:
+    """Whether its fields are those of a form, and not of marks or braces."""
+    return payload(request)[:1] not in (b"<", b"{")
+
+
 def carry(request: Request, raw: bytes) -> Request:
     """The request with another payload in the same place."""
     return replace(request, body=raw) if request.body or request.method == "POST" else replace(request, raw_query=raw)
@@ -282,6 +287,44 @@ def change_carriage(hand: Hand, request: Request) -> Request:
     return carry(request, text)
 
 
+def swap_headers(hand: Hand, request: Request) -> Request:
+    """This message with that message's headers, some of them or all: where signatures travel in headers."""
+    other = hand.chance.choice(hand.seen).headers
+    if hand.chance.random() < 0.5:
+        return replace(request, headers=other)
+    theirs = {name.lower(): value for name, value in other}
+    headers = tuple(
+        (name, theirs.get(name.lower(), value) if hand.chance.random() < 0.3 else value)
+        for name, value in request.headers
+    )
+    return replace(request, headers=headers)
+
+
+def change_header(hand: Hand, request: Request) -> Request:
+    """One header is missing, doubled, or says something else."""
+    headers = list(request.headers)
+    if not headers:
+        return request
+    place = hand.chance.randrange(len(headers))
+    name, value = headers[place]
+    other = hand.chance.choice((value[:-1], value + b"0", value.upper(), b"", b"0", value[::-1], b"1700000000"))
+    how = hand.chance.randrange(3)
+    headers[place : place + 1] = [[], [(name, value), (name, other)], [(name, other)]][how]
+    return replace(request, headers=tuple(headers))
+
+
+def change_leaf(hand: Hand, request: Request) -> Request:
+    """In a body of marks or braces: one text is another one, of this message or of those that others sent."""
+    leaf = rb'(?<=[">])[^"<>{}]{1,60}(?=["<])'
+    found = list(re.finditer(leaf, request.body))
+    if not found:
+        return change_field(hand, request)
+    spot = hand.chance.choice(found)
+    others = re.findall(leaf, hand.chance.choice(hand.seen).body) or [b"0"]
+    word = hand.chance.choice((hand.chance.choice(others), hand.chance.choice(AMOUNTS), hand.chance.choice(WORDS)))
+    return replace(request, body=request.body[: spot.start()] + word + request.body[spot.end() :])
+
+
 def reorder(hand: Hand, request: Request) -> Request:
     """The fields in another order: where order carries no meaning, none may be found in it."""
     pairs = pairs_of(request)
@@ -298,7 +341,7 @@ MUTATIONS: Final[tuple[Callable[[Hand, Request], Request], ...]] = (
     flip_bytes, flip_bytes, flip_bytes, cut, change_field, change_field, change_amount, change_amount, drop_field,
     double_field, add_field, swap_signature, swap_signature, bind_other_order, bind_other_order, change_sign_type,
     respell_signature, shift_border, shift_border, change_charset, encode_again, send_elsewhere, change_carriage,
-    reorder, keep,
+    reorder, keep, swap_headers, change_header, change_leaf, change_leaf,
 )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from typing import Any, Final
 from tests.attack.guide import Guide
 from tests.attack.mutation import Hand, forge
 from tests.attack.town import Town, settle
-from tests.protocol.bench import is_asymmetric, make_rings
-from tests.protocol.sample import simple_intents
+from tests.protocol.bench import is_asymmetric, make_rings, products
+from tests.protocol.sample import simple_create, simple_intents
 from tests.web.house import BASE, NOTIFY, RETURN, house
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.money import Money
@@ -57,7 +57,7 @@ class Trader:
 
     def create(self, number: str, fen: int, now: Instant) -> Request:
         """A signed creation of a trade."""
-        wish = next(one for one in simple_intents(self.manifest.name) if isinstance(one, CreateTrade))
+        wish = simple_create(products(self.manifest)[0], self.manifest.presentations[0])
         sent = self.write(replace(wish, out_trade_no=number, amount=Money(fen)), now)
         assert sent is not None
         return sent
@@ -86,7 +86,10 @@ def folders() -> list[str]:
 def make_trader(name: str, number: int) -> Trader:
     """One of a folder's merchants."""
     manifest = load_protocol(name)
-    merchant, algorithm = manifest.merchant_example[:-1] + str(number), manifest.algorithms[-1]
+    merchant, algorithm = (
+        manifest.merchant_example[:-3] + f"{protocol_names().index(name):02}{number}",
+        manifest.algorithms[-1],
+    )
     platform, _ = make_rings(manifest, algorithm, number % 2)
     secret = platform.verify[-1].material
     assert isinstance(secret, bytes)

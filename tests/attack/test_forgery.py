@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.arena import NOW, Arena, Desk, build_arena, kinds
+from tests.attack.arena import NOW, Arena, Desk, build_arena, kinds, make_desk
 from tests.attack.corpus import bad_amounts
 from tests.attack.guide import Guide
-from tests.attack.mutation import carry, pairs_of, payload, with_pairs
+from tests.attack.mutation import carry, is_form, pairs_of, payload, with_pairs
 from tests.attack.referee import Referee, attack
 from tests.attack.signer import learn
 from tests.protocol.bench import is_asymmetric
@@ -24,6 +24,7 @@ from tongbao.kernel.time import DAY, HOUR
 from tongbao.merchant.verdict import VerdictKind
 from tongbao.wire.http import Request
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.loader import load_protocol
 from tongbao.wire.party import Party
 from tongbao.wire.sign import md5_suffix, public_pem
 from tongbao.wire.vocabulary import Notification, TradeState
@@ -31,9 +32,19 @@ from tongbao.wire.vocabulary import Notification, TradeState
 KINDS = kinds()
 NAMES = [name for name, *_ in KINDS]
 ASKING = [name for name, _, _, _, asks in KINDS if asks]
-SHARED = [name for name, _, algorithm, _, asks in KINDS if not asks and not is_asymmetric(algorithm)]
+QUERYING = [name for name, protocol, _, _, asks in KINDS if asks and load_protocol(protocol).weak]
 PAIRED = [name for name, _, algorithm, _, _ in KINDS if is_asymmetric(algorithm)]
 CLASSIC = [name for name, protocol, *_ in KINDS if protocol == "alipay_mapi"]
+
+
+def speaks_forms(name: str, protocol: str, algorithm: str, charset: str) -> bool:
+    """Whether notifications of this kind are forms."""
+    desk = make_desk(name, protocol, algorithm, charset, 1, ask=False)
+    desk.open(f"{name}-A0003", 1_000)
+    return is_form(desk.tell(f"{name}-A0003", TradeState.PAID, paid_at=NOW))
+
+
+SHARED = [kind[0] for kind in KINDS if not kind[4] and not is_asymmetric(kind[2]) and speaks_forms(*kind[:4])]
 
 
 @pytest.fixture
@@ -84,12 +95,14 @@ def test_T25_the_genuine_message_of_another_merchant(arena: Arena) -> None:
             for desk in arena.desks:
                 arena.pass_time(110)
                 answer, _ = referee.send(replace(request, raw_path=desk.endpoint.path))
-                accepted[(sender.name, desk.name)] += answer.verdict.accepted
-    assert all(bool(count) == (pair[0] == pair[1]) for pair, count in accepted.items()), accepted
+                accepted[(sender.name, desk.name)] += answer.verdict.accepted or (
+                    sender is desk and answer.verdict.reason == "STALE"
+                )
+    assert [pair for pair, count in accepted.items() if bool(count) != (pair[0] == pair[1])] == []
     referee.close()
 
 
-@pytest.mark.parametrize("name", ASKING)
+@pytest.mark.parametrize("name", QUERYING)
 def test_T26_T27_even_the_platforms_own_signature_does_not_pay_another_sum(arena: Arena, name: str) -> None:
     """Messages with a right signature that say what never was: the order and the query refuse them."""
     desk = next(desk for desk in arena.desks if desk.name == name)
@@ -140,12 +153,16 @@ def test_T25_one_platform_key_serves_all_so_the_seller_decides(arena: Arena, nam
     referee = Referee(arena)
     trade = replace(desk.trades[f"{name}-A0002"], state=TradeState.PAID, paid_at=NOW)
     for seller in (Party("2088000000000066"), Party("2088000000000066", "thief@example.com")):
-        answer, _ = referee.send(desk.lie(replace(trade, seller=seller)))
+        sent = desk.lie(replace(trade, seller=seller))
+        if desk.read(sent).trade.seller.id != seller.id:
+            assert name not in CLASSIC
+            continue  # the protocol has no word for it
+        answer, _ = referee.send(sent)
         assert (answer.verdict.step, answer.verdict.reason) == (11, "WRONG_RECIPIENT")
     referee.close()
 
 
-@pytest.mark.parametrize("name", PAIRED)
+@pytest.mark.parametrize("name", sorted(set(PAIRED) & set(CLASSIC)))
 def test_T05_a_downgrade_to_md5_with_the_public_key_as_secret(arena: Arena, name: str) -> None:
     """Whoever knows the platform's public key cannot sign with its text."""
     desk = next(desk for desk in arena.desks if desk.name == name)
@@ -192,7 +209,8 @@ def test_T24_a_replay_after_a_second_a_day_and_a_year(arena: Arena) -> None:
     for wait in (1_000, HOUR, DAY, 365 * DAY):
         arena.pass_time(wait)
         for _, request in genuine:
-            assert referee.send(request)[0].verdict.kind is VerdictKind.DUPLICATE
+            verdict = referee.send(request)[0].verdict
+            assert verdict.kind is VerdictKind.DUPLICATE or verdict.reason == "STALE"
     assert arena.rows("SELECT * FROM payment_effect ORDER BY order_no, kind") == effects
     assert arena.rows("SELECT * FROM orders ORDER BY order_no") == orders
     referee.close()
