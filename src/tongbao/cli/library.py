@@ -7,6 +7,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tongbao.cli.library_wechat import LIBRARIES as WECHAT_LIBRARIES
 from tongbao.wire.sign import load_rsa_private
 
 Said = Mapping[str, str]
@@ -81,5 +82,6 @@ LIBRARIES: Final[dict[str, tuple[str, Callable[[Said], str]]]] = {
     "alipay-sdk": ("alipay_openapi", _node_alipay),
     "python-alipay-sdk": ("alipay_openapi", _python_alipay),
     "alipay-sdk-python": ("alipay_openapi", _official_alipay),
+    **WECHAT_LIBRARIES,
 }
 """Name of a library's package -> the protocol it speaks, and its settings as source text."""

@@ -20,6 +20,7 @@ FAULTS: Final[dict[str, str]] = {
     "twice": "the request arrives twice",
     "server_error": "the other side answers 500",
     "tamper": "one byte of the body is changed on the way",
+    "probe": "the signature header is one that never verifies, as WeChat Pay sends on purpose",
 }
 """Every fault there is, by name."""
 
@@ -82,7 +83,23 @@ class FaultyTransport:
                 return Response(500, ((b"Content-Type", b"text/plain"),), b"ordered fault")
             case "tamper":
                 request = tamper(request, self._random)
+            case "probe":
+                request = probe(request)
         return await self._inner(request, limits)
+
+
+PROBE: Final = b"WECHATPAY/SIGNTEST/"
+
+
+def probe(request: Request) -> Request:
+    """The request with every signature header replaced in its beginning; without any it stays as it is."""
+    return replace(
+        request,
+        headers=tuple(
+            (name, PROBE + value[len(PROBE) :] if name.lower().endswith(b"-signature") else value)
+            for name, value in request.headers
+        ),
+    )
 
 
 def tamper(request: Request, random: Randomness) -> Request:
