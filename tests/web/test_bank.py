@@ -16,6 +16,8 @@ from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.time import HOUR, MINUTE, SECOND, business_day
 from tongbao.service import checkout
 from tongbao.service.channel import MAC_HEADER, mac
+from tongbao.service.create import Asker
+from tongbao.service.refund import RequestRefund
 from tongbao.store.bankbook import BankBook
 from tongbao.web.bank.bank import Bank
 from tongbao.wire.http import post
@@ -247,6 +249,28 @@ async def call(here: Branch, bank: str, act: str, **fields: object) -> tuple[int
     request = post(f"http://bank.test/bank/{bank}/{act}", body, "application/json", ((MAC_HEADER, stamp),))
     answer = await ask(here.app, request)
     return answer.status, json.loads(answer.body)
+
+
+def test_a_slow_card_gets_its_refund_later(tmp_path: Path) -> None:
+    """Accepted now, final when the bank has executed it: asked again under one number, never refunded twice."""
+
+    async def test(here: Branch) -> None:
+        handover = await here.start("A1")
+        await here.bank.pay_directly(handover.url, CARDS["slow"])
+        await here.advance(MINUTE)
+        trade = await here.trade("A1")
+        seller = Asker(trade.merchant_id, trade.protocol)
+        given = await here.home.platform.submit(RequestRefund(seller, "A1", "r1", 400))
+        assert given.refund.state == "accepted"
+        await here.advance(30 * SECOND)
+        assert (await here.trade("A1")).refund_state == "paying_back"
+        assert await here.bank.balance(CARDS["slow"]) == BALANCE - 1_000
+        await here.advance(5 * MINUTE)
+        assert (await here.trade("A1")).refund_state == "success"
+        assert await here.bank.balance(CARDS["slow"]) == BALANCE - 600
+        await here.check_books()
+
+    play(tmp_path, test)
 
 
 def test_refunds_are_idempotent_and_bounded(tmp_path: Path) -> None:

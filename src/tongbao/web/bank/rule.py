@@ -133,21 +133,25 @@ def open_order(desk: Desk, asked: Asked, now: Instant, code: str = "") -> Order:
 
 
 def take_refund(desk: Desk, bank: str, number: str, pays: str, amount: int, currency: str, now: Instant) -> Order:
-    """Give money back to where it came from, once per number. A refund of what was never paid fails for good.
+    """Give money back to where it came from, once per number; to a slow card after its delay. A refund of what was
+    never paid fails for good.
 
     Raises BankRefused when the number is known with another sum."""
     known = desk.order(number)
     if known is not None:
         if (known.kind, known.pays, known.amount, known.currency) != ("refund", pays, amount, currency):
             raise BankRefused("order_changed")
-        return known
+        act_on(desk, number, now)
+        return desk.order(number) or known
     paid = desk.order(pays)
-    given = sum(back.amount for back in desk.refunds_of(pays) if back.state == "succeeded")
+    given = sum(back.amount for back in desk.refunds_of(pays) if back.state in ("accepted", "succeeded"))
     reason = ""
     if paid is None or paid.bank != bank or paid.state != "succeeded" or paid.kind != "pay":
         reason = "not_paid"
     elif paid.currency != currency or given + amount > paid.amount:
         reason = "more_than_paid"
+    card = desk.card(paid.card) if paid is not None else None
+    delay = card.delay if card is not None and not reason and card.outcome == "slow" else 0
     refund = Order(
         instruction_no=number,
         bank=bank,
@@ -160,20 +164,25 @@ def take_refund(desk: Desk, bank: str, number: str, pays: str, amount: int, curr
         pays=pays,
         notice_url="",
         card=paid.card if paid else "",
-        state="failed" if reason else "succeeded",
+        state="failed" if reason else "accepted",
         reason=reason,
         bank_ref="",
         quiet=True,
         made_at=now,
-        act_at=None,
-        ended_at=now,
+        act_at=None if reason else later(now, delay),
+        ended_at=now if reason else None,
     )
-    if not reason:
-        to = vault(bank) if bank == OUTLET else card_account(refund.card)
-        seq = desk.post(f"refund:{number}", "refund", bank, platform_account(bank), to, amount, now)
-        refund = replace(refund, bank_ref=reference(now, seq))
     desk.add(ORDER, refund)
-    return refund
+    act_on(desk, number, now)
+    return desk.order(number) or refund
+
+
+def _give_back(desk: Desk, order: Order, now: Instant) -> None:
+    """Execute an accepted refund."""
+    to = vault(order.bank) if order.bank == OUTLET else card_account(order.card)
+    number = order.instruction_no
+    seq = desk.post(f"refund:{number}", "refund", order.bank, platform_account(order.bank), to, order.amount, now)
+    desk.save(ORDER, replace(order, state="succeeded", bank_ref=reference(now, seq), act_at=None, ended_at=now))
 
 
 def take_payout(
@@ -297,6 +306,8 @@ def act_on(desk: Desk, order_no: str, now: Instant) -> None:
         _fail(desk, order, "abandoned", now)
     elif order.kind == "payout":
         _send_out(desk, order, now)
+    elif order.kind == "refund":
+        _give_back(desk, order, now)
     elif desk.available(card_account(order.card)) < order.amount:
         _fail(desk, order, "insufficient_funds", now)
     else:
