@@ -5,7 +5,7 @@ from __future__ import annotations
 from tongbao.service.once import Onces
 
 
-def test_T19_a_word_is_taken_once_within_the_window() -> None:
+def test_T24_a_word_is_taken_once_within_the_window() -> None:
     """The second time is a repeat until the window has passed; another word is none."""
     onces = Onces(window_seconds=600)
     assert onces.take("a", 0.0)

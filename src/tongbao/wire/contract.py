@@ -65,7 +65,7 @@ class Verified:
     """An intent and the key that proved it; ``key`` is None for the few operations the protocol leaves unsigned.
 
     ``once`` is a word under the signature that may be seen once within the protocol's window (a nonce and its time);
-    '' where there is none. The platform remembers it, the codec does not (T19).
+    '' where there is none. The platform remembers it, the codec does not (T24).
     """
 
     intent: Intent

@@ -100,7 +100,7 @@ def test_header_names_have_the_platforms_case(pair: Pair) -> None:
     assert base64.b64decode(dict(sent.headers)[b"Wechatpay-Signature"])
 
 
-def test_T19_freshness(pair: Pair) -> None:
+def test_T24_freshness(pair: Pair) -> None:
     """Five minutes either way, and not a second more, on both sides."""
     sent, client, server = told(pair), pair.manifest.client, pair.manifest.server
     request = client.encode(QueryTrade(merchant="", out_trade_no="T1"), pair.credentials, NOW).request()
