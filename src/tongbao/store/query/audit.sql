@@ -333,14 +333,15 @@ SELECT 'instruction', i.merchant_id, i.out_trade_no FROM instruction i WHERE i.k
   AND p.attempt = i.attempt AND substr(i.instruction_no, 1, LENGTH(p.payment_no)) = p.payment_no)
 UNION ALL
 SELECT 'instruction', i.merchant_id, i.instruction_no FROM instruction i WHERE i.kind = 'payout' AND NOT EXISTS (
-  SELECT 1 FROM payout p WHERE p.merchant_id = i.merchant_id AND i.instruction_no = p.payout_id || 'O')
+  SELECT 1 FROM payout p WHERE p.payout_id = substr(i.instruction_no, 1, LENGTH(i.instruction_no) - 1)
+  AND p.merchant_id = i.merchant_id)
 UNION ALL
 SELECT 'event', v.merchant_id, v.out_trade_no FROM event v WHERE NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = v.merchant_id AND t.out_trade_no = v.out_trade_no)
 AND NOT EXISTS (SELECT 1 FROM payout p WHERE p.merchant_id = v.merchant_id AND p.batch_no = ''
-  AND v.out_trade_no = 'payout:' || p.payout_no)
+  AND p.payout_no = substr(v.out_trade_no, 8) AND v.out_trade_no LIKE 'payout:%')
 AND NOT EXISTS (SELECT 1 FROM payout_batch b WHERE b.merchant_id = v.merchant_id
-  AND v.out_trade_no = 'payouts:' || b.batch_no)
+  AND b.batch_no = substr(v.out_trade_no, 9) AND v.out_trade_no LIKE 'payouts:%')
 AND NOT EXISTS (SELECT 1 FROM refund_batch b WHERE b.merchant_id = v.merchant_id
   AND v.out_trade_no = 'refunds:' || b.batch_no)
 UNION ALL

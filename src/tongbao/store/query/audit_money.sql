@@ -22,12 +22,12 @@ OR (SELECT COUNT(*) FROM entry e WHERE e.key = 'payout_return:' || p.payout_id)
   <> (CASE WHEN p.state = 'failed' THEN 1 ELSE 0 END)
 UNION ALL
 SELECT e.key, e.kind FROM entry e WHERE e.kind IN ('payout', 'payout_return') AND NOT EXISTS (
-  SELECT 1 FROM payout p WHERE p.merchant_id = e.merchant_id AND e.key = e.kind || ':' || p.payout_id)
+  SELECT 1 FROM payout p WHERE p.payout_id = substr(e.key, LENGTH(e.kind) + 2) AND p.merchant_id = e.merchant_id)
 UNION ALL
 SELECT e.key, e.kind FROM entry e WHERE e.kind = 'payout_hold' AND NOT EXISTS (
-  SELECT 1 FROM payout p WHERE p.batch_no = '' AND p.kind = 'card' AND e.key = 'payout_hold:' || p.payout_id)
+  SELECT 1 FROM payout p WHERE p.payout_id = substr(e.key, 13) AND p.batch_no = '' AND p.kind = 'card')
 AND NOT EXISTS (
-  SELECT 1 FROM payout_batch b WHERE b.state IN ('running', 'done') AND e.key = 'payout_hold:' || b.batch_id)
+  SELECT 1 FROM payout_batch b WHERE b.batch_id = substr(e.key, 13) AND b.state IN ('running', 'done'))
 LIMIT 20;
 
 -- name: audit.payout_sums
@@ -105,7 +105,7 @@ OR (SELECT COUNT(*) FROM entry e WHERE e.key = 'settle:' || s.settlement_no || '
 UNION ALL
 SELECT e.merchant_id, e.key, e.kind FROM entry e WHERE e.kind = 'settle' AND NOT EXISTS (
   SELECT 1 FROM settlement s WHERE s.merchant_id = e.merchant_id AND s.state = 'done'
-  AND e.key = 'settle:' || s.settlement_no || ':' || s.merchant_id)
+  AND s.settlement_no = substr(e.key, 8, LENGTH(e.key) - 8 - LENGTH(e.merchant_id)))
 LIMIT 20;
 
 -- name: audit.settled_sums
@@ -160,7 +160,7 @@ SELECT s.merchant_id, s.out_trade_no, s.split_no, s.amount FROM split s WHERE s.
   AND e.out_trade_no = s.out_trade_no)
 UNION ALL
 SELECT e.merchant_id, e.out_trade_no, e.key, 0 FROM entry e WHERE e.kind = 'split' AND NOT EXISTS (
-  SELECT 1 FROM split s WHERE s.merchant_id = e.merchant_id AND e.key = 'split:' || s.split_id)
+  SELECT 1 FROM split s WHERE s.split_id = substr(e.key, 7) AND s.merchant_id = e.merchant_id)
 LIMIT 20;
 
 -- name: audit.shares
