@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tongbao.cli.after import Sequel, Told
 from tongbao.cli.host import Hosted, HostSettings, host_sandbox
+from tongbao.cli.reckoning import Reckoned, Reckoning
 from tongbao.cli.sandbox import CREDENTIALS, add_options, host_settings
 from tongbao.cli.walk import METHODS, Walk, Walker
 from tongbao.kernel.error import ConfigurationError
@@ -151,12 +152,13 @@ async def _walk_once(chosen: argparse.Namespace) -> int:
         platform = hosted.sandbox.house.platform
         found = await audit(platform)
         balanced = await hosted.sandbox.house.banks_agree()
+        reckoned = await Reckoning(hosted, lambda line: print(line, file=out, flush=True)).run(walks)
         seconds = int(hosted.world.clock.monotonic() - started)
-    said = summarise(walks, told)
+    said = summarise(walks, told, reckoned)
     said["audit"] = "clean" if not found else [{"id": one.id, "rows": one.rows} for one in found]
     said["invariants_checked"] = len(INVARIANTS)
     said["seconds"] = seconds
-    right = said["orders"] == said["ended_right"] and not found and balanced and not told.wrong
+    right = said["orders"] == said["ended_right"] and not found and balanced and not told.wrong and not reckoned.wrong
     if chosen.json:
         print(json.dumps(said, ensure_ascii=False, default=str))
     print(
@@ -166,15 +168,16 @@ async def _walk_once(chosen: argparse.Namespace) -> int:
         file=out,
     )
     print(
-        f"{told.refunds} refunds, {told.disputes} disputes, {told.payouts} payouts, {told.settlements} settlements"
-        + "".join(f"; WRONG: {line}" for line in told.wrong),
+        f"{told.refunds} refunds, {told.disputes} disputes, {told.payouts} payouts, {told.settlements} settlements, "
+        f"{reckoned.bills} bills; {reckoned.planted} differences planted, {reckoned.found} found"
+        + "".join(f"; WRONG: {line}" for line in (*told.wrong, *reckoned.wrong)),
         file=out,
     )
     return 0 if right else 1
 
 
-def summarise(walks: list[Walk], told: Told) -> dict[str, Any]:
-    """Numbers of what really happened; 0 for what this version does not do yet."""
+def summarise(walks: list[Walk], told: Told, reckoned: Reckoned) -> dict[str, Any]:
+    """Numbers of what really happened."""
     said: dict[str, Any] = {"orders": len(walks), "ended_right": sum(not walk.wrong for walk in walks)}
     for name in ("product", "method", "protocol"):
         groups: dict[str, dict[str, int]] = {}
@@ -184,4 +187,8 @@ def summarise(walks: list[Walk], told: Told) -> dict[str, Any]:
             group["ended_right"] += not walk.wrong
         said[f"{name}s"] = groups
     said |= {name: getattr(told, name) for name in ("refunds", "disputes", "payouts", "settlements")}
-    return said | dict.fromkeys(("bills", "differences_planted", "differences_found"), 0)
+    return said | {
+        "bills": reckoned.bills,
+        "differences_planted": reckoned.planted,
+        "differences_found": reckoned.found,
+    }

@@ -47,7 +47,13 @@ def compare(chosen: argparse.Namespace, environ: Mapping[str, str], directory: P
     day: date | None = read_day(chosen.day) if chosen.day else None
     pool = Pool(chosen.pool, chosen.cutoff * MINUTE)
     with reconciling(
-        chosen.bill, chosen.orders, protocol=chosen.protocol, day=day, pool=pool, memory=chosen.memory
+        chosen.bill,
+        chosen.orders,
+        protocol=chosen.protocol,
+        day=day,
+        pool=pool,
+        memory=chosen.memory,
+        endpoint=chosen.endpoint,
     ) as report:
         if chosen.csv:
             write_differences(chosen.csv, report.match.differences())

@@ -181,13 +181,14 @@ def bill_line(line: BillLine) -> Line:
 # --------------------------------------------------------------------------------------------------------
 
 
-def add_orders(matcher: Matcher, source: str) -> None:
-    """Hand our own list to the engine: a CSV's path, or the address of the database with the order table.
+def add_orders(matcher: Matcher, source: str, endpoint: str = "") -> None:
+    """Hand our own list to the engine: a CSV's path, or the address of the database with the order table, of which
+    ``endpoint`` takes those orders only that were paid there.
 
     Raises ConfigurationError naming the source, RemoteProtocolError for a CSV without the columns that are needed.
     """
     if "://" in source:
-        matcher.add_lines(Side.HERE, order_lines(open_database(source), OrderTable()))
+        matcher.add_lines(Side.HERE, order_lines(open_database(source), OrderTable(), endpoint))
         return
     path = Path(source)
     if not path.is_file():
@@ -213,12 +214,15 @@ def order_shape(path: Path) -> BillShape:
     )
 
 
-def order_lines(database: Database, book: MappedOrderBook) -> Iterator[Line]:
-    """Every order of a table, in pages. Orders tell payments only; refunds are compared from a CSV."""
+def order_lines(database: Database, book: MappedOrderBook, endpoint: str = "") -> Iterator[Line]:
+    """Every order of a table (of one endpoint, where it is said), in pages. Orders tell payments only; refunds are
+    compared from a CSV."""
     after = ""
     while True:
         orders = database.read(lambda transaction, after=after: book.page(transaction, after, PAGE))  # type: ignore[misc]
         for order in orders:
+            if endpoint and order.endpoint not in (endpoint, f"{endpoint}-gbk", f"{endpoint}-utf-8"):
+                continue
             yield Line(
                 kind="payment", key=order.order_no, amount=order.amount.minor, currency=order.amount.currency,
                 state=str(order.state), done=order.state in PAID_ORDER_STATES, at=order.paid_at,
@@ -271,6 +275,11 @@ class Report:
         """Whether there is no difference; what waits for tomorrow is none yet."""
         return self.match.is_clean
 
+    @property
+    def open(self) -> list[tuple[str, str]]:
+        """(class, number) of every difference."""
+        return [(str(one.what), one.key) for one in self.match.differences()]
+
     def document(self, most: int = 1_000) -> dict[str, Any]:
         """The whole as JSON values; at most ``most`` differences are listed, all are counted."""
         there, here = self.match.read[Side.THERE], self.match.read[Side.HERE]
@@ -295,10 +304,11 @@ def reconciling(
     pool: Pool | None = None,
     kinds: tuple[str, ...] = (),
     memory: str = MEMORY,
+    endpoint: str = "",
 ) -> Iterator[Report]:
     """Compare a bill with our orders and keep the answer open. ``day`` is the bill's business date: with it, our
     orders paid on other days are not expected in the bill, and a ``pool`` decides what yesterday left open. ``kinds``:
-    payments and refunds, or payments only where the orders come from a table.
+    payments and refunds, or payments only where the orders come from a table; ``endpoint`` says which of its orders.
 
     Raises RemoteProtocolError for a file that is not what it should be, ConfigurationError for a missing source.
     """
@@ -312,7 +322,7 @@ def reconciling(
         Matcher(Path(folder), memory=memory, kinds=compared, frame=frame, may_wait=pool.path is not None) as matcher,
     ):
         add_bill(matcher, bill, bill_of(protocol))
-        add_orders(matcher, orders)
+        add_orders(matcher, orders, endpoint)
         if day is not None and pool.path is not None:
             for side in (Side.HERE_WAITING, Side.THERE_WAITING):
                 matcher.add_lines(side, pool.waiting(day, side))
