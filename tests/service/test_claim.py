@@ -13,7 +13,7 @@ from tongbao.service.create import Asker
 from tongbao.service.dispute import DecideDispute, ProposeDecision
 from tongbao.service.escrow import ExtendRelease
 from tongbao.store.schema import CLAIM
-from tongbao.trade.claim import ANSWER_TIME, CHECK_TIME, DISPUTE_TIME, EXTENSION, RETURN_TIME
+from tongbao.trade.claim import ANSWER_TIME, CHECK_TIME, DISPUTE_TIME, EXTENSION, RETURN_TIME, ROUNDS_MAX
 from tongbao.trade.record import RELEASE_AFTER
 
 SHOP = make_merchant(refund_days=30)
@@ -232,6 +232,20 @@ def test_the_buyer_withdraws_and_puts_off(stage: Stage) -> None:
         ["STATE_CONFLICT", "STATE_CONFLICT", "TRADE_NOT_FOUND", "STATE_CONFLICT"],
         ("finished", "closed", "withdrawn", 0),
     ]
+
+
+def test_there_is_a_last_claim(sqlite_stage: Stage) -> None:
+    """Asking and withdrawing again and again does not hold the seller's money for ever."""
+
+    async def scene(house: House) -> list[str]:
+        await held(house, shipped=True)
+        codes = []
+        for _ in range(ROUNDS_MAX + 1):
+            codes.append(await refusal(house.submit(BuyerAskRefund(*ME))))
+            await refusal(house.submit(WithdrawClaim(*ME)))
+        return codes
+
+    assert sqlite_stage.play(scene, furnished=False) == [*[""] * ROUNDS_MAX, "LIMIT_EXCEEDED"]
 
 
 @pytest.mark.parametrize(

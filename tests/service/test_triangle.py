@@ -135,7 +135,7 @@ def sketch(books: Memory) -> Any:
     refunds = tuple((one.state, one.cause, one.amount, one.from_escrow) for one in books.all(REFUND))
     return (
         (trade.state, trade.refunded, trade.refund_state, due),
-        claim and replace(claim, opened_at=Instant(0), moved_at=Instant(0), round=1),
+        claim and replace(claim, opened_at=Instant(0), moved_at=Instant(0)),
         back and replace(back, refunded_at=None),
         refunds,
         tuple(sorted(books.balances().items())),

@@ -23,7 +23,7 @@ from tongbao.store.record import Case
 from tongbao.store.schema import BUYER, CASE, CLAIM, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
-from tongbao.trade.claim import ANSWER_TIME, CHECK_TIME, DISPUTE_TIME, RETURN_TIME, Claim
+from tongbao.trade.claim import ANSWER_TIME, CHECK_TIME, DISPUTE_TIME, RETURN_TIME, ROUNDS_MAX, Claim
 from tongbao.trade.record import Trade
 from tongbao.trade.state import ClaimState, move_claim
 
@@ -152,6 +152,8 @@ class BuyerAskRefund:
         known: Claim | None = sheet.get(CLAIM, trade.merchant_id, trade.out_trade_no)
         state = known.state if known is not None else ""
         move_claim(state, ClaimState.ASKED)
+        if known is not None and known.round >= ROUNDS_MAX:
+            raise Refused("LIMIT_EXCEEDED", f"a trade has at most {ROUNDS_MAX} claims")
         held = trade.amount - trade.refunded
         amount = held if self.amount is None else self.amount
         if not 0 < amount <= held:

@@ -19,6 +19,9 @@ RETURN_TIME: Final = 7 * DAY
 CHECK_TIME: Final = 10 * DAY
 """A seller who has not spoken about goods that were sent back by then has agreed."""
 
+ROUNDS_MAX: Final = 3
+"""Claims of one trade: each stops the release's clock, so that there must be a last one."""
+
 EXTENSION: Final = 3 * DAY
 """By how much a buyer may put off the release, once."""
 
