@@ -33,9 +33,11 @@ def find(town: City, number: str) -> Trade:
 
 
 def claim_of(town: City, trade: Trade) -> Claim:
-    (claim,) = town.call(town.home.platform.database.load(CLAIM, [(trade.merchant_id, trade.out_trade_no)]))
-    assert isinstance(claim, Claim)
-    return claim
+    async def load() -> Claim:
+        found: list[Claim] = await town.home.platform.database.load(CLAIM, [(trade.merchant_id, trade.out_trade_no)])
+        return found[0]
+
+    return town.call(load())
 
 
 def buy_and_ship(page: Page, town: City, number: str) -> Trade:
