@@ -98,18 +98,19 @@ def test_T84_a_merchants_key_changes_during_traffic(mode: str) -> None:
                 hosted.sandbox.house.platform.entropy,
             )
             new = old | {"app_private_key": private_pem(fresh), "app_cert": chain}
-            shop = Shop(client_of(hosted, old))
-            lanes = [asyncio.create_task(shop.trade(lane)) for lane in range(4)]
-            await shop.until(20)
-            await put(hosted, "RSA2-renewed", "verify", public_pem(fresh.public_key()) + chain)
-            await shop.until(20)
-            shop.client = client_of(hosted, new)
-            await move(hosted, "RSA2-verify", "retiring")
-            await shop.until(20)
-            await move(hosted, "RSA2-verify", "revoked")
-            await shop.until(20)
-            shop.open = False
-            await asyncio.gather(*lanes)
+            async with client_of(hosted, old) as first, client_of(hosted, new) as second:
+                shop = Shop(first)
+                lanes = [asyncio.create_task(shop.trade(lane)) for lane in range(4)]
+                await shop.until(20)
+                await put(hosted, "RSA2-renewed", "verify", public_pem(fresh.public_key()) + chain)
+                await shop.until(20)
+                shop.client = second
+                await move(hosted, "RSA2-verify", "retiring")
+                await shop.until(20)
+                await move(hosted, "RSA2-verify", "revoked")
+                await shop.until(20)
+                shop.open = False
+                await asyncio.gather(*lanes)
             assert shop.refused == []
             async with client_of(hosted, old) as late:
                 with pytest.raises(Refused) as caught:
