@@ -15,6 +15,7 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
 from tongbao.merchant.client import AsyncClient
 from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.trust import TrustStore
 from tongbao.protocols.alipay_openapi.client import trust
 from tongbao.protocols.alipay_openapi.mode import serial_of
 from tongbao.sandbox.chain import issue
@@ -144,6 +145,11 @@ def test_T20_the_platforms_certificate_changes_during_traffic() -> None:
             assert trust(keys, found.certificates[0], now).ring.verify[:-1] == keys.ring.verify
             async with client_of(hosted, said | {"alipay_cert": found.certificates[0]}) as renewed:
                 assert (await renewed.query("A1")).out_trade_no == "A1"
+            learning = MerchantConfiguration(
+                protocol=NAME, credentials=said, environment="sandbox", trust=TrustStore()
+            )
+            async with AsyncClient(learning) as learner:
+                assert (await learner.query("A1")).out_trade_no == "A1"
             rootless = replace(keys, ring=replace(keys.ring, verify=()))
             with pytest.raises(InvalidSignature):
                 trust(rootless, found.certificates[0], now)

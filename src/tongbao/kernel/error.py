@@ -50,12 +50,18 @@ class RemoteProtocolError(ProtocolError):
 
 
 class InvalidSignature(RemoteProtocolError):
-    """The signature is missing, of another algorithm, by an unknown key, or wrong."""
+    """The signature is missing, of another algorithm, by an unknown key, or wrong. ``serial`` is the number under which
+    an unknown key may be asked for, '' where there is none."""
 
     def __init__(
-        self, field: str = "sign", reason: str = "signature does not verify", code: str = "SIGN_INVALID"
+        self,
+        field: str = "sign",
+        reason: str = "signature does not verify",
+        code: str = "SIGN_INVALID",
+        serial: str = "",
     ) -> None:
         super().__init__(field, reason, code)
+        self.serial = serial
 
 
 class OutcomeUnknown(TongbaoError):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, RemoteProtocolError
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUnknown, RemoteProtocolError
 from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.wire.contract import Call
@@ -102,20 +102,23 @@ async def drive_async(
             failure = error
 
 
-def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False) -> Core[bool]:
+def learn(
+    configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = ""
+) -> Core[bool]:
     """Fetch the platform's certificates, where the protocol has them and it is not too soon; whether there are any now.
-    ``asked``: somebody wants it, whenever the last time was."""
+    ``asked``: somebody wants it, whenever the last time was. ``serial``: the one that was met and is not known, for
+    protocols that give one at a time."""
     trust, manifest = configuration.trust, configuration.manifest
     if trust is None or FetchCertificates not in manifest.operations.values():
         return False
     if not trust.may_ask(configuration.loaded, clock.wire()) and not asked:
         return False
-    intent = FetchCertificates(merchant=configuration.merchant)
+    intent = FetchCertificates(merchant=configuration.merchant, serial=serial)
     try:
         call = manifest.client.encode(intent, configuration.keys, clock.wire())
         response: Response = yield Send(call.request(), configuration.limits, configuration)
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
-    except (NoAnswer, NotSent, RemoteProtocolError):
+    except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError):
         return False
     if not isinstance(outcome, CertificatesFound):
         return False
@@ -140,7 +143,7 @@ def ask(configuration: MerchantConfiguration, intent: Intent, clock: Clock) -> C
         try:
             return client.decode(intent, response, configuration.keys, clock.wire())
         except InvalidSignature as error:
-            if error.code != "KEY_UNKNOWN" or not (yield from learn(configuration, clock)):
+            if error.code != "KEY_UNKNOWN" or not (yield from learn(configuration, clock, serial=error.serial)):
                 raise
             return client.decode(intent, response, configuration.keys, clock.wire())
     except RemoteProtocolError as error:

@@ -294,7 +294,8 @@ def _decode_rest(intent: Intent, response: Response, credentials: Credentials) -
     if credentials.values.get("mode") == "certificate" and response.status in (200, 202):
         keys = [key for key in keys if key.chain and serial_of(key.chain[0]) == serial]
         if not keys:
-            raise InvalidSignature("alipay_cert_sn", "names a certificate that is not ours", "KEY_UNKNOWN")
+            reason = "names a certificate that is not known"
+            raise InvalidSignature("alipay_cert_sn", reason, "KEY_UNKNOWN", serial[:64])
     hidden = content_key(credentials.ring) if credentials.values.get("encrypt_type") == ALGORITHM else None
     said = read_rest_answer(response, keys, hidden)
     if response.status == 202:

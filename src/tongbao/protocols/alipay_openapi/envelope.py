@@ -179,7 +179,7 @@ def _keys(ring: KeyRing, algorithm: str, serial: str) -> Iterable[Key]:
         return keys
     mine = [key for key in keys if key.chain and serial_of(key.chain[0]) == serial]
     if not mine:
-        raise InvalidSignature("alipay_cert_sn", "names a certificate that is not ours", "KEY_UNKNOWN")
+        raise InvalidSignature("alipay_cert_sn", "names a certificate that is not known", "KEY_UNKNOWN", serial[:64])
     return mine
 
 
