@@ -1,4 +1,4 @@
-"""Planted differences: what is planted in a bill is found by its reconciliation, each in its class, and nothing else."""
+"""Planted differences: what is planted in a bill is found by its reconciliation, each in its class, nothing else."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--protocol", default="", choices=("", *protocol_names()), help="whose bill it is; ours if not said"
     )
+    parser.add_argument("--endpoint", default="", metavar="NAME", help="only orders of the table that were paid there")
     parser.add_argument(
         "--day", metavar="DATE", help="the bill's business date: orders paid on other days are not expected"
     )
