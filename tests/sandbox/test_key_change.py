@@ -145,9 +145,7 @@ def test_T20_the_platforms_certificate_changes_during_traffic() -> None:
             assert trust(keys, found.certificates[0], now).ring.verify[:-1] == keys.ring.verify
             async with client_of(hosted, said | {"alipay_cert": found.certificates[0]}) as renewed:
                 assert (await renewed.query("A1")).out_trade_no == "A1"
-            learning = MerchantConfiguration(
-                protocol=NAME, credentials=said, environment="sandbox", trust=TrustStore()
-            )
+            learning = MerchantConfiguration(protocol=NAME, credentials=said, environment="sandbox", trust=TrustStore())
             async with AsyncClient(learning) as learner:
                 assert (await learner.query("A1")).out_trade_no == "A1"
             rootless = replace(keys, ring=replace(keys.ring, verify=()))

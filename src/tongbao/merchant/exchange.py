@@ -102,9 +102,7 @@ async def drive_async(
             failure = error
 
 
-def learn(
-    configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = ""
-) -> Core[bool]:
+def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = "") -> Core[bool]:
     """Fetch the platform's certificates, where the protocol has them and it is not too soon; whether there are any now.
     ``asked``: somebody wants it, whenever the last time was. ``serial``: the one that was met and is not known, for
     protocols that give one at a time."""
