@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import cold, machine, notify, part, payment, reconcile, sign
+from benchmarks import cold, machine, notify, part, payment, reconcile, sign, sign_wechat
 from benchmarks.payment import Plan
 
 NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
@@ -18,6 +18,7 @@ NAMES: Final[dict[str, Callable[[Plan, Callable[[str], None]], str]]] = {
     "cold": cold.on_cold,
     "reconcile": lambda plan, say: reconcile.on_reconcile(plan.lines, plan.rounds, say),
     "signing": sign.on_signing,
+    "wechat": sign_wechat.on_wechat,
 }
 
 

@@ -76,7 +76,7 @@ def _notification(pair: Pair) -> Request:
     return PROTOCOL.server.notify(note, "https://shop.example.com/notify", pair.ring, NOW)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     """Seconds of the processor that ``TIMES`` calls take: others on the machine do not count."""
     work()
     start = time.process_time()
@@ -132,7 +132,7 @@ def on_signing(plan: Plan, say: Callable[[str], None]) -> str:
     try:
         for _ in range(plan.rounds * 3):
             for name, work in works.items():
-                figures[name].add(_seconds(work) / TIMES * 1e6)
+                figures[name].add(seconds(work) / TIMES * 1e6)
             for library, script in libraries.items():
                 machine.pin(script.pid, machine.OURS)
                 body = message.body.decode("ascii")
