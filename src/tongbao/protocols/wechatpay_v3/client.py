@@ -143,6 +143,8 @@ class Client:
             said = replace(intent, trade_no="")  # one number names the trade; the answer is compared with both
         if isinstance(intent, CreateTrade) and intent.presentation is Presentation.H5:
             said = replace(intent, return_url="")  # said behind the link that is answered
+        if isinstance(intent, FetchBill) and "?" in intent.word:
+            said = replace(intent, word="")  # of a whole address its token is said
         lost = find_loss(said, read)
         if lost:
             raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")

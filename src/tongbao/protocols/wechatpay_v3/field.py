@@ -42,11 +42,11 @@ class Fields:
     def text(self, name: str, longest: int = 128, *, needed: bool = False) -> str:
         """Text of at most so many characters, none of them beyond three bytes of UTF-8."""
         value = self.said.get(name, "")
-        if not isinstance(value, str):
+        if type(value) is not str:  # a number with a fraction is a text of its own kind
             raise invalid(self.at(name), "is no text")
         if len(value) > longest:
             raise invalid(self.at(name), f"is longer than {longest} characters", "TOO_LARGE")
-        if _SUPPLEMENTARY.search(value):
+        if not value.isascii() and _SUPPLEMENTARY.search(value):
             raise invalid(self.at(name), "holds characters of four bytes", "BAD_CHARSET")
         if needed and not value:
             raise missing(self.at(name))

@@ -333,3 +333,43 @@ def test_T84_settings_are_checked(pair: Pair) -> None:
         with pytest.raises(ConfigurationError) as caught:
             pair.manifest.client.load({**good, name: value})
         assert caught.value.field == name
+
+
+def test_T17_lax_json_is_refused(pair: Pair) -> None:
+    """Fractions, nulls, escapes of characters that are none, doubled names: refused wherever they stand."""
+    good = CreateTrade(
+        merchant="",
+        out_trade_no="T20250101000001",
+        product=Product.INSTANT,
+        subject="测试商品",
+        amount=Money(101),
+        presentation=Presentation.QR,
+    )
+    body = pair.manifest.client.encode(good, pair.credentials, NOW).body
+    assert body is not None
+    assert codec.read_body(body)["amount"]["total"] == 101
+    for old, new in (
+        (b'"total":101', b'"total":101.0'),
+        (b'"total":101', b'"total":1e2'),
+        (b'"total":101', b'"total":null'),
+        (b'"total":101', b'"total":"101"'),
+        (b'"total":101', b'"total":true'),
+        (b'"total":101', b'"total":101,"total":1'),
+        ("测试商品".encode(), b"\\u0000"),
+        ("测试商品".encode(), b"\\ud800"),
+        ("测试商品".encode(), b"a\x7fb"),
+        ('"description":"测试商品"'.encode(), b'"description":1.5'),
+    ):
+        changed = body.replace(old, new)
+        assert changed != body
+        key = next(key for key in pair.credentials.ring.sign if key.algorithm == m.ALGORITHM)
+        at = str(NOW // 1_000)
+        text = codec.request_text("POST", b"/v3/pay/transactions/native", at, "n", changed)
+        proof = codec.Proof(pair.credentials.merchant, codec.serial_of(key), at, "n", codec.sign(text, key))
+        headers = tuple(
+            (name, codec.write_authorization(proof).encode() if name == b"Authorization" else value)
+            for name, value in pair.manifest.client.encode(good, pair.credentials, NOW).headers
+        )
+        request = pair.manifest.client.encode(good, pair.credentials, NOW).request()
+        with pytest.raises(RemoteProtocolError):
+            pair.read(replace(request, headers=headers, body=changed))
