@@ -17,6 +17,7 @@ from tongbao.trade.calendar import write_day
 from tongbao.wire.party import Payee
 
 CARD = Payee(name="店主", bank="ICBC", card="6200000000000018")
+TOLD = [(f"{MERCHANT}@shop.example", "card:2")]
 TERMS = json.dumps({"payout": {"minimum": 10, "most": 60_000, "day": 70_000}})
 
 
@@ -44,7 +45,8 @@ async def stand(house: House) -> tuple[int, int]:
 
 
 def test_T70_a_changed_card_is_cold_for_a_day(stage: Stage) -> None:
-    """Entered by one, verified by another; for 24 hours nothing is paid to it; a change begins anew."""
+    """Entered by one, verified by another; for 24 hours nothing is paid to it; a change begins anew and is
+    told by mail."""
 
     async def scene(house: House) -> list[Any]:
         await earn(house)
@@ -60,10 +62,11 @@ def test_T70_a_changed_card_is_cold_for_a_day(stage: Stage) -> None:
         seen += [await refusal(pay_own_card(house.platform, MERCHANT, "w1", sum_)) for sum_ in (1_000, 1_001)]
         await put_card(house.platform, MERCHANT, CARD, "maria", "lost")
         seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w2", 1_000)))
-        return [*seen, await stand(house)]
+        told = [(mail.to, mail.key) for mail in house.journal.mails]
+        return [*seen, await stand(house), told]
 
     expected = ["STATE_CONFLICT", "MAKER_IS_CHECKER", "PAYOUT_COOLING", "PAYOUT_COOLING", "", "", "PAYOUT_MISMATCH"]
-    assert stage.play(scene, furnished=False) == [*expected, "STATE_CONFLICT", (98_400, 1_000)]
+    assert stage.play(scene, furnished=False) == [*expected, "STATE_CONFLICT", (98_400, 1_000), TOLD]
 
 
 def test_a_standing_payout_once_a_day(stage: Stage) -> None:

@@ -34,9 +34,20 @@ from tongbao.trade.agreement import Agreement, read_agreement
 from tongbao.trade.party import Merchant
 from tongbao.trade.payout import Counter, Line, Payout, PayoutCard, is_cool, is_standing_time, next_standing
 from tongbao.wire.bank import BANKS
+from tongbao.wire.http import split_url
 from tongbao.wire.party import Payee
+from tongbao.wire.world import Mail
 
 RULES: Final = ("off", "daily", "above")
+
+SUBJECT: Final = "收款银行卡已更换 / Your payout card was changed"
+TEXT: Final = (
+    "商户 {merchant_id} 的收款银行卡已被更换。核实之前、以及核实后 24 小时内不会向新卡付款。"
+    "若非本人要求，请立即联系平台。\n\n"
+    "The payout card of merchant {merchant_id} was changed. Nothing is paid to the new one before it is verified, "
+    "nor for 24 hours after that. If you did not ask for it, tell the platform at once.\n"
+)
+"""What a merchant is told when his card is changed."""
 
 
 @record
@@ -200,14 +211,30 @@ def _card(sheet: Sheet, merchant_id: str) -> PayoutCard:
 
 
 async def put_card(platform: Platform, merchant_id: str, payee: Payee, maker: str, reason: str = "") -> int:
-    """Enter a merchant's card; returns its version. Raises Refused."""
+    """Enter a merchant's card; returns its version. Of a change the merchant is told by mail, wherever he was known
+    before (T70). Raises Refused."""
     check_form(payee)
     secret = f"{payee.name}\x1f{payee.card}\x1f{payee.branch}"
     envelope = platform.vault.close(secret.encode(), merchant_id, "payout_card")
     version: int = await platform.submit(
         PutPayoutCard(merchant_id, payee.bank, show_card(payee.card), envelope, maker, reason)
     )
+    if version > 1:
+        await _tell(platform, merchant_id, version)
     return version
+
+
+async def _tell(platform: Platform, merchant_id: str, version: int) -> None:
+    """A mail to the merchant's login: his card was changed. That it does not go out undoes nothing."""
+    merchant = await platform.merchant(merchant_id)
+    host = split_url(platform.settings.base_url)[1].rsplit(":", 1)[0]
+    if "@" not in merchant.login:
+        return
+    mail = Mail(f"platform@{host}", merchant.login, SUBJECT, TEXT.format(merchant_id=merchant_id), f"card:{version}")
+    try:
+        await platform.world.mail(mail)
+    except OSError as error:
+        platform.world.log("card.mail_failed", merchant=merchant_id, error=type(error).__name__)
 
 
 async def find_card(platform: Platform, merchant_id: str) -> PayoutCard:
