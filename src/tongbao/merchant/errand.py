@@ -119,8 +119,8 @@ class Errands:
                 failure = failure or error
         raise failure or LocalProtocolError("", "cannot be said in this protocol", "UNKNOWN_SERVICE")
 
-    def _ask(self, intent: Intent) -> Core[Outcome]:
-        outcome = yield from ask(self.configuration, intent, self.clock)
+    def _ask(self, intent: Intent, limits: Limits | None = None) -> Core[Outcome]:
+        outcome = yield from ask(self.configuration, intent, self.clock, limits)
         if isinstance(outcome, Rejection):
             raise Refused(outcome.code, f"{outcome.wire_code} {outcome.detail}".strip())
         return outcome
@@ -244,14 +244,31 @@ class Errands:
         return expect(outcome, MovementsFound)
 
     def _bill(self, question: RequestBill) -> Core[bytes]:
-        """Where the bill is, then the bill. Its address came in the platform's own answer and must be as safe as the
-        gateway's."""
+        """Where the bill is, then the bill: by a signed request where the protocol has one, else from the address as it
+        was told; or at once, where a day suffices."""
+        if RequestBill not in self.offered and FetchBill in self.offered and not question.monthly:
+            at_once = FetchBill(
+                merchant=question.merchant,
+                day=question.day,
+                kind=question.kind,
+                compressed=question.compressed,
+                scope=question.scope,
+            )
+            return (yield from self._fetch(at_once, ""))
         outcome = yield from self._ask(self._said([question]))
         found = expect(outcome, FollowUp)
         if self.configuration.manifest.download:
             # only a signed request opens it; host and path are the gateway's, whatever the address says
-            answered = yield from self._ask(FetchBill(merchant=self.configuration.merchant, word=found.url))
-            return check_bill(b"".join(expect(answered, BillOpened).chunks), found.expected_digest)
+            signed = FetchBill(merchant=question.merchant, word=found.url)
+            return (yield from self._fetch(signed, found.expected_digest))
+        return (yield from self._download(found))
+
+    def _fetch(self, question: FetchBill, digest: str) -> Core[bytes]:
+        outcome = yield from self._ask(self._said([question]), BILL_LIMITS)
+        return check_bill(b"".join(expect(outcome, BillOpened).chunks), digest)
+
+    def _download(self, found: FollowUp) -> Core[bytes]:
+        """The file behind an address that came in the platform's own answer, and must be as safe as the gateway's."""
         try:
             scheme = split_url(found.url)[0]
         except ValueError as error:

@@ -16,7 +16,7 @@ from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.wire.contract import Call
 from tongbao.wire.http import Request, Response
-from tongbao.wire.movement import CertificatesFound, FetchCertificates
+from tongbao.wire.movement import CertificatesFound, FetchCertificates, RequestBill
 from tongbao.wire.vocabulary import Intent, Outcome
 from tongbao.wire.world import Limits, NoAnswer, NotSent
 
@@ -123,8 +123,10 @@ def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = F
     return trust.keep(configuration.loaded, manifest.algorithms[0], outcome.certificates, clock.wire()) > 0
 
 
-def ask(configuration: MerchantConfiguration, intent: Intent, clock: Clock) -> Core[Outcome]:
-    """Encode, send, verify and read one SERVER exchange.
+def ask(
+    configuration: MerchantConfiguration, intent: Intent, clock: Clock, limits: Limits | None = None
+) -> Core[Outcome]:
+    """Encode, send, verify and read one SERVER exchange, within ``limits`` or those of the configuration.
 
     Raises LocalProtocolError (nothing sent), NotSent (nothing left), OutcomeUnknown (sent, and no answer that can be
     read as the platform's), RemoteProtocolError (an answer that breaks the protocol; T82).
@@ -132,10 +134,10 @@ def ask(configuration: MerchantConfiguration, intent: Intent, clock: Clock) -> C
     client = configuration.manifest.client
     call: Call = client.encode(intent, configuration.keys, clock.wire())
     try:
-        response: Response = yield Send(call.request(), configuration.limits, configuration)
+        response: Response = yield Send(call.request(), limits or configuration.limits, configuration)
     except NoAnswer as error:
         raise OutcomeUnknown(f"{type(intent).__name__} was sent and no answer came: {error}") from error
-    if 300 <= response.status < 400:
+    if 300 <= response.status < 400 and not isinstance(intent, RequestBill):  # that answer may be an address itself
         raise RemoteProtocolError("status", f"{response.status}: redirects are not followed")
     try:
         try:
