@@ -73,6 +73,7 @@ PLANTS: Final[tuple[tuple[str, str], ...]] = (
     ("I16", "UPDATE account SET balance = balance + 1 WHERE code LIKE '%:refunding:%'"),
     ("I16", "UPDATE trade_return SET refunding = 0 WHERE out_trade_no = 'K'"),
     ("I16", "UPDATE trade_return SET from_escrow = 0 WHERE out_trade_no = 'C'"),
+    ("I16", "UPDATE trade_return SET charged_back = 0 WHERE out_trade_no = 'K'"),
     ("I43", "UPDATE refund SET ended_at = NULL WHERE out_trade_no = 'P'"),
     ("I43", "UPDATE refund SET state = 'accepted' WHERE state = 'failed'"),
     ("I43", "UPDATE refund SET method = 'balance', bank = '' WHERE out_trade_no = 'K'"),

@@ -148,10 +148,11 @@ def test_a_chargeback_falls_on_the_merchant(stage: Stage) -> None:
             await refusal(house.submit(take(number, bank_ref="cb3", bank="CCB"))),
             await refusal(house.submit(take("none", bank_ref="cb4"))),
         ]
+        codes.append(await refusal(house.refund("B", 1)))
         balances = await house.balances()
         return [first == again, first.short, codes, balances, await cases(house)]
 
-    codes = ["IDEMPOTENCY_CONFLICT", "AMOUNT_INVALID", "PAYMENT_NOT_FOUND", "PAYMENT_NOT_FOUND"]
+    codes = ["IDEMPOTENCY_CONFLICT", "AMOUNT_INVALID", "PAYMENT_NOT_FOUND", "PAYMENT_NOT_FOUND", "REFUND_EXCEEDS"]
     # 994 came, 300 went and 2 of the fee came back: 696 are there, 304 are owed
     left = {"bank ICBC": -PLENTY + 300, "buyer": PLENTY, "receivable": -304, "fee": 4}
     assert stage.play(scene, furnished=False) == [True, 304, codes, left, ["chargeback:ICBC:cb1"]]

@@ -1,14 +1,14 @@
 """Chargebacks: a bank takes back what it paid. The merchant bears it, out of what he has; the rest he owes.
 
 What a merchant owes is a negative account of his own. It is paid back out of what is settled to him later, by a duty,
-or written off by two operators (``service.correction``). A trade is left as it is: the case tells what a person must
-look at.
+or written off by two operators (``service.correction``). A trade is left as it is, but what was charged back of it
+cannot be refunded a second time: the case tells what a person must look at.
 """
 
 from __future__ import annotations
 
 from tongbao.kernel.error import Refused
-from tongbao.kernel.record import record
+from tongbao.kernel.record import record, replace
 from tongbao.ledger.account import (
     Account,
     bank_clearing,
@@ -20,10 +20,10 @@ from tongbao.ledger.account import (
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.platform import Platform
-from tongbao.service.refund import funds
+from tongbao.service.refund import funds, return_of
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.record import Case
-from tongbao.store.schema import ACCOUNT, CASE, CHARGEBACK, INSTRUCTION, TRADE
+from tongbao.store.schema import ACCOUNT, CASE, CHARGEBACK, INSTRUCTION, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
 from tongbao.trade.claim import Chargeback
 from tongbao.trade.record import Instruction
@@ -50,6 +50,7 @@ class TakeChargeback:
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield CHARGEBACK, (self.bank, self.bank_ref)
         yield TRADE, (self.merchant_id, self.out_trade_no)
+        yield TRADE_RETURN, (self.merchant_id, self.out_trade_no)
         yield INSTRUCTION, (self.instruction_no,)
         yield CASE, (f"chargeback:{self.bank}:{self.bank_ref}",)
         for code in (
@@ -81,7 +82,9 @@ class TakeChargeback:
             raise Refused("AMOUNT_INVALID", f"the payment was over {paid.amount}")
         chargeback = self._bear(sheet, now)
         draft = AuditDraft(self.actor, "chargeback.take", f"{self.bank}:{self.bank_ref}", self.reason)
-        rows = [(CHARGEBACK, chargeback), (CASE, self._case(chargeback))]
+        returns = return_of(sheet, sheet.get(TRADE, self.merchant_id, self.out_trade_no))
+        after = replace(returns, charged_back=returns.charged_back + self.amount)
+        rows = [(CHARGEBACK, chargeback), (TRADE_RETURN, after), (CASE, self._case(chargeback))]
         return Decision(chargeback, rows, [self._entry(chargeback, lane)], [draft])
 
     def _bear(self, sheet: Sheet, now: Now) -> Chargeback:

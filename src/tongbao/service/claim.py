@@ -154,7 +154,7 @@ class BuyerAskRefund:
         move_claim(state, ClaimState.ASKED)
         if known is not None and known.round >= ROUNDS_MAX:
             raise Refused("LIMIT_EXCEEDED", f"a trade has at most {ROUNDS_MAX} claims")
-        held = trade.amount - trade.refunded
+        held = trade.amount - trade.refunded - return_of(sheet, trade).charged_back
         amount = held if self.amount is None else self.amount
         if not 0 < amount <= held:
             raise Refused("REFUND_EXCEEDS", f"escrow holds {held}")

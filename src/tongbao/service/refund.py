@@ -106,7 +106,7 @@ def refund_needs(sheet: Sheet, merchant_id: str, out_trade_no: str, currency: st
 def return_of(sheet: Sheet, trade: Trade) -> TradeReturn:
     """What became of a trade's money so far."""
     known: TradeReturn | None = sheet.get(TRADE_RETURN, trade.merchant_id, trade.out_trade_no)
-    return known or TradeReturn(trade.merchant_id, trade.out_trade_no, 0, 0, 0, 0, False, None)
+    return known or TradeReturn(trade.merchant_id, trade.out_trade_no, 0, 0, 0, 0, 0, False, None)
 
 
 def open_claim(sheet: Sheet, trade: Trade) -> Claim | None:
@@ -374,9 +374,13 @@ class RequestRefund:
         if self.total not in (None, trade.amount):
             raise Refused("TRADE_AMOUNT_MISMATCH", f"the trade is over {trade.amount}")
         check_refundable(sheet, trade, merchant, now.business)
-        amount = trade.amount - trade.refunded if self.amount is None else self.amount
+        known = return_of(sheet, trade)
+        left = max(trade.amount - trade.refunded - known.charged_back, 0)
+        amount = left if self.amount is None else self.amount
+        if amount > left:
+            raise Refused("REFUND_EXCEEDS", f"{left} of {trade.amount} are left")
         wish = Wish(self.cause, self.refund_no, self.batch_no, self.reason, self.notify_url, self.splits)
-        refund_id = refund_number(trade.trade_no, return_of(sheet, trade).refunds + 1)
+        refund_id = refund_number(trade.trade_no, known.refunds + 1)
         shared, rows, entries = take_back(sheet, trade, self.backs, refund_id)
         if shared > amount:
             raise Refused("SPLIT_EXCEEDS", "the shares given back are more than the refund")

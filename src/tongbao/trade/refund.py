@@ -62,8 +62,9 @@ class TradeReturn:
     """What became of a trade's money afterwards; the row exists once something did. Key: (merchant_id, out_trade_no).
 
     ``refunds`` counts refunds; ``refunding`` is what is accepted and not final; ``from_escrow`` what was given back out
-    of escrow, ``fee_back`` what the platform gave back of its fee (failed refunds count in neither). ``extended`` says
-    that the buyer has put off the release once.
+    of escrow, ``fee_back`` what the platform gave back of its fee (failed refunds count in neither).
+    ``charged_back`` is what banks took back, which the merchant cannot give back a second time. ``extended`` says that
+    the buyer has put off the release once.
     """
 
     merchant_id: str
@@ -72,6 +73,7 @@ class TradeReturn:
     refunding: int
     from_escrow: int
     fee_back: int
+    charged_back: int
     extended: bool
     refunded_at: Instant | None
 

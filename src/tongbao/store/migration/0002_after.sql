@@ -112,6 +112,7 @@ CREATE TABLE trade_return (
   refunding {bigint} NOT NULL CHECK (refunding >= 0),
   from_escrow {bigint} NOT NULL CHECK (from_escrow >= 0),
   fee_back {bigint} NOT NULL CHECK (fee_back >= 0),
+  charged_back {bigint} NOT NULL CHECK (charged_back >= 0),
   extended {bool} NOT NULL,
   refunded_at {bigint},
   PRIMARY KEY (merchant_id, out_trade_no)

@@ -570,6 +570,9 @@ UNION ALL
 SELECT a.out_trade_no, a.refunding FROM trade_return a WHERE a.refunding <> (
   SELECT COALESCE(SUM(r.amount), 0) FROM refund r WHERE r.merchant_id = a.merchant_id
   AND r.out_trade_no = a.out_trade_no AND r.state = 'accepted')
+OR a.charged_back <> (
+  SELECT COALESCE(SUM(c.amount), 0) FROM chargeback c WHERE c.merchant_id = a.merchant_id
+  AND c.out_trade_no = a.out_trade_no)
 OR a.from_escrow <> (
   SELECT COALESCE(SUM(r.from_escrow), 0) FROM refund r WHERE r.merchant_id = a.merchant_id
   AND r.out_trade_no = a.out_trade_no AND r.state <> 'failed')
