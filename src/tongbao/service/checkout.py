@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.time import Instant
 from tongbao.service.act import see_trade
 from tongbao.service.bank import DisputeReference, RecordInquiry, Reported, ReportInstruction
@@ -277,4 +277,7 @@ async def go_home(platform: Platform, trade: Trade, brought: str = "") -> Reques
     view = await see_trade(platform, trade)
     note = Notification(id=platform.seal.return_id(trade.trade_no, at), at=at, trade=view, role=Role.RETURN)
     ring = await platform.rings.ring(trade.merchant_id, trade.protocol)
-    return manifest.server.return_to(note, target, ring, at)
+    try:
+        return manifest.server.return_to(note, target, ring, at)
+    except LocalProtocolError:
+        return None  # the protocol has no word for how the trade stands: all of it may have gone back meanwhile
