@@ -42,6 +42,7 @@ from tongbao.store.schema import (
 )
 from tongbao.trade.party import Authorisation
 from tongbao.trade.record import Trade
+from tongbao.trade.state import CLAIM_OPEN
 
 DEPTH: Final = 6
 AMOUNT: Final = 1_000
@@ -152,6 +153,9 @@ def check(books: Memory) -> None:
     assert balances.get(f"merchant:{MERCHANT}:escrow:CNY", 0) == held
     aside = sum(one.amount for one in books.all(REFUND) if one.state == "accepted")
     assert balances.get(f"merchant:{MERCHANT}:refunding:CNY", 0) == aside
+    claim = books.get(CLAIM, *OF)
+    if claim is not None and claim.state in CLAIM_OPEN:
+        assert trade.refund_state == {"disputed": "refused"}.get(claim.state, claim.state)
     given = sum(one.amount for one in books.all(REFUND) if one.state != "failed")
     assert given == trade.refunded <= trade.amount
 

@@ -65,7 +65,7 @@ def _succeed(
     known = return_of(sheet, trade)
     after = replace(known, refunding=known.refunding - refund.amount, refunded_at=now)
     cause, payment = f"refund:{refund.refund_id}", _payment(sheet, refund)
-    _, rows = move_refunded(trade, after, done, cause, now, payment, trade.refunded, {})
+    _, rows = move_refunded(trade, after, done, cause, now, payment, trade.refunded, _word(sheet, trade))
     to_balance = done.back_to == "buyer"
     target = buyer_balance(refund.buyer_id, refund.currency)
     leaving = Posting(
@@ -97,10 +97,10 @@ def _fail(
         fee_back=known.fee_back - refund.fee,
     )
     rows: list[tuple[Table, Row]] = [(REFUND, failed), (TRADE_RETURN, after), (CASE, _case(failed, reason, now))]
-    changes: dict[str, Any] = {}
+    changes = _word(sheet, trade)
     if to_escrow and trade.state == "shipped" and trade.due_at is None and open_claim(sheet, trade) is None:
         # all of it was going back, and part of it is not: the release has its whole term again
-        changes = {"due_at": Instant(now + RELEASE_AFTER)}
+        changes["due_at"] = Instant(now + RELEASE_AFTER)
     cause, payment = f"refund_failed:{refund.refund_id}", _payment(sheet, refund)
     refunded = trade.refunded - refund.amount
     _, moved = move_refunded(trade, after, failed, cause, now, payment, refunded, changes)
@@ -112,6 +112,11 @@ def _fail(
         _back(failed, lane),
     )
     return [*rows, *moved], entry
+
+
+def _word(sheet: Sheet, trade: Trade) -> dict[str, Any]:
+    """A trade with an open claim keeps the claim's word, whatever becomes of an earlier refund."""
+    return {"refund_state": trade.refund_state} if open_claim(sheet, trade) is not None else {}
 
 
 def _back(refund: Refund, lane: int) -> tuple[Posting, ...]:
