@@ -196,6 +196,7 @@ PLANTS: Final[tuple[tuple[str, str], ...]] = (
     ("I16", "UPDATE payout_batch SET state = 'closed' WHERE batch_no = 'b2'"),
     ("I37", "UPDATE payout SET checker = maker WHERE payout_no = 'p6'"),
     ("I37", "UPDATE payout_card SET checker = maker"),
+    ("I37", "UPDATE switch SET actor = 'nobody'"),
     ("I37", "UPDATE calendar_day SET actor = 'nobody'"),
     ("I43", "DELETE FROM entry WHERE kind = 'payout_return'"),
     ("I43", "UPDATE payout SET state = 'failed' WHERE payout_no = 'p1'"),

@@ -12,6 +12,7 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, MINUTE, business_date
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_payout
 from tongbao.service.party import ChangeMerchant
+from tongbao.service.payout import ThrowSwitch
 from tongbao.service.payout_act import batch_view, decide_payout, find_payout, find_payout_batch, run_batches
 from tongbao.service.payout_batch import StartBatch
 from tongbao.service.settlement import settle_day
@@ -331,6 +332,27 @@ def test_a_frozen_merchants_batch_waits(sqlite_stage: Stage) -> None:
         return [*seen, await run_batches(house.platform), await stand(house)]
 
     assert sqlite_stage.play(scene, furnished=False) == [0, "MERCHANT_DISABLED", 1, (EARNED - 1_025, 0, 1_000)]
+
+
+def test_payouts_are_stopped_for_everybody_at_once(stage: Stage) -> None:
+    """Nothing begins, no bank hears of what is aside, running batches wait; afterwards all of it goes on."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house)
+        await house.ask(batch(("1", HIM, 1_000)))
+        await house.ask(pay("p1", CARD))
+        await house.submit(ThrowSwitch(True, "olga", "something is wrong"))
+        seen: list[Any] = [await run_batches(house.platform), await refusal(house.ask(pay("p2", HIM)))]
+        seen.append((await house.inquire(await number_of(house, "p1"))).what)
+        seen += [len(house.bank.requests), await refusal(house.ask(batch(("1", HIM, 1_000), number="b2")))]
+        await house.submit(ThrowSwitch(False, "olga", "found"))
+        await house.ask(batch(("1", HIM, 1_000), number="b2"))
+        seen.append(await run_batches(house.platform))
+        word = {"result": "succeeded", "bank_ref": "r1"}
+        return [*seen, (await house.inquire(await number_of(house, "p1"), word)).what, await stand(house)]
+
+    expected = [0, "SYSTEM", "waiting", 0, "SYSTEM", 2, "paid", (EARNED - 3 * 1_025, 0, 2_000)]
+    assert stage.play(scene, furnished=False) == expected
 
 
 def test_a_merchant_pays_another_account_of_his_own_kind(sqlite_stage: Stage) -> None:

@@ -9,6 +9,7 @@ from tests.support.platform import BUYER, OTHER, House, make_merchant
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
+from tongbao.service.payout import ThrowSwitch
 from tongbao.service.payout_act import decide_payout, find_payout, run_batches
 from tongbao.service.payout_card import SetStanding, VerifyPayoutCard, put_card
 from tongbao.service.settle import PutCalendarDays
@@ -41,6 +42,8 @@ async def move_money(house: House) -> None:
     await house.submit(PutCalendarDays((20270101,), False, "olga", "New Year"))
     house.clock.advance(DAY)
     await settle_day(house.platform, 20260301)
+    for stopped in (True, False):
+        await house.submit(ThrowSwitch(stopped, "olga", "a rehearsal"))
     await _pay_out(house)
     await _pay_batch(house)
     await _share(house)

@@ -88,12 +88,12 @@ def test_T37_fee_and_reserve_of_a_batch(amount: int, kind: str, parts: tuple[int
 
 def test_I33_a_counter_begins_anew_each_day() -> None:
     """It adds up within a day, refuses above the limit and forgets the day before."""
-    first = count_up(None, "m", "payout", 20260301, 60, 100)
+    first = count_up(None, "m", "payouts", 20260301, 60, 100)
     with pytest.raises(Refused, match="LIMIT_EXCEEDED"):
-        count_up(first, "m", "payout", 20260301, 41, 100)
-    assert count_up(first, "m", "payout", 20260301, 40, 100) == Counter("m", "payout", 20260301, 100, 2)
-    assert count_up(first, "m", "payout", 20260302, 100, 100).count == 1
-    assert count_up(first, "m", "payout", 20260301, 10**9, 0).count == 2
+        count_up(first, "m", "payouts", 20260301, 41, 100)
+    assert count_up(first, "m", "payouts", 20260301, 40, 100) == Counter("m", "payouts", 20260301, 100, 2)
+    assert count_up(first, "m", "payouts", 20260302, 100, 100).count == 1
+    assert count_up(first, "m", "payouts", 20260301, 10**9, 0).count == 2
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 from tongbao.cli.party import PASSWORDS, add_act, prove
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
+from tongbao.service.payout import ThrowSwitch
 from tongbao.service.payout_act import decide_payout, find_payout_batch
 from tongbao.service.payout_batch import CloseBatch, StartBatch
 from tongbao.service.payout_card import RULES, SetStanding, VerifyPayoutCard, find_card, pay_own_card, put_card
@@ -41,6 +42,13 @@ def add_commands(commands: Any) -> None:
         decided.add_argument("number", help="the batch's number, or with --single the payout's")
         decided.add_argument("--single", action="store_true", help="a single payout above the merchant's limit")
         decided.add_argument("--reason", required=True)
+    for name, text, stop in (
+        ("stop", "stop all payouts of all merchants, at once", True),
+        ("go", "let payouts go on", False),
+    ):
+        thrown = add_act(acts, name, text, _throw)
+        thrown.add_argument("--reason", required=True)
+        thrown.set_defaults(stopped=stop)
     _act(acts, "list", "a merchant's latest batches", _list, signed=False)
     told = _act(acts, "result", "write what became of a batch, line by line", _result, signed=False)
     told.add_argument("number")
@@ -123,6 +131,11 @@ def _tell(batch: PayoutBatch) -> dict[str, Any]:
         "failed": batch.failed,
         "paid": Money(batch.paid, batch.currency).text(),
     }
+
+
+async def _throw(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    actor = await prove(platform, chosen, environ)
+    return {"payouts_stopped": await platform.submit(ThrowSwitch(chosen.stopped, actor, chosen.reason))}
 
 
 async def _list(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:

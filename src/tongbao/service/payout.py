@@ -17,17 +17,18 @@ from tongbao.service.command import Needs
 from tongbao.service.create import Asker
 from tongbao.service.payout_event import payout_event
 from tongbao.store.commit import AuditDraft, Decision, Now
-from tongbao.store.schema import ACCOUNT, BUYER, COUNTER, INSTRUCTION, MERCHANT, PAYOUT
+from tongbao.store.schema import ACCOUNT, BUYER, COUNTER, INSTRUCTION, MERCHANT, PAYOUT, SWITCH
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.agreement import Agreement, read_agreement
 from tongbao.trade.party import Buyer, Merchant
-from tongbao.trade.payout import Line, Payout, PayoutState, count_up, move_payout, same_name
+from tongbao.trade.payout import Line, Payout, PayoutState, Switch, count_up, move_payout, same_name
 from tongbao.trade.record import Instruction
 from tongbao.wire.bank import BANKS
 
-COUNTED = "payout"
-"""The counter of what left *available* for payouts on one business day, fees included (I33)."""
+COUNTED = "payouts"
+"""The counter of what left *available* for payouts on one business day, fees included (I33); and the name of the switch
+that stops them."""
 
 
 @record
@@ -53,7 +54,8 @@ def payee_needs(kind: str, payee_id: str, currency: str) -> Needs:
 
 
 def merchant_needs(merchant_id: str, currency: str, lane: int) -> Needs:
-    """The payer's own accounts and counter."""
+    """The payer's own accounts and counter, and the switch."""
+    yield SWITCH, (COUNTED,)
     yield COUNTER, (merchant_id, COUNTED)
     yield ACCOUNT, (merchant_available(merchant_id, currency),)
     yield ACCOUNT, (merchant_payout(merchant_id, currency),)
@@ -90,6 +92,18 @@ def check_amount(amount: int, currency: str, agreement: Agreement) -> None:
         raise Refused("CURRENCY_NOT_ALLOWED", currency)
     if agreement.payout_most and amount > agreement.payout_most:
         raise Refused("LIMIT_EXCEEDED", f"a single payout is at most {agreement.payout_most}")
+
+
+def is_stopped(sheet: Sheet) -> bool:
+    """Whether payouts are stopped for everybody."""
+    switch: Switch | None = sheet.get(SWITCH, COUNTED)
+    return switch is not None and switch.stopped
+
+
+def check_running(sheet: Sheet) -> None:
+    """Raises Refused SYSTEM while payouts are stopped."""
+    if is_stopped(sheet):
+        raise Refused("SYSTEM", "payouts are stopped for the moment")
 
 
 def check_funds(sheet: Sheet, merchant_id: str, currency: str, wanted: int) -> None:
@@ -198,7 +212,9 @@ def make_payout(merchant_id: str, batch_no: str, n: int, line: Line, fee: int, o
 def start_payout(
     sheet: Sheet, payout: Payout, agreement: Agreement, now: Instant, lane: int
 ) -> tuple[Payout, list[tuple[Table, Row]], Entry]:
-    """Take the money of a single payout and send it on its way. Raises Refused MERCHANT_FUNDS, LIMIT_EXCEEDED."""
+    """Take the money of a single payout and send it on its way. Raises Refused MERCHANT_FUNDS, LIMIT_EXCEEDED, SYSTEM
+    while payouts are stopped."""
+    check_running(sheet)
     merchant_id, currency = payout.merchant_id, payout.currency
     check_funds(sheet, merchant_id, currency, payout.amount + payout.fee)
     counted = count(sheet, merchant_id, payout.amount + payout.fee, agreement, now)
@@ -245,6 +261,25 @@ class PayOne:
             return Decision(Taken(payout.payout_id, payout.state, True), [(PAYOUT, payout)])
         moved, rows, entry = start_payout(sheet, payout, agreement, now.business, lane)
         return Decision(Taken(moved.payout_id, moved.state, True), rows, [entry])
+
+
+@record
+class ThrowSwitch:
+    """An operator stops payouts for everybody, at once, or lets them go on (incidents). What banks were asked for goes
+    to its end; nothing new begins. Outcome: whether they are stopped."""
+
+    stopped: bool
+    actor: str
+    reason: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield SWITCH, (COUNTED,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        switch = Switch(COUNTED, self.stopped, self.actor, self.reason, now.business)
+        act = "payout.stop" if self.stopped else "payout.go"
+        draft = AuditDraft(self.actor, act, COUNTED, self.reason)
+        return Decision(self.stopped, [(SWITCH, switch)], audits=[draft])
 
 
 def needs_checker(amount: int, agreement: Agreement) -> bool:

@@ -16,17 +16,17 @@ from tongbao.ledger.entry import Entry
 from tongbao.service.bank import CASE_AFTER, INQUIRE_GAPS, Reported
 from tongbao.service.channel import BankWord
 from tongbao.service.command import Needs
-from tongbao.service.payout import payout_instruction, postings
+from tongbao.service.payout import COUNTED, payout_instruction, postings
 from tongbao.service.payout_batch import count_ended
 from tongbao.service.payout_event import payout_event
 from tongbao.service.payout_line import open_payee
 from tongbao.service.platform import Platform
 from tongbao.store.commit import Decision, Now
 from tongbao.store.record import Case
-from tongbao.store.schema import ACCOUNT, CASE, INSTRUCTION, PAYOUT, PAYOUT_BATCH
+from tongbao.store.schema import ACCOUNT, CASE, INSTRUCTION, PAYOUT, PAYOUT_BATCH, SWITCH
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
-from tongbao.trade.payout import Payout, PayoutState, move_payout
+from tongbao.trade.payout import Payout, PayoutState, Switch, move_payout
 from tongbao.trade.record import Instruction
 from tongbao.trade.state import InstructionState, move_instruction
 from tongbao.wire.world import CALL_LIMITS, NoAnswer, NotSent
@@ -186,6 +186,9 @@ async def take_payout_word(platform: Platform, known: Instruction, word: BankWor
 async def inquire_payout(platform: Platform, known: Instruction) -> Reported:
     """Ask a bank for a payout, or what became of it, and enter what it says."""
     payout = await payout_of(platform, known)
+    if known.state == "created" and await payouts_stopped(platform):
+        # no bank has heard of it yet, and none will for the moment
+        return await _report(platform, payout, "not_found", None)
     word = await _ask(platform, known, payout, sending=known.state == "created")
     if word is not None and word.result == "not_found" and known.state != "created":
         # it never got there: the same number once more
@@ -225,6 +228,12 @@ async def _report(platform: Platform, payout: Payout, result: str, word: BankWor
     )
     reported: Reported = await platform.submit(command)
     return reported
+
+
+async def payouts_stopped(platform: Platform) -> bool:
+    """Whether payouts are stopped for everybody."""
+    found: list[Switch] = await platform.database.load(SWITCH, [(COUNTED,)])
+    return bool(found) and found[0].stopped
 
 
 async def payout_of(platform: Platform, instruction: Instruction) -> Payout:

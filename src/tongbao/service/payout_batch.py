@@ -16,13 +16,16 @@ from tongbao.ledger.entry import Entry
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
 from tongbao.service.payout import (
+    COUNTED,
     Origin,
     ask_bank,
     check_checker,
     check_funds,
     check_payee,
+    check_running,
     check_sum,
     count,
+    is_stopped,
     make_payout,
     merchant_needs,
     needs_checker,
@@ -32,7 +35,7 @@ from tongbao.service.payout import (
 )
 from tongbao.service.payout_event import batch_event
 from tongbao.store.commit import AuditDraft, Decision, Now
-from tongbao.store.schema import ACCOUNT, INSTRUCTION, MERCHANT, PAYOUT, PAYOUT_BATCH
+from tongbao.store.schema import ACCOUNT, INSTRUCTION, MERCHANT, PAYOUT, PAYOUT_BATCH, SWITCH
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.agreement import read_agreement
@@ -195,6 +198,7 @@ class StartBatch:
             return Decision(_said(batch, merchant))
         if merchant.status != "approved":
             raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
+        check_running(sheet)
         said = _said(batch, merchant)
         if self.checker or said.checker_needed:
             check_checker(batch.maker, self.checker)
@@ -255,6 +259,7 @@ class RunLines:
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield MERCHANT, (self.merchant_id,)
+        yield SWITCH, (COUNTED,)
         yield PAYOUT_BATCH, (self.merchant_id, self.batch_no)
         yield ACCOUNT, (merchant_available(self.merchant_id, self.currency),)
         yield ACCOUNT, (merchant_payout(self.merchant_id, self.currency),)
@@ -266,8 +271,8 @@ class RunLines:
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         batch = find_batch(sheet, self.merchant_id, self.batch_no)
         merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
-        if batch.state != BatchState.RUNNING or merchant.status != "approved":
-            # somebody else came first, or the merchant is frozen: then it waits
+        if batch.state != BatchState.RUNNING or merchant.status != "approved" or is_stopped(sheet):
+            # somebody else came first; or the merchant is frozen, or all payouts are stopped: then it waits
             return Decision(0)
         aside = merchant_payout(self.merchant_id, self.currency)
         rows: list[tuple[Table, Row]] = []

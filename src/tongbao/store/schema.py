@@ -24,7 +24,7 @@ from tongbao.store.table import Table
 from tongbao.trade.calendar import CalendarDay
 from tongbao.trade.claim import Chargeback, Claim, Correction
 from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, Operator
-from tongbao.trade.payout import Counter, Payout, PayoutBatch, PayoutCard
+from tongbao.trade.payout import Counter, Payout, PayoutBatch, PayoutCard, Switch
 from tongbao.trade.reconcile import Bill, Gap, Statement
 from tongbao.trade.record import Event, Instruction, Payment, Trade
 from tongbao.trade.refund import Refund, RefundBatch, RefundLine, TradeReturn
@@ -102,6 +102,7 @@ REFUSAL: Final = Table("refusal", Refusal, ("refusal_id",), rank=17, stage=5, bl
 CALENDAR_DAY: Final = Table("calendar_day", CalendarDay, ("day",), rank=30, stage=1)
 SETTLEMENT_DAY: Final = Table("settlement_day", SettlementDay, ("day",), rank=31, stage=1, frozen=("started_at",))
 PAYOUT_CARD: Final = Table("payout_card", PayoutCard, ("merchant_id",), rank=32, stage=1)
+SWITCH: Final = Table("switch", Switch, ("name",), rank=29, stage=1, locked=False)
 COUNTER: Final = Table("counter", Counter, ("merchant_id", "name"), rank=33, stage=1)
 SETTLEMENT: Final = Table(
     "settlement",
@@ -198,6 +199,7 @@ TABLES: Final[tuple[Table, ...]] = (
     CALENDAR_DAY,
     SETTLEMENT_DAY,
     PAYOUT_CARD,
+    SWITCH,
     COUNTER,
     SETTLEMENT,
     PAYOUT_BATCH,

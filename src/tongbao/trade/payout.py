@@ -212,6 +212,17 @@ class Counter:
     count: int
 
 
+@record
+class Switch:
+    """Whether something is stopped for everybody. Key: name; ``payouts`` is the only one."""
+
+    name: str
+    stopped: bool
+    actor: str
+    reason: str
+    at: Instant
+
+
 def count_up(before: Counter | None, merchant_id: str, name: str, day: int, amount: int, limit: int) -> Counter:
     """The counter after ``amount`` more on ``day``. Raises Refused LIMIT_EXCEEDED above ``limit`` (0: none)."""
     used = before if before is not None and before.day == day else Counter(merchant_id, name, day, 0, 0)

@@ -89,6 +89,9 @@ SELECT 'card', merchant_id, checker FROM payout_card c WHERE (state = 'verified'
   SELECT 1 FROM audit a WHERE a.subject = c.merchant_id AND a.actor = c.checker AND a.act = 'card.verify')))
 OR NOT EXISTS (SELECT 1 FROM audit a WHERE a.subject = c.merchant_id AND a.actor = c.maker AND a.act = 'card.put')
 UNION ALL
+SELECT 'switch', name, actor FROM switch w WHERE NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.subject = w.name AND a.actor = w.actor AND a.act IN ('payout.stop', 'payout.go'))
+UNION ALL
 SELECT 'calendar', CAST(day AS text), actor FROM calendar_day d WHERE NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.subject = CAST(d.day AS text) AND a.actor = d.actor AND a.act IN ('calendar.on', 'calendar.off'))
 LIMIT 20;
