@@ -20,6 +20,7 @@ from tongbao.service.pay import PayFromBalance, StartPayment
 from tongbao.service.payout import Origin, PayOne
 from tongbao.service.payout_bank import ReportPayout
 from tongbao.service.payout_batch import LoadLines, OpenBatch, RunLines, StartBatch
+from tongbao.service.refund import RequestRefund
 from tongbao.service.settlement import settle_early
 from tongbao.service.split import ShareTrade
 from tongbao.store.step import CommitUnknown, ConnectionLost
@@ -47,8 +48,14 @@ def _report(number: str, attempt: int, kind: str = "P", result: str = "succeeded
     )
 
 
+def _refunded(n: int, amount: int, result: str) -> ReportInstruction:
+    instruction = f"{NUMBERS['C']}01R{n:04d}"
+    word = f"{result} {instruction}"
+    return ReportInstruction(instruction, MERCHANT, "C", 1, result, amount, "CNY", "ICBC", word)
+
+
 COMMANDS: Final[tuple[Any, ...]] = (
-    RegisterMerchant(make_merchant(settings='{"early":{}}'), "maker"),
+    RegisterMerchant(make_merchant(settings='{"early":{}}', refund_days=30), "maker"),
     ChangeMerchant(MERCHANT, "approved", "checker", ""),
     RegisterBuyer(make_buyer()),
     Once("topup", "k1", TopUp(BUYER, 10_000, "CNY", "ICBC", "k1", "teller")),
@@ -59,6 +66,7 @@ COMMANDS: Final[tuple[Any, ...]] = (
     _open("B"),
     *_agree("B"),
     PayFromBalance(MERCHANT, "B", BUYER, "pay B"),
+    RequestRefund(ASKER, "B", "r1", 300),
     Ship(ASKER, "B", "SF", "123"),
     *_agree("B", "confirm"),
     ConfirmReceipt(MERCHANT, "B", BUYER, "confirm B"),
@@ -73,6 +81,8 @@ COMMANDS: Final[tuple[Any, ...]] = (
     StartPayment(MERCHANT, "D", "debit", "ICBC", BUYER, "form 3", "escrow"),
     Close(ASKER, "D"),
     _report("D", 1, result="failed"),
+    RequestRefund(ASKER, "C", "r1", 200),
+    _refunded(1, 200, "succeeded"),
 )
 """In this order; each may be refused when it was done before."""
 
@@ -114,7 +124,7 @@ MONEY: Final[tuple[Any, ...]] = (
 
 TRIES: Final = 20
 
-ENDS: Final = {"A": "finished", "B": "finished", "C": "finished", "D": "closed"}
+ENDS: Final = {"A": "paid", "B": "finished", "C": "paid", "D": "closed"}
 
 
 async def run(house: House, acknowledge: Callable[[int], None]) -> None:
