@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
-from tests.sim import plant, plant_shop
+from tests.sim import plant, plant_after, plant_shop
 from tongbao.service.command import RULES
 from tongbao.service.pay import PayFromBalance
 from tongbao.sim.platform import Parts
 from tongbao.sim.play import Cast, run_seed
-from tongbao.store.schema import AUTHORISATION, CASE, EVENT
+from tongbao.store.schema import ANSWER, AUTHORISATION, CASE, EVENT
 
 WITHIN: Final = 200
 
@@ -62,6 +62,11 @@ CANARIES: Final[dict[str, tuple[Cast, str]]] = {
     "no effect": (Cast(receiver=plant_shop.shop_with(apply=plant_shop.no_effect)), ""),
     "no mail": (Cast(receiver=plant_shop.shop_with(after_commit=())), ""),
     "a card charged twice": (Cast(bank=plant_shop.DoubleBank), ""),
+    "a refund posted twice": (plant.reposted(plant_after.refund_twice), ""),
+    "a bank's refund booked twice": (plant.reposted(plant_after.bank_refund_twice), ""),
+    "a refund whose number is forgotten": (plant.without(ANSWER, when=plant_after.is_refund), "lossy"),
+    "more back than was paid": (plant_after.MORE_THAN_PAID, ""),
+    "a new refund number after an unknown answer": (plant_after.NEW_NUMBER, "lossy"),
     "a new key after an unknown outcome": (Cast(buyer=plant_shop.NewKey), "lossy"),
 }
 """By name: the planted fault, and the profile that looks for it ('' for all)."""

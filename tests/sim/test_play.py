@@ -23,6 +23,7 @@ REGRESSIONS = (
     (119, "clocky", "a buyer could not pay where another node's clock was ahead: paid before created"),
     (126, "clocky", "a bank's success could not be entered where another node's clock was ahead"),
     (138, "clocky", "a payment that ended before it began, by another node's clock"),
+    (129, "", "a buyer on his way home met an error where all of his payment had gone back meanwhile"),
 )
 """Seeds that once found something: (seed, profile, what it was)."""
 

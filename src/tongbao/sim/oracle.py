@@ -9,6 +9,7 @@ from tongbao.ledger.account import buyer_balance
 from tongbao.service.audit import audit
 from tongbao.sim.bank import BANK, CARD_MONEY, OUTCOMES, card_number
 from tongbao.sim.buyer import FIRST_BALANCE, Intent, Wallet, buyer_id
+from tongbao.sim.clerk import Sorrow
 from tongbao.sim.platform import House
 from tongbao.sim.replay import replay
 from tongbao.sim.seller import Seller
@@ -16,7 +17,6 @@ from tongbao.sim.universe import Universe
 from tongbao.web.bank.rule import card_account, platform_account
 from tongbao.wire.bank import OUTLET
 
-PAID: Final = frozenset({"paid", "escrowed", "shipped", "finished"})
 ORDER_PAID: Final = frozenset({"paid", "shipped", "finished"})
 UNSURE: Final = ("unknown", "UNKNOWN", "FAILED", "SYSTEM")
 
@@ -29,10 +29,13 @@ _POSTINGS: Final = (
 class Oracle:
     """Asks everything once, when the world is at rest."""
 
-    def __init__(self, universe: Universe, house: House, bank: Any, sellers: list[Seller], wallet: Wallet) -> None:
+    def __init__(
+        self, universe: Universe, house: House, bank: Any, sellers: list[Seller], wallet: Wallet, sorrow: Sorrow
+    ) -> None:
         self.universe = universe
         self.sellers = sellers
         self.wallet = wallet
+        self.sorrow = sorrow
         self._books = house.parts.books(universe, universe.ground)
         self._bank = bank
         self._trades: dict[tuple[str, str], tuple[str, int, str]] = {}
@@ -58,6 +61,7 @@ class Oracle:
         self._ask_ledger()
         for intent in self.wallet.intents:
             self._ask_intent(intent)
+        self._ask_refunds()
         self._ask_wallets()
         self._ask_banks()
         for seller in self.sellers:
@@ -98,10 +102,8 @@ class Oracle:
             self.universe.blame(f"M8 {what} was told yes and has {captured} payments")
         if "bank succeeded" in told and settled < 1:
             self.universe.blame(f"M8 {what} paid at the bank and nothing came of it: {payments}")
-        # where the network doubles a request, a no to the one says nothing of its twin
         plan = self.universe.plan
-        single = not plan.rates.twice and not plan.rates.attack and plan.once != "twice"
-        sure = single and not any(word in UNSURE or word == "bank unknown" for word in told)
+        sure = self._single and not any(word in UNSURE or word == "bank unknown" for word in told)
         refused = sure and not any(word in ("paid", "bank succeeded", "bank accepted") for word in told)
         if refused and captured and (intent.method == "balance" or intent.asks == 0):
             self.universe.blame(f"M8 {what} was told no and was captured")
@@ -111,15 +113,63 @@ class Oracle:
         if captured and self._trade(intent)[1] != intent.asked:
             self.universe.blame(f"M8 {what} paid {self._trade(intent)[1]} instead of {intent.asked}")
 
+    def _ask_refunds(self) -> None:
+        """Told yes: exactly one, of that sum. Told no: none. Told nothing: at most one. Never more than was paid."""
+        made: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        sums: Counter[tuple[str, str]] = Counter()
+        for merchant, number, refund_no, state, amount in self.rows(
+            "SELECT merchant_id, out_trade_no, refund_no, state, amount FROM refund"
+        ):
+            made.setdefault((merchant, refund_no), []).append((state, amount))
+            if state != "failed":
+                sums[merchant, number] += amount
+        for wish in self.sorrow.wishes:
+            found = made.get((wish.intent.shop.merchant, wish.number), [])
+            what = f"refund {wish.number} over {wish.amount} (told {wish.told})"
+            if len(found) > 1 or (found and found[0][1] != wish.amount):
+                self.universe.blame(f"M8 {what} became {found}")
+            if "done" in wish.told and not found:
+                self.universe.blame(f"M8 {what} was told yes and is not there")
+            if found and self._single and not set(wish.told) & {"done", "unknown", "SYSTEM"} and wish.told:
+                self.universe.blame(f"M8 {what} was told no and became {found}")
+        wanted = {(wish.intent.shop.merchant, wish.number) for wish in self.sorrow.wishes}
+        for refund, found in made.items():
+            if refund[1] and refund not in wanted:
+                self.universe.blame(f"M8 nobody asked for refund {refund}: {found}")
+        for trade, amount in sums.items():
+            if amount > self._trades[trade][1]:
+                self.universe.blame(f"I13 {trade} gave {amount} back and had {self._trades[trade][1]}")
+
+    @property
+    def _single(self) -> bool:
+        """Whether no request is doubled: where the network does it, a no to the one says nothing of its twin."""
+        plan = self.universe.plan
+        return not plan.rates.twice and not plan.rates.attack and plan.once != "twice"
+
+    def _came_back(self) -> Counter[str]:
+        """What each buyer's balance, and each card, got back."""
+        back: Counter[str] = Counter()
+        intents = {(intent.shop.merchant, intent.number): intent for intent in self.wallet.intents}
+        for merchant, number, state, method, back_to, amount in self.rows(
+            "SELECT merchant_id, out_trade_no, state, method, back_to, amount FROM refund"
+        ):
+            intent = intents[merchant, number]
+            if state == "failed":
+                back[f"{intent.buyer}"] += amount if back_to == "buyer" else 0
+            else:
+                back[f"{intent.buyer}" if method == "balance" else intent.card] += amount
+        return back
+
     def _ask_wallets(self) -> None:
         """Every buyer has what he had, less what counts (I31)."""
         account = dict(self.rows("SELECT code, balance FROM account"))
         cards = dict(self._bank.execute("SELECT code, balance FROM bank_account").fetchall())
         spent: Counter[str] = Counter()
         for intent in self.wallet.intents:
-            state, amount, method = self._trade(intent)
-            if state in PAID:
+            _, amount, method = self._trade(intent)
+            if method:
                 spent[f"{intent.buyer}" if method == "balance" else intent.card if method != "outlet" else ""] += amount
+        spent.subtract(self._came_back())
         for buyer in range(self.universe.plan.buyers):
             came = sum(top.amount for top in self.wallet.top_ups if top.buyer == buyer)
             has = account.get(buyer_balance(buyer_id(buyer), "CNY"), 0)
@@ -156,10 +206,11 @@ class Oracle:
         )
         for order in found:
             number = str(order["order_no"])
-            state, amount, _ = self._trades.get((seller.shop.merchant, number), ("", 0, ""))
-            should = state in PAID and amount == order["amount_minor"]
+            state, amount, method = self._trades.get((seller.shop.merchant, number), ("", 0, ""))
+            should = bool(method) and amount == order["amount_minor"]
             paid = order["state"] in ORDER_PAID
-            if should != paid:
+            # who hears of a trade for the first time when all of it has gone back need not hear that it was paid
+            if should != paid and not (should and state == "closed"):
                 self.universe.blame(f"I28 order {number} is {order['state']}, its trade {state or 'nowhere'} {amount}")
             if parcels[number] != int(paid):
                 self.universe.blame(f"I25 order {number} is {order['state']} and has {parcels[number]} effects")

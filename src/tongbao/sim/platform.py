@@ -10,6 +10,7 @@ from typing import Final
 from tongbao.service.channel import Channel, SimulatedChannel
 from tongbao.service.platform import Platform, PlatformSettings, Secrets
 from tongbao.sim.database import Books, SimDatabase
+from tongbao.sim.desk import Desk
 from tongbao.sim.loop import Life, pause
 from tongbao.sim.till import Till
 from tongbao.sim.universe import PATIENCE, Universe
@@ -81,7 +82,7 @@ class House:
     async def _gateway(self, life: Life) -> Application:
         platform = await self._platform(life)
         till = self.parts.till(platform)
-        routes = {"cashier": plain(till.handle)}
+        routes = {"cashier": plain(till.handle), "desk": plain(Desk(platform).handle)}
         web = build_web(platform, PlainPages(), routes=routes, protocols=PROTOCOLS)
         self._mourn(life, platform)
         return web.main
@@ -121,5 +122,5 @@ class House:
                 continue
             changes = universe.disk.changes
             waits = due is not None and due <= now()
-            patience = min(2 * patience, PATIENCE) if waits else 1.0
-            await universe.rest(now, due, 30.0 if universe.healed else patience, universe.disk, changes)
+            patience = min(3 * patience, PATIENCE) if waits else 1.0
+            await universe.rest(now, due, 60.0 if universe.healed else patience, universe.disk, changes)

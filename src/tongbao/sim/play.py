@@ -14,6 +14,7 @@ from tongbao.service.platform import Platform
 from tongbao.sim.attacker import Attacker
 from tongbao.sim.bank import BANK, Branch, Liar, MakeBank
 from tongbao.sim.buyer import FIRST_BALANCE, PASSWORD, Buyer, buyer_id, draw_wallet
+from tongbao.sim.clerk import Clerk, draw_sorrow
 from tongbao.sim.disk import Disk
 from tongbao.sim.loop import Deadlock, Life, Livelock, pause
 from tongbao.sim.oracle import Oracle
@@ -39,6 +40,7 @@ class Cast:
     receiver: MakeReceiver = make_receiver
     bank: MakeBank = Liar
     buyer: Any = Buyer
+    clerk: Any = Clerk
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class _Stage:
         self.wallet = draw_wallet(universe, self.shops)
         self.crowd = Life("buyers", 0)
         self.buyer: Buyer = cast.buyer(universe, self.crowd, random)
+        self.sorrow = draw_sorrow(universe, self.wallet.intents)
+        self.clerk: Clerk = cast.clerk(universe, Life("clerks", 0), random)
         self.attacker = Attacker(universe, self.shops)
 
     async def play(self) -> None:
@@ -123,6 +127,10 @@ class _Stage:
         for top_up in self.wallet.top_ups:
             await self.branch.bank.fund_platform(BANK, top_up.amount, top_up.key)
             universe.spawn(self.crowd, self.buyer.top_up(top_up))
+        for wish in self.sorrow.wishes:
+            universe.spawn(self.clerk.life, self.clerk.refund(wish))
+        for quarrel in self.sorrow.quarrels:
+            universe.spawn(self.clerk.life, self.clerk.quarrel(quarrel))
         evil = Life("nemesis", 0)
         universe.spawn(evil, self._nemesis())
         universe.spawn(evil, self.attacker.live())
@@ -131,13 +139,14 @@ class _Stage:
         await self._heal()
         await pause(LIVENESS)
         universe.note("audit")
-        await Oracle(universe, self.house, self.branch.connection, self.sellers, self.wallet).ask()
+        await Oracle(universe, self.house, self.branch.connection, self.sellers, self.wallet, self.sorrow).ask()
 
     async def _furnish(self, platform: Platform) -> None:
         """Merchants, keys, buyers and their first money; the banks' cards and book beside them."""
         zero = Instant(0)
+        days = 1 if self.universe.plan.sorrow else 0
         await asyncio.gather(
-            *(platform.submit(RegisterMerchant(_merchant(shop), "maker")) for shop in self.shops),
+            *(platform.submit(RegisterMerchant(_merchant(shop, days), "maker")) for shop in self.shops),
             *(platform.submit(RegisterBuyer(_buyer(number))) for number in range(self.universe.plan.buyers)),
         )
         submits = []
@@ -217,12 +226,12 @@ def _set_clock(universe: Universe, name: str, offset: int) -> None:
         process.life.offset = offset
 
 
-def _merchant(shop: Shop) -> Merchant:
+def _merchant(shop: Shop, refund_days: int) -> Merchant:
     zero = Instant(0)
     return Merchant(
         shop.merchant, f"Shop {shop.number}", "applied", "sandbox", f"{shop.name}@shop.example",
         '["instant","escrow","dual"]', f'["{shop.protocol}"]', "[]", f"http://{shop.host}/notify",
-        f"http://{shop.host}/home", 0, 60, 1, 0, False, "{}", "", "", zero, 0,
+        f"http://{shop.host}/home", refund_days, 60, 1, 0, False, "{}", "", "", zero, 0,
     )  # fmt: skip
 
 

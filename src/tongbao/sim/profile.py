@@ -57,6 +57,8 @@ class Plan:
     skew: int
     malicious: float
     once: str = ""
+    sorrow: float = 0.0
+    """How many of the intents are regretted: refunds and disputes follow."""
 
 
 def draw_plan(seed: int, profile: str = "") -> Plan:
@@ -77,7 +79,8 @@ def draw_plan(seed: int, profile: str = "") -> Plan:
         skew=0,
         malicious=0.0,
     )
-    return replace(plan, **_DRAWS[chosen](random))
+    after = Random(f"after:{seed}")
+    return replace(plan, **_DRAWS[chosen](random), sorrow=after.choice((0.0, 0.0, 0.3, 0.8)))
 
 
 def _lossy(random: Random) -> dict[str, Any]:

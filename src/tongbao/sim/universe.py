@@ -26,7 +26,7 @@ IDLE_SECONDS: Final = 20.0
 REST_SECONDS: Final = 900.0
 """The same in the long quiet after the faults."""
 
-PATIENCE: Final = 8.0
+PATIENCE: Final = 30.0
 """How long a worker waits at most for what another one holds."""
 
 EXPECTED: Final = ("ConnectionLost", "Conflict", "Stopped", "Fenced", "OutcomeUnknown", "CommitUnknown")
