@@ -54,7 +54,7 @@ def parse_china(text: str) -> Instant:
         if match is None:
             raise ValueError("not yyyy-MM-dd HH:mm:ss")
         text = "{}-{}-{} {}:{}:{}".format(*match.groups())
-    return Instant((datetime.fromisoformat(f"{text}+08:00") - _EPOCH) // _MILLISECOND)
+    return Instant((datetime.fromisoformat(text).replace(tzinfo=CHINA) - _EPOCH) // _MILLISECOND)
 
 
 def business_date(instant: Instant) -> date:
