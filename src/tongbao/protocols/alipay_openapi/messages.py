@@ -64,7 +64,7 @@ TRANSFER: Final = "alipay.fund.trans.uni.transfer"
 TRANSFER_QUERY: Final = "alipay.fund.trans.common.query"
 ACCOUNT: Final = "alipay.fund.account.query"
 CERTIFICATE: Final = "alipay.open.app.alipaycert.download"
-TOKEN: Final = "alipay.system.oauth.token"
+OAUTH: Final = "alipay.system.oauth.token"
 
 _WINDOW: Final = Carriage.BROWSER
 SERVICES: Final[dict[str, Service]] = {
@@ -86,7 +86,7 @@ SERVICES: Final[dict[str, Service]] = {
     TRANSFER_QUERY: Service(QueryPayOut, verb="GET"),
     ACCOUNT: Service(QueryBalance, verb="GET"),
     CERTIFICATE: Service(FetchCertificates, verb=""),
-    TOKEN: Service(ExchangeCode),
+    OAUTH: Service(ExchangeCode),
 }
 METHOD_OF_PRESENTATION: Final = {entry.presentation: name for name, entry in SERVICES.items() if entry.presentation}
 METHOD_OF_INTENT: Final = {entry.intent: name for name, entry in SERVICES.items() if entry.intent is not CreateTrade}
@@ -113,7 +113,7 @@ COMMON: Final = frozenset(
     )
 )  # fmt: skip
 """Public parameters."""
-TOP_LEVEL: Final = {TOKEN: ("grant_type", "code", "refresh_token")}
+TOP_LEVEL: Final = {OAUTH: ("grant_type", "code", "refresh_token")}
 """Methods whose fields stand beside the public parameters, not in ``biz_content``."""
 
 RETURN_NAMES: Final = frozenset(

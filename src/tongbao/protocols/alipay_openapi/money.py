@@ -376,7 +376,7 @@ READERS: Final[dict[str, Callable[[str, Content], Intent]]] = {
     m.TRANSFER_QUERY: _read_transfer_query,
     m.ACCOUNT: _read_account,
     m.CERTIFICATE: _read_certificate,
-    m.TOKEN: _read_token,
+    m.OAUTH: _read_token,
 }
 WRITERS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
     m.CANCEL: _write_cancel,
@@ -389,5 +389,5 @@ WRITERS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
     m.TRANSFER_QUERY: _write_transfer_query,
     m.ACCOUNT: _write_account,
     m.CERTIFICATE: _write_certificate,
-    m.TOKEN: _write_token,
+    m.OAUTH: _write_token,
 }

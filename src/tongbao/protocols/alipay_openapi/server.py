@@ -295,7 +295,7 @@ def _signer(claim: Claim, ring: KeyRing | None) -> tuple[Key | None, str]:
 def _voice(claim: Claim, ring: KeyRing | None, now: Instant, *, success: bool) -> Voice:
     parsed: Message = claim.parsed
     key, serial = _signer(claim, ring)
-    node = ERROR_NODE if claim.operation == m.TOKEN and not success else node_name(claim.operation)
+    node = ERROR_NODE if claim.operation == m.OAUTH and not success else node_name(claim.operation)
     hidden = content_key(ring) if success and parsed.fields.get("encrypt_type") and ring is not None else None
     return Voice(node, claim.charset, key, serial, hidden, _trace(parsed.fields.get("sign", ""), now))
 
