@@ -43,10 +43,10 @@ from tongbao.wire.vocabulary import (
 )
 
 EVERY = pytest.mark.parametrize("name", protocol_names())
+EXAMPLES = 25
+"""Of each law in each pair; a profile of more (``--hypothesis-profile=soak``) has its own number."""
 LAW = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
+    max_examples=max(EXAMPLES, settings().max_examples if settings().max_examples > 100 else 0),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TARGET = "http://shop.example.com/respond.php?code=alipay"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.protocols.alipay_wap import PROTOCOL
 from tongbao.protocols.alipay_wap import messages as m
-from tongbao.protocols.alipay_wap.codec import ordered, sign
-from tongbao.wire.http import get
+from tongbao.protocols.alipay_wap.codec import canonical, ordered, sign
+from tongbao.wire.form import encode_form
+from tongbao.wire.http import FORM, get, post
 from tongbao.wire.key import Key
 from tongbao.wire.vocabulary import CreateTrade, EnterTrade, Presentation, Product, TradeOpened
 
@@ -66,3 +70,43 @@ def test_every_request_has_a_number_of_its_own() -> None:
 
     assert number("W1", NOW) == number("W1", NOW)
     assert len({number("W1", NOW), number("W2", NOW), number("W1", Instant(NOW + 1))}) == 3
+
+
+BAD_SUMS = (
+    "1e3",
+    "1,000",
+    "-1",
+    "0",
+    "0.00",
+    "0.001",
+    "٣.00",
+    "１.00",
+    " 1.00",
+    "1.00 ",
+    "+1.00",
+    "100000000.01",
+    "NaN",
+    "",
+)
+
+
+@pytest.mark.parametrize("text", BAD_SUMS)
+def test_T34_a_sum_within_the_document_is_read_strictly(text: str) -> None:
+    """Signed by the merchant himself, so that only the sum is wrong."""
+    client, server = PROTOCOL.client, PROTOCOL.server
+    credentials = client.load(SETTINGS)
+    asked = CreateTrade(
+        merchant="",
+        out_trade_no="W1",
+        product=Product.INSTANT,
+        subject="茶",
+        amount=Money(4_321),
+        presentation=Presentation.H5,
+    )
+    fields = dict(client.encode(asked, credentials, NOW).fields)
+    fields["req_data"] = fields["req_data"].replace("43.21", text)
+    fields["sign"] = sign(canonical(fields), credentials.ring.signing(m.ALGORITHM))
+    claim = server.claim(post("http://pay.example/service/rest.htm", encode_form(tuple(fields.items())), FORM))
+    with pytest.raises(RemoteProtocolError) as caught:
+        server.decode(claim, credentials.ring, NOW)
+    assert caught.value.field == "total_fee"
