@@ -97,6 +97,8 @@ MAY_BE_EMPTY: Final = (
     "refund.batch_",
     "instruction.by_ref",
     "receivable.",
+    "claim.disputed",
+    "authorisation.asked",
     "bill.refund_numbers",
     "statement.",
     "gap.",
