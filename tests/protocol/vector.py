@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ from tongbao.wire.http import Request, Response, get, post
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.sign import load_rsa_private, load_rsa_public
+
+
+_public, _private = cache(load_rsa_public), cache(load_rsa_private)
+"""Parsing a key costs more than all else a vector asks; many have the same."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,10 @@ class Vector:
                 sign.append(key)
             chain = load_chain(entry["certificates"], "certificates") if "certificates" in entry else ()
             if "public" in entry:
-                public = load_rsa_public(entry["public"], "public")
+                public = _public(entry["public"], "public")
                 verify.append(Key(name, number, algorithm, public, chain=chain))
             if "private" in entry:
-                private = load_rsa_private(entry["private"], "private")
+                private = _private(entry["private"], "private")
                 sign.append(Key(name, number, algorithm, private, chain=chain))
         return KeyRing(self.data["merchant"], tuple(verify), tuple(sign))
 
