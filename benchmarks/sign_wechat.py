@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -98,7 +98,10 @@ def on_wechat(plan: Plan, say: Callable[[str], None]) -> str:
     works = _works(pair, theirs, own, note)
     figures = {name: Series() for name in works}
     headers = {name.decode("ascii"): value.decode("ascii") for name, value in note.headers}
-    asked = {"sign": {"text": TEXT}, "notification": {"headers": headers, "body": note.body.decode("utf-8")}}
+    asked: dict[str, dict[str, Any]] = {
+        "sign": {"text": TEXT},
+        "notification": {"headers": headers, "body": note.body.decode("utf-8")},
+    }
     with _library(pair, theirs, own) as script:
         machine.pin(script.pid, machine.OURS)
         for _ in range(plan.rounds * 3):

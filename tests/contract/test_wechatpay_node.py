@@ -82,7 +82,7 @@ def test_axios_plugin(trust: str) -> None:
             told = ask("get", "v3/bill/tradebill", {"params": {"bill_date": day, **packed}})["data"]
             file = sdk.ask("download", url=told["download_url"])  # type: ignore[index]
             assert file["sha1"] == told["hash_value"]  # type: ignore[index]
-            assert len(list(Bill().read([file["text"].encode()]))) == 2
+            assert [line.kind for line in Bill().read([file["text"].encode()])][:2] == ["payment", "refund"]
         account.passed("get v3/billdownload/file, plain and gzip")
 
 

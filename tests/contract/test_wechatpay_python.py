@@ -99,16 +99,23 @@ def test_wechatpayv3(trust: str) -> None:
             assert sdk.ask("callback", headers=headers, body=raw.decode())["event_type"] == "REFUND.SUCCESS"
             assert sdk.ask("known") == [town.credentials["platform_serial_no"]]
             account.passed("certificates are fetched for an unknown serial number")
-        day = town.next_day()
-        code, said = sdk.ask("method", name="trade_bill", kwargs={"bill_date": day})
-        assert code == 200
-        code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
-        plain = gzip.decompress(base64.b64decode(file["bytes"]))
-        assert (code, hashlib.sha1(plain).hexdigest()) == (200, said["hash_value"])
-        assert [line.kind for line in Bill().read([plain])] == ["payment", "refund"]
-        account.passed("trade_bill")
-        account.passed("download_bill")
-        code, said = sdk.ask("method", name="fundflow_bill", kwargs={"bill_date": day})
-        code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
-        assert (code, bool(list(Bill().read([gzip.decompress(base64.b64decode(file["bytes"]))])))) == (200, True)
-        account.passed("fundflow_bill")
+        check_bills(town, sdk, account)
+
+
+def check_bills(town: City, sdk: Script, account: Account) -> None:
+    """Both bills of a day, downloaded by the package, with their hash and what they say."""
+    day = town.next_day()
+    code, said = sdk.ask("method", name="trade_bill", kwargs={"bill_date": day})
+    assert code == 200
+    code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
+    plain = gzip.decompress(base64.b64decode(file["bytes"]))
+    assert (code, hashlib.sha1(plain).hexdigest()) == (200, said["hash_value"])
+    kinds = [line.kind for line in Bill().read([plain])]
+    assert kinds[:2] == ["payment", "refund"]
+    assert set(kinds[2:]) <= {"fee", "fee_return"}
+    account.passed("trade_bill")
+    account.passed("download_bill")
+    code, said = sdk.ask("method", name="fundflow_bill", kwargs={"bill_date": day})
+    code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
+    assert (code, bool(list(Bill().read([gzip.decompress(base64.b64decode(file["bytes"]))])))) == (200, True)
+    account.passed("fundflow_bill")

@@ -1,7 +1,7 @@
 """Words that may be seen once within a window: the nonces of signed requests (T24).
 
-The memory is one process's own. Several processes behind one address each take a repeated request once; what it asks for
-carries the merchant's number and happens once all the same.
+The memory is one process's own. Several processes behind one address each take a repeated request once; what it asks
+for carries the merchant's number and happens once all the same.
 """
 
 from __future__ import annotations

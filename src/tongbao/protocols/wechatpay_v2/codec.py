@@ -96,9 +96,9 @@ def make_sign(fields: Mapping[str, str], key: Key) -> str:
     if not isinstance(secret, bytes) or len(secret) < 16 or key.algorithm not in m.ALGORITHMS:
         raise LocalProtocolError("sign", f"{key!r} cannot sign", "SIGN_TYPE_NOT_ALLOWED")
     text = f"{canonical(fields)}&key=".encode("utf-8", "surrogatepass") + secret
-    if key.algorithm == m.HMAC:
-        return hmac_hex("sha256", text, secret).upper()
-    return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
+    if key.algorithm == m.MD5:
+        return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
+    return hmac_hex("sha256", text, secret).upper()
 
 
 def check_shift(fields: Mapping[str, str]) -> None:
@@ -219,6 +219,7 @@ def money(fields: Mapping[str, str], name: str, *, needed: bool = True) -> Money
 
 
 def total(fields: Mapping[str, str], name: str) -> Money:
+    """Whole fen, above zero, which may not be absent."""
     found = money(fields, name)
     if found is None:
         raise missing(name)
@@ -226,6 +227,7 @@ def total(fields: Mapping[str, str], name: str) -> Money:
 
 
 def time(fields: Mapping[str, str], name: str, *, compact: bool = True) -> Instant | None:
+    """A time of China, written compact (20250101120000) or with dashes and colons."""
     value = fields.get(name, "")
     if not value:
         return None
