@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tongbao.sandbox.population import BUYERS, SHOP_NAME, balance_of
-from tongbao.sandbox.state import Party, SandboxState
+from tongbao.sandbox.state import Party, SandboxState, sandbox_key
 from tongbao.service.platform import Platform
 from tongbao.service.wallet import told_buyer
 from tongbao.wire.certificate import load_chain
 from tongbao.wire.contract import Manifest
 from tongbao.wire.key import Key, KeyRing
-from tongbao.wire.sign import load_rsa_private
 
 SCHEMA: Final = 1
 
@@ -23,8 +22,7 @@ def merchant_ring(manifest: Manifest, party: Party) -> KeyRing:
     verify: list[Key] = []
     for algorithm in (*manifest.algorithms, *manifest.content_keys):
         if algorithm in manifest.algorithms and "rsa" in algorithm.lower():
-            own = load_rsa_private(party.merchant_key, "private_key")
-            theirs = load_rsa_private(party.platform_key, "public_key").public_key()
+            own, theirs = sandbox_key(party.merchant_key), sandbox_key(party.platform_key).public_key()
             mine = load_chain(party.merchant_chain, "certificate") if party.merchant_chain else ()
             issued = load_chain(party.platform_chain, "certificate") if party.platform_chain else ()
             sign.append(Key(f"{algorithm}-client", 1, algorithm, own, chain=mine))

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import buyer_balance
-from tongbao.sandbox.state import SandboxState
+from tongbao.sandbox.state import SandboxState, sandbox_key
 from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import hash_password
 from tongbao.service.payout_card import VerifyPayoutCard, put_card
@@ -18,7 +18,7 @@ from tongbao.store.schema import PAYOUT_CARD
 from tongbao.trade.party import Buyer, Merchant, MerchantKey
 from tongbao.wire.contract import Manifest
 from tongbao.wire.party import Payee
-from tongbao.wire.sign import load_rsa_private, public_pem
+from tongbao.wire.sign import public_pem
 
 SHOP_NAME: Final = "通宝示范商店"
 
@@ -169,7 +169,7 @@ async def _keys(platform: Platform, manifest: Manifest, state: SandboxState) -> 
     known = {row[0] for row in rows}
     for algorithm in (*manifest.algorithms, *manifest.content_keys):
         if algorithm in manifest.algorithms and "rsa" in algorithm.lower():
-            public = public_pem(load_rsa_private(party.merchant_key, "private_key").public_key())
+            public = public_pem(sandbox_key(party.merchant_key).public_key())
             wanted = [("verify", public + party.merchant_chain), ("sign", party.platform_key + party.platform_chain)]
         else:
             wanted = [("both", party.secret)]

@@ -10,10 +10,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.identifier import digits
@@ -87,6 +88,12 @@ def make_party(manifest: Manifest, entropy: Entropy, given: Mapping[str, str]) -
     return Party(number or merchant_number(manifest, entropy), login, secret or _secret(entropy, 32), *keys)
 
 
+@lru_cache(64)
+def sandbox_key(pem: str) -> RSAPrivateKey:
+    """A sandbox's own key, parsed once: it protects nothing, and parsing costs more than anything else at the start."""
+    return load_rsa_private(pem, "private_key")
+
+
 def certify(state: SandboxState, entropy: Entropy) -> None:
     """Have certificates issued for the keys of protocols that want them and have none, by the sandbox's authority."""
     for name, party in state.parties.items():
@@ -95,8 +102,7 @@ def certify(state: SandboxState, entropy: Entropy) -> None:
         if "authority" not in state.extra:
             state.extra["authority"] = make_root(entropy)
         root = str(state.extra["authority"])
-        own = load_rsa_private(party.merchant_key, "private_key").public_key()
-        theirs = load_rsa_private(party.platform_key, "platform_key").public_key()
+        own, theirs = (sandbox_key(pem).public_key() for pem in (party.merchant_key, party.platform_key))
         state.parties[name] = replace(
             party,
             merchant_chain=issue(root, own, party.merchant_id, "Merchant", entropy),
