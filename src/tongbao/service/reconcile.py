@@ -9,6 +9,7 @@ silence.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -270,7 +271,7 @@ async def reconcile_bank(platform: Platform, bank: str, day: date) -> Compared:
         told = await both.read_statement(bank, number)
         done: list[Statement] = await platform.database.load(STATEMENT, [(bank, number)])
         if done:
-            if done[0].digest != told.digest:
+            if not hmac.compare_digest(done[0].digest, told.digest):
                 raise Refused("STATE_CONFLICT", "this day was compared with another statement of the bank")
             return Compared(done[0], ())
         await both.read_books(bank, low, high)
