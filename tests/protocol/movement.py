@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.protocol import strategy as base
-from tests.protocol.bench import NOW
+from tests.protocol.bench import NOW, Pair
+from tests.protocol.sample import simple_intents
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, Instant, later
 from tongbao.wire.contract import Manifest
@@ -334,3 +336,36 @@ def after_notices(draw: st.DrawFn, manifest: Manifest, batches: list[Intent]) ->
 
 
 heads = st.builds(BillHead, merchant=st.just(""), day=days, kind=st.sampled_from(tuple(KINDS)))
+
+
+def batch_events(pair: Pair) -> Iterator[Notification]:
+    """Batches of refunds and of payouts that ended, one line well and one not, in folders that take batches."""
+    ends = ((MovementState.SUCCEEDED, ""), (MovementState.FAILED, "SYSTEM"))
+    for sample in simple_intents(pair.manifest.name, pair.algorithm):
+        told = pair.ask(sample)[0][2].intent if isinstance(sample, RefundBatch | PayOutBatch) else None
+        if isinstance(told, RefundBatch):
+            refunds = tuple(
+                RefundView(trade_no=item.trade_no, amount=item.amount, state=state, code=code)
+                for item, (state, code) in zip(told.items, ends, strict=True)
+            )
+            view = BatchView(batch_no=told.batch_no, refunds=refunds, echo=told.echo)
+        elif isinstance(told, PayOutBatch):
+            payouts = tuple(
+                PayOutView(
+                    payout_no=item.payout_no,
+                    payee=item.payee,
+                    amount=item.amount,
+                    state=state,
+                    code=code,
+                    payout_id="200810248427067",
+                    ended_at=NOW,
+                )
+                for item, (state, code) in zip(told.items, ends, strict=True)
+            )
+            payer = Party(pair.manifest.merchant_example)
+            view = BatchView(
+                batch_no=told.batch_no, payouts=payouts, payer=payer, payer_name="示例公司", echo=told.echo
+            )
+        else:
+            continue
+        yield Notification(id="637b04133cbb1b5c5f1b3f3d2c9a8e71", at=None, batch=view)

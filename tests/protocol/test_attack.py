@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.protocol.bench import EVERY_PAIR, NOW, Pair, all_pairs, is_asymmetric, make_pair, products, without_echo
+from tests.protocol.movement import batch_events
 from tests.protocol.sample import simple_create, simple_intents
 from tests.protocol.strategy import HOME, PAID_STATE, PERSON
 from tests.protocol.test_law import voiced
@@ -85,6 +86,8 @@ def signed_messages(pair: Pair) -> Iterator[tuple[Request, Callable[[Request], o
         request = client.encode(intent, pair.credentials, NOW).request()
         if pair.read(request)[1].key is not None:
             yield request, read_request
+    for notice in batch_events(pair):
+        yield server.notify(notice, TARGET, pair.ring, NOW), read_event
     for product in products(pair.manifest):
         yield server.notify(event(pair, product), TARGET, pair.ring, NOW), read_event
         if pair.manifest.returns:

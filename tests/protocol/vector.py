@@ -35,7 +35,6 @@ from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.sign import load_rsa_private, load_rsa_public
 
-
 _public, _private = cache(load_rsa_public), cache(load_rsa_private)
 """Parsing a key costs more than all else a vector asks; many have the same."""
 
