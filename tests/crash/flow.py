@@ -13,7 +13,7 @@ from tongbao.service.bank import RecordInquiry, ReportInstruction
 from tongbao.service.command import Once
 from tongbao.service.create import Asker, OpenTrade
 from tongbao.service.escrow import Close, ConfirmReceipt, Ship, TimerDue
-from tongbao.service.outbox import Claimed, Delivered, claim, finish
+from tongbao.service.outbox import LEASE, Claimed, Delivered, claim, finish
 from tongbao.service.party import ChangeMerchant, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import ReserveAuthorisation, SettleAuthorisation
 from tongbao.service.pay import PayFromBalance, StartPayment
@@ -174,7 +174,7 @@ async def _settle(house: House) -> None:
 async def deliver(house: House) -> None:
     """Claim what is due and finish it; a claim that was lost is taken over when its lease is out."""
     for _ in range(TRIES):
-        house.clock.pass_wire(61_000)
+        house.clock.pass_wire(LEASE + 1)
         try:
             while claimed := await claim(house.platform, 3):
                 await finish(house.platform, [_done(one, house.clock.now) for one in claimed])
