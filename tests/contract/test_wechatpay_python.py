@@ -110,7 +110,9 @@ def check_bills(town: City, sdk: Script, account: Account) -> None:
     code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
     plain = gzip.decompress(base64.b64decode(file["bytes"]))
     assert (code, hashlib.sha1(plain).hexdigest()) == (200, said["hash_value"])
-    kinds = [line.kind for line in Bill().read([plain])]
+    lines = list(Bill().read([plain]))
+    kinds = [line.kind for line in lines]
+    assert {line.buyer.id for line in lines} == {town.openid()}
     assert kinds[:2] == ["payment", "refund"]
     assert set(kinds[2:]) <= {"fee", "fee_return"}
     account.passed("trade_bill")

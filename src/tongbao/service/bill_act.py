@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from tongbao.kernel.time import DAY, MINUTE, Instant
 from tongbao.service.bill import account_pages, bill_pages, check_head, keep_bill
 from tongbao.service.create import Asker
 from tongbao.service.platform import Platform
+from tongbao.service.wallet import told_buyer
 from tongbao.store.spool import Draft, Spooled
 from tongbao.wire.bill import PLAIN, Tally
 from tongbao.wire.contract import BillEnd
@@ -76,7 +77,8 @@ async def make_bill(platform: Platform, protocol: str, head: BillHead) -> Spoole
     end, draft, lines = bill_end(platform, protocol), platform.spool.draft(), 0
     tally, opening = Tally(), dict[str, int]()
     try:
-        async for page in bill_pages(platform, head):
+        async for found in bill_pages(platform, head):
+            page = told_lines(platform, protocol, head.merchant, found)
             draft.add(dump_line(line) for line in page)
             for line in page:
                 tally.add(line)
@@ -94,6 +96,17 @@ async def make_bill(platform: Platform, protocol: str, head: BillHead) -> Spoole
         raise Refused("FIELD_INVALID", f"{error.field}: {error.reason}") from error
     finally:
         draft.close()
+
+
+def told_lines(platform: Platform, protocol: str, merchant_id: str, lines: list[BillLine]) -> list[BillLine]:
+    """The lines with buyers under the numbers that this merchant knows, where the protocol has its own."""
+    if not protocol or not platform.protocol(protocol).own_buyers:
+        return lines
+    told = {
+        buyer: Party(told_buyer(platform, protocol, merchant_id, buyer.id), buyer.login)
+        for buyer in {line.buyer for line in lines}
+    }
+    return [replace(line, buyer=told[line.buyer]) for line in lines]
 
 
 def read_draft(draft: Draft) -> Iterator[BillLine]:
@@ -203,7 +216,7 @@ async def query_movements(platform: Platform, asker: Asker, intent: QueryMovemen
         raise Refused("FIELD_INVALID", f"pages begin with 1 and hold at most {PAGE_MAX} lines")
     first, found, passed = (intent.page - 1) * size, [], 0
     async for page in account_pages(platform, asker.merchant_id, since, Instant(min(until, now) + 1)):
-        for line in page:
+        for line in told_lines(platform, asker.protocol, asker.merchant_id, page):
             if not _is_wanted(line, intent):
                 continue
             if passed >= first:
