@@ -107,7 +107,7 @@ class House:
     async def _duties(self, life: Life, platform: Platform, worker: Worker) -> None:
         """The worker's loop, with sleeps as long as nothing is due."""
         universe, now = self.universe, platform.world.clock.business
-        patience = 1.0
+        patience = 3.0
         while True:
             try:
                 done = await worker.run_once()
@@ -117,10 +117,10 @@ class House:
                 await pause(1)
                 continue
             if done:
-                patience = 1.0
+                patience = 3.0
                 await pause(0.2)
                 continue
             changes = universe.disk.changes
             waits = due is not None and due <= now()
-            patience = min(3 * patience, PATIENCE) if waits else 1.0
+            patience = min(3 * patience, PATIENCE) if waits else 3.0
             await universe.rest(now, due, 60.0 if universe.healed else patience, universe.disk, changes)
