@@ -29,9 +29,9 @@ def test_I29_a_paid_order_passes_its_stations(stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await house.open("A")
         number = await house.start("A")
-        told = [brief(await tell(house.platform, await house.trade("A")))]
+        told = [brief(await tell(house.platform.database, await house.trade("A")))]
         await house.say(number)
-        told.append(brief(await tell(house.platform, await house.trade("A"))))
+        told.append(brief(await tell(house.platform.database, await house.trade("A"))))
         house.bank.statements["ICBC", business_day(START)] = [
             StatementLine("f", "fund", "first 2088000000000099", 1_000_000, "CNY", True, START),
             StatementLine("r", "pay", number, 1_000, "CNY", True, START),
@@ -39,7 +39,7 @@ def test_I29_a_paid_order_passes_its_stations(stage: Stage) -> None:
         house.clock.advance(DAY)
         await reconcile_bank(house.platform, "ICBC", TODAY)
         await make_bill(house.platform, "", BillHead(merchant=MERCHANT, day=TODAY))
-        story = await tell(house.platform, await house.trade("A"))
+        story = await tell(house.platform.database, await house.trade("A"))
         lines = list(text(story))
         assert dump_story(story)["reconciliation"][0]["state"] == "matched"
         return [
@@ -67,12 +67,12 @@ def test_I32_the_places_of_the_money_add_up(stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await house.open("E", "escrow", 4_000)
         await house.pay("E")
-        told = [brief(await tell(house.platform, await house.trade("E")))[1]]
+        told = [brief(await tell(house.platform.database, await house.trade("E")))[1]]
         await house.ask(RefundTrade(merchant=MERCHANT, refund_no="R1", out_trade_no="E", amount=Money(1_500)))
-        told.append(brief(await tell(house.platform, await house.trade("E")))[1])
+        told.append(brief(await tell(house.platform.database, await house.trade("E")))[1])
         await house.ship("E")
         await house.confirm("E")
-        story = await tell(house.platform, await house.trade("E"))
+        story = await tell(house.platform.database, await house.trade("E"))
         return [*told, brief(story)[1], [one.line.kind for one in story.bill]]
 
     assert stage.play(scene) == [

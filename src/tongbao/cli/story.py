@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tongbao.cli.house import open_platform
-from tongbao.kernel.error import Refused
+from tongbao.cli.house import open_database, read
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_text
 from tongbao.runtime.server import run
-from tongbao.service.platform import Platform
-from tongbao.service.story import Story, dump_story, tell
-from tongbao.trade.record import Trade
+from tongbao.service.story import Story, dump_story, find, tell
 
 MARKS = {"done": "*", "open": "~", "trouble": "!", "none": " "}
 
@@ -42,24 +40,16 @@ def show(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Path
 
 
 async def _show(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    async with open_platform(chosen.config, environ, lane_offset=1) as (platform, _):
-        story = await tell(platform, await find(platform, chosen.number, chosen.merchant))
+    settings = read(chosen.config, environ)
+    async with AsyncExitStack() as stack:
+        # reads only: a server may run beside it
+        database = await open_database(settings, stack, writing=False)
+        story = await tell(database, await find(database, chosen.number, chosen.merchant))
     if chosen.json:
         print(json.dumps(dump_story(story), ensure_ascii=False, indent=2))
     else:
         print("\n".join(text(story)))
     return 0
-
-
-async def find(platform: Platform, number: str, merchant: str) -> Trade:
-    """The order by either number. Raises Refused TRADE_NOT_FOUND, and STATE_CONFLICT where several merchants have
-    it."""
-    if merchant:
-        return await platform.find_trade(merchant, number)
-    rows = await platform.database.read("trade.by_out_trade_no", {"out_trade_no": number})
-    if len(rows) > 1:
-        raise Refused("STATE_CONFLICT", f"{len(rows)} merchants use this number: say --merchant")
-    return await platform.find_trade(*rows[0]) if rows else await platform.trade_by_no(number)
 
 
 def text(story: Story) -> Iterator[str]:

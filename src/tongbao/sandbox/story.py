@@ -82,7 +82,7 @@ async def tell_events(platform: Platform, trade: Trade) -> list[dict[str, Any]]:
 
 async def tell_story(platform: Platform, trade: Trade) -> dict[str, Any]:
     """Everything about one order."""
-    told = await story.tell(platform, trade)
+    told = await story.tell(platform.database, trade)
     where = {"merchant_id": trade.merchant_id, "out_trade_no": trade.out_trade_no}
     instructions = await platform.database.read("instruction.of_trade", where)
     cases = await platform.database.read("case.of_trade", where)

@@ -24,6 +24,7 @@ from tongbao.service.view import terms_of
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import BILL, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
+from tongbao.store.step import Database
 from tongbao.trade.reconcile import Bill
 from tongbao.trade.record import Payment, Trade
 from tongbao.wire.bill import Tally
@@ -175,7 +176,7 @@ async def _account_lines(
     platform: Platform, merchant_id: str, moves: Sequence[Move], own: frozenset[str], balances: dict[str, int]
 ) -> list[BillLine]:
     """Lines of these movements; ``balances`` is carried on."""
-    known = await _Known.load(platform, merchant_id, moves)
+    known = await _Known.load(platform.database, merchant_id, moves)
     lines = []
     for move in moves:
         currency = currency_of(move.debit)
@@ -212,18 +213,18 @@ async def _trade_pages(
             groups.append(group)
             group = []
             if len(groups) >= PAGE:
-                yield await trade_lines(platform, merchant_id, groups)
+                yield await trade_lines(platform.database, merchant_id, groups)
                 groups = []
         group.append(move)
     if group:
         groups.append(group)
-    yield await trade_lines(platform, merchant_id, groups)
+    yield await trade_lines(platform.database, merchant_id, groups)
 
 
-async def trade_lines(platform: Platform, merchant_id: str, groups: Sequence[list[Move]]) -> list[BillLine]:
+async def trade_lines(database: Database, merchant_id: str, groups: Sequence[list[Move]]) -> list[BillLine]:
     """Lines of these entries. A fee that is taken later than the payment (escrow's, at release) is a line of its
     own."""
-    known = await _Known.load(platform, merchant_id, [group[0] for group in groups])
+    known = await _Known.load(database, merchant_id, [group[0] for group in groups])
     prefix = f"merchant:{merchant_id}:"
     lines = []
     for group in groups:
@@ -259,14 +260,14 @@ class _Known:
     refunds: dict[str, str]
 
     @classmethod
-    async def load(cls, platform: Platform, merchant_id: str, moves: Sequence[Move]) -> _Known:
+    async def load(cls, database: Database, merchant_id: str, moves: Sequence[Move]) -> _Known:
         numbers = sorted({move.out_trade_no for move in moves if move.out_trade_no and move.merchant_id == merchant_id})
         wanted = [(merchant_id, number) for number in numbers]
-        trades: list[Trade] = await platform.database.load(TRADE, wanted) if wanted else []
+        trades: list[Trade] = await database.load(TRADE, wanted) if wanted else []
         keys = [(merchant_id, trade.out_trade_no, trade.paid_attempt) for trade in trades if trade.paid_attempt]
-        payments: list[Payment] = await platform.database.load(PAYMENT, keys) if keys else []
+        payments: list[Payment] = await database.load(PAYMENT, keys) if keys else []
         ids = [_refund_id(move) for move in moves if _refund_id(move)]
-        refunds = await platform.database.read("bill.refund_numbers", {"ids": ids}) if ids else []
+        refunds = await database.read("bill.refund_numbers", {"ids": ids}) if ids else []
         return cls(
             merchant_id,
             {trade.out_trade_no: trade for trade in trades},

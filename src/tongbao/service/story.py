@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tongbao.kernel.error import Refused
 from tongbao.kernel.time import Instant, business_day, china_text
 from tongbao.service.bill import trade_lines
 from tongbao.service.movement import Move
-from tongbao.service.platform import Platform
 from tongbao.service.view import terms_of
 from tongbao.store.record import Attempt, Case
-from tongbao.store.schema import BILL, CASE, CLAIM, EVENT, INSTRUCTION, REFUND, STATEMENT
+from tongbao.store.schema import BILL, CASE, CLAIM, EVENT, INSTRUCTION, PAYMENT, REFUND, STATEMENT, TRADE
+from tongbao.store.step import Database
 from tongbao.trade.claim import Claim
 from tongbao.trade.reconcile import Bill, Statement
 from tongbao.trade.record import Event, Instruction, Payment, Trade
@@ -109,10 +110,24 @@ class Story:
     stations: tuple[Station, ...]
 
 
-async def tell(platform: Platform, trade: Trade) -> Story:
+async def find(database: Database, number: str, merchant_id: str = "") -> Trade:
+    """An order by the merchant's number or by ours. Raises Refused TRADE_NOT_FOUND, and STATE_CONFLICT where several
+    merchants use the number."""
+    rows = await database.read("trade.by_out_trade_no", {"out_trade_no": number})
+    keys = [tuple(row) for row in rows if merchant_id in ("", row[0])]
+    keys = keys or [tuple(row) for row in await database.read("trade.by_no", {"trade_no": number})]
+    if len(keys) > 1:
+        raise Refused("STATE_CONFLICT", f"{len(keys)} merchants use this number: say whose it is")
+    if not keys or merchant_id not in ("", keys[0][0]):
+        raise Refused("TRADE_NOT_FOUND", "no such trade")
+    found: list[Trade] = await database.load(TRADE, keys)
+    return found[0]
+
+
+async def tell(database: Database, trade: Trade) -> Story:
     """The story as it stands."""
     where = {"merchant_id": trade.merchant_id, "out_trade_no": trade.out_trade_no}
-    read, load = platform.database.read, platform.database.load
+    read, load = database.read, database.load
     key = (trade.merchant_id, trade.out_trade_no)
 
     async def rows(table: Any, keys: list[tuple[Any, ...]]) -> list[Any]:
@@ -130,9 +145,9 @@ async def tell(platform: Platform, trade: Trade) -> Story:
     settled = tuple(Settled(*row) for row in await read("story.settlements", where))
     shares = tuple(Shared(*row) for row in await read("story.shares", where))
     attempts = tuple(Attempt(*row) for row in await read("attempt.of_trade", where))
-    payments = tuple(await platform.payments_of(trade))
-    bill = await _bill(platform, trade, moves)
-    statements = await _statements(platform, where)
+    payments = tuple(await rows(PAYMENT, [(*key, n) for n in range(1, trade.attempts + 1)]))
+    bill = await _bill(database, trade, moves)
+    statements = await _statements(database, where)
     places = find_places(moves, sum(one.amount for one in settled))
     ordered = tuple(sorted(events, key=lambda event: event.seq))
     return Story(
@@ -155,22 +170,22 @@ async def tell(platform: Platform, trade: Trade) -> Story:
     )
 
 
-async def _bill(platform: Platform, trade: Trade, moves: tuple[Move, ...]) -> tuple[Billed, ...]:
+async def _bill(database: Database, trade: Trade, moves: tuple[Move, ...]) -> tuple[Billed, ...]:
     groups: dict[tuple[int, int], list[Move]] = {}
     for move in moves:
         groups.setdefault((move.lane, move.seq), []).append(move)
-    lines = await trade_lines(platform, trade.merchant_id, list(groups.values()))
+    lines = await trade_lines(database, trade.merchant_id, list(groups.values()))
     days = sorted({business_day(line.at) for line in lines})
     keys = [(trade.merchant_id, day, "trade", trade.currency) for day in days]
-    found: list[Bill] = await platform.database.load(BILL, keys) if keys else []
+    found: list[Bill] = await database.load(BILL, keys) if keys else []
     told = {bill.day: bill.made_at for bill in found}
     return tuple(Billed(business_day(line.at), line, told.get(business_day(line.at))) for line in lines)
 
 
-async def _statements(platform: Platform, where: dict[str, str]) -> tuple[Reconciled, ...]:
-    rows = await platform.database.read("statement.of_trade", where)
+async def _statements(database: Database, where: dict[str, str]) -> tuple[Reconciled, ...]:
+    rows = await database.read("statement.of_trade", where)
     keys = sorted({(bank, business_day(Instant(moved_at))) for _, bank, _, moved_at, _, _ in rows})
-    found: list[Statement] = await platform.database.load(STATEMENT, keys) if keys else []
+    found: list[Statement] = await database.load(STATEMENT, keys) if keys else []
     compared = {(one.bank, one.day) for one in found}
     told = []
     for number, bank, kind, moved_at, gap, case_id in rows:

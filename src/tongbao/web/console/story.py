@@ -87,7 +87,7 @@ async def tell(platform: Platform, records: Records, trade: Trade) -> Story:
         events=await _events(platform, trade),
         lines=await _lines(platform, trade),
         cases=tuple(await platform.database.load(CASE, [(row[0],) for row in cases])) if cases else (),
-        whole=await story.tell(platform, trade),
+        whole=await story.tell(platform.database, trade),
     )
 
 
