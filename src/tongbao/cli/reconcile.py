@@ -37,7 +37,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--cutoff", type=int, default=60, metavar="MINUTES", help="how near to midnight a line waits (60)"
     )
-    parser.add_argument("--memory", default=MEMORY, metavar="SIZE", help="what the engine may keep in memory (1GB)")
+    parser.add_argument("--memory", default=MEMORY, metavar="SIZE", help="what the engine may keep in memory (400MB)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write every difference to a CSV")
     parser.set_defaults(run=compare)

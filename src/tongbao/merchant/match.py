@@ -22,7 +22,7 @@ from tongbao.merchant.engine import Words
 from tongbao.wire.bill import BillShape
 from tongbao.wire.loader import load_driver
 
-MEMORY: Final = "1GB"
+MEMORY: Final = "400MB"
 """What the engine may keep in memory before it spills to disk."""
 
 PART: Final = 2_000_000
