@@ -172,6 +172,7 @@ def test_a_refund_in_a_batch_of_one_is_told_and_believed(sqlite_database: Databa
     shop, gateway, _ = make(sqlite_database)
     row = shop.receiver.refund("A1", BATCH, Money(350), reason="协商退款")
     assert (row.state, row.batch_no, row.number) == ("accepted", BATCH, TRADE)
+    assert gateway.asked[0].notify_url == NOTIFY
     accepted = shop.receiver.accept_notification(gateway.notify(BATCH))
     assert (accepted.verdict.kind, accepted.response.body) == (VerdictKind.APPLIED, b"success")
     assert rows(shop) == [{"number": TRADE, "batch_no": BATCH, "state": "succeeded", "code": "", "evidence": "NOTIFY"}]

@@ -132,7 +132,10 @@ class _Forms(Errands):
 
     def _refund_batch_form(self, batch_no: str, items: Sequence[RefundItem], notify_url: str) -> RefundBatch:
         return RefundBatch(
-            merchant=self.configuration.merchant, batch_no=batch_no, items=tuple(items), notify_url=notify_url
+            merchant=self.configuration.merchant,
+            batch_no=batch_no,
+            items=tuple(items),
+            notify_url=notify_url or self.configuration.notify_url,
         )
 
     def _split_form(self, split_no: str, splits: Sequence[Split], said: SplitOptions) -> SplitTrade:

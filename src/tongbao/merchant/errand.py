@@ -142,7 +142,10 @@ class Errands:
             raise LocalProtocolError("trade_no" if intent.amount else "amount", "is needed to refund in this protocol")
         item = RefundItem(trade_no=intent.trade_no, amount=intent.amount, reason=intent.reason, splits=intent.splits)
         batch = RefundBatch(
-            merchant=intent.merchant, batch_no=intent.refund_no, items=(item,), notify_url=intent.notify_url
+            merchant=intent.merchant,
+            batch_no=intent.refund_no,
+            items=(item,),
+            notify_url=intent.notify_url or self.configuration.notify_url,
         )
         return self._said([batch])
 
@@ -212,7 +215,7 @@ class Errands:
     def payout_batch_intent(
         self, batch_no: str, items: Sequence[PayOutItem], more: dict[str, Any], *, asks_password: bool = False
     ) -> PayOutBatch:
-        """A batch whose total and count are its lines'."""
+        """A batch whose total and count are its lines', told of where payments are unless ``more`` says otherwise."""
         total = sum((item.amount for item in items), Money(0, items[0].amount.currency) if items else Money(0))
         return PayOutBatch(
             merchant=self.configuration.merchant,
@@ -221,7 +224,7 @@ class Errands:
             total=total,
             count=len(items),
             asks_password=asks_password,
-            **more,
+            **{"notify_url": self.configuration.notify_url, **more},
         )
 
     def _payout_batch(self, batch: PayOutBatch) -> Core[BatchTaken]:
@@ -299,7 +302,7 @@ class Errands:
             merchant=self.configuration.merchant,
             batch_no=batch_no,
             items=tuple(items),
-            notify_url=notify_url,
+            notify_url=notify_url or self.configuration.notify_url,
             asks_password=True,
         )
         return self._call(self._said([batch], Carriage.BROWSER))
