@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -265,6 +266,24 @@ def test_more_than_was_paid_is_never_asked_back(sqlite_database: Database) -> No
     shop.order("A2", endpoint="trial")
     with pytest.raises(Refused, match="TRADE_STATE"):
         shop.receiver.refund("A2", "RF5", Money(1))
+
+
+@pytest.mark.slow
+def test_T41_parallel_refunds_never_exceed_what_was_paid(database: Database) -> None:
+    """Sixteen threads ask for a tenth each: ten get it, under numbers of their own, on each kind of database."""
+    shop, gateway, _ = make(database, "yeepay")
+
+    def ask(number: int) -> str:
+        try:
+            return shop.receiver.refund("A1", f"RF{number}", Money(100)).state
+        except Refused as refusal:
+            return refusal.code
+
+    with ThreadPoolExecutor(16) as pool:
+        said = sorted(pool.map(ask, range(16)))
+    assert said == ["REFUND_EXCEEDS"] * 6 + ["accepted"] * 10
+    assert len({intent.refund_no for intent in gateway.asked}) == 10
+    assert sum(int(row["amount_minor"]) for row in shop.rows("SELECT amount_minor FROM payment_movement")) == 1_000
 
 
 def refused(reason: str) -> tuple[str, bytes]:
