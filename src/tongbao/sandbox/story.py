@@ -32,6 +32,8 @@ async def tell_trade(platform: Platform, trade: Trade) -> dict[str, Any]:
         "amount": trade.amount,
         "currency": trade.currency,
         "fee": trade.fee,
+        "refunded": trade.refunded,
+        "refund_state": trade.refund_state,
         "subject": terms.subject,
         "buyer": trade.buyer_login,
         "method": payment.method if payment else "",
