@@ -76,6 +76,8 @@ def test_demo_once_walks_everything(tmp_path: Path) -> None:
     assert said["orders"] == said["ended_right"] > 10
     assert set(said["methods"]) == {"balance", "debit", "credit", "outlet"}
     assert said["invariants_checked"] > 20
+    assert said["bills"] > 0
+    assert said["differences_found"] == said["differences_planted"] > 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -196,6 +198,8 @@ def test_a_platform_of_your_own(tmp_path: Path) -> None:
         beside = run(tmp_path, "audit", "--json", **environ)
         assert (beside.returncode, json.loads(beside.stdout)["audit"]) == (0, "clean")
         assert (tmp_path / "books.sqlite").stat().st_mode & 0o777 == 0o600
+        assert run(tmp_path, "story", "nobodys", **environ).returncode == 1
+    assert run(tmp_path, "bill", "--merchant", number, "--day", "2999-01-01", **environ).returncode == 1
     audit = run(tmp_path, "audit", "--json", **environ)
     assert (audit.returncode, json.loads(audit.stdout)["audit"]) == (0, "clean")
 
@@ -322,6 +326,19 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     done = run(tmp_path, "--help")
 
     assert done.returncode == 0
-    for name in ("sandbox", "demo", "serve", "worker", "migrate", "merchant", "operator", "audit", "orders", "env"):
+    for name in (
+        "sandbox",
+        "demo",
+        "serve",
+        "worker",
+        "migrate",
+        "merchant",
+        "operator",
+        "audit",
+        "bill",
+        "reconcile",
+        "story",
+        "env",
+    ):
         assert f"    {name} " in done.stdout
     assert list(tmp_path.iterdir()) == []
