@@ -336,7 +336,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "operator",
         "audit",
         "bill",
-        "reconcile",
+        "orders",
         "story",
         "env",
     ):
