@@ -11,7 +11,10 @@ from tests.support.platform import BUYER, FEE_RATE, MERCHANT, PLENTY, House, Sta
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import merchant_available
+from tongbao.service.claim import BuyerAskRefund
 from tongbao.service.refund_act import refunds_of
+from tongbao.trade.claim import ANSWER_TIME
+from tongbao.trade.refund import REFUNDS_OF_MERCHANT
 from tongbao.wire.movement import Cancelled, CancelTrade, QueryRefund, RefundFound, RefundTrade
 from tongbao.wire.vocabulary import QueryTrade
 
@@ -136,6 +139,23 @@ def test_T41_a_crowd_gives_back_what_was_paid_and_no_more(stage: Stage) -> None:
 
     expected = {"buyer": PLENTY, "bank ICBC": -PLENTY}
     assert stage.play(scene, furnished=False) == [True, "REFUND_EXCEEDS", ("closed", 1_000, "success"), expected]
+
+
+@pytest.mark.slow
+def test_a_merchant_does_not_use_up_the_numbers(sqlite_stage: Stage) -> None:
+    """After 290 refunds of a fen each the buyer's claim still has a number to be paid under."""
+
+    async def scene(house: House) -> list[Any]:
+        await shop(house, "A", product="escrow")
+        for _ in range(REFUNDS_OF_MERCHANT):
+            await house.refund("A", 1)
+        code = await refusal(house.refund("A", 1))
+        await house.submit(BuyerAskRefund(MERCHANT, "A", BUYER))
+        house.clock.advance(ANSWER_TIME)
+        await house.tick("A")
+        return [code, await stand(house, "A")]
+
+    assert sqlite_stage.play(scene, furnished=False) == ["LIMIT_EXCEEDED", ("closed", 1_000, "success")]
 
 
 def test_a_bank_is_asked_and_may_take_its_time(stage: Stage) -> None:

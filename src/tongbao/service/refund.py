@@ -39,6 +39,7 @@ from tongbao.trade.party import Merchant
 from tongbao.trade.record import Instruction, Payment, Trade
 from tongbao.trade.refund import (
     REFUNDS_MAX,
+    REFUNDS_OF_MERCHANT,
     Refund,
     TradeReturn,
     fee_to_return,
@@ -375,6 +376,8 @@ class RequestRefund:
             raise Refused("TRADE_AMOUNT_MISMATCH", f"the trade is over {trade.amount}")
         check_refundable(sheet, trade, merchant, now.business)
         known = return_of(sheet, trade)
+        if known.refunds >= REFUNDS_OF_MERCHANT:
+            raise Refused("LIMIT_EXCEEDED", f"a merchant refunds a trade at most {REFUNDS_OF_MERCHANT} times")
         left = max(trade.amount - trade.refunded - known.charged_back, 0)
         amount = left if self.amount is None else self.amount
         if amount > left:

@@ -15,6 +15,9 @@ from tongbao.kernel.time import Instant
 REFUNDS_MAX: Final = 300
 """Refunds that one trade may see."""
 
+REFUNDS_OF_MERCHANT: Final = 290
+"""How many of them its merchant may make: the rest is kept for claims and decisions, which nobody may use up."""
+
 
 @record
 class Refund:
