@@ -102,6 +102,7 @@ PROTOCOL = Manifest(
     unverified=(
         "the order of some checks before the signature's; 404 and 405 with an empty body",
         "whether a repeated request is refused by its nonce",
+        "what the answer to reverse holds",
         "error words spelt with and without underscores; status of OUT_TRADE_NO_USED",
     ),
     notifies=frozenset({("instant", "paid")}),
@@ -112,7 +113,8 @@ PROTOCOL = Manifest(
     private=m.PRIVATE,
     certificates=True,
     content_keys={m.AEAD: "text"},
-    presentations=(Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5),
+    presentations=(Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5, Presentation.BARCODE),
+    code_prefix="13",
     costly=True,
     own_buyers=True,
     notifies_refund="own",

@@ -26,6 +26,8 @@ from tongbao.wire.movement import (
     Answered,
     BillOpened,
     CallByName,
+    Cancelled,
+    CancelTrade,
     CertificatesFound,
     FetchBill,
     FetchCertificates,
@@ -56,6 +58,8 @@ from tongbao.wire.vocabulary import (
     Rejection,
     TradeFound,
     TradeOpened,
+    TradeState,
+    TradeView,
 )
 
 GATEWAY: Final = "https://api.mch.weixin.qq.com"
@@ -153,9 +157,12 @@ class Client:
         """Verify and read. A refusal (4xx, 5xx) is taken unsigned, as the platform sends it: it moves no money, and
         what it says of an order is no evidence. Success must be signed, but for the first certificates, which the
         APIv3 key proves."""
+        ring = credentials.ring
+        if isinstance(intent, CreateTrade) and response.status == 202 and intent.presentation is Presentation.BARCODE:
+            codec.check_signed(response.headers, response.body, ring, now)
+            return _asking(intent, credentials, codec.read_body(response.body))
         if response.status not in (200, 204):
             return _rejection(response)
-        ring = credentials.ring
         if isinstance(intent, FetchBill):
             return BillOpened((response.body,), response.body.startswith(_GZIP))
         if isinstance(intent, FetchCertificates):
@@ -269,6 +276,8 @@ def _complete(intent: Intent, credentials: Credentials) -> Intent:
     if isinstance(intent, CreateTrade):
         if intent.seller == Party(credentials.merchant):
             intent = replace(intent, seller=Party())
+        if intent.presentation is Presentation.BARCODE:
+            return intent
         return replace(intent, notify_url=intent.notify_url or credentials.values["notify_url"])
     return intent
 
@@ -313,6 +322,8 @@ def with_home(url: str, home: str) -> str:
 
 def _opened(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
     fields, where = Fields(said), reading.intent.presentation
+    if where is Presentation.BARCODE:
+        return TradeFound(_scanned(reading.intent, reading.credentials, said, TradeState.PAID))
     if where is Presentation.QR:
         url = fields.text("code_url", 512, needed=True)
         return TradeOpened("", url, url.removeprefix(SCAN) if url.startswith(SCAN) else "")
@@ -327,6 +338,30 @@ def _compare(asked: Any, told: Any, *names: str) -> None:
     for name in names:
         if getattr(asked, name) and getattr(asked, name) != getattr(told, name):
             raise RemoteProtocolError(name, "the answer is about another one", "MALFORMED")
+
+
+def _scanned(intent: CreateTrade, credentials: Credentials, said: Mapping[str, Any], state: TradeState) -> TradeView:
+    """The order that a scanned code was to pay. Raises RemoteProtocolError."""
+    view = read_trade(said)
+    if view.merchant != credentials.merchant:
+        raise RemoteProtocolError("mchid", "is another merchant's", "FIELD_INVALID")
+    if view.state is not state:
+        raise RemoteProtocolError("trade_state", "is not what the status says", "FIELD_INVALID")
+    _compare(intent, view, "out_trade_no", *(["amount"] if view.amount else []))
+    return view
+
+
+def _asking(intent: CreateTrade, credentials: Credentials, said: Mapping[str, Any]) -> Outcome:
+    """The buyer must still agree: the order's state is the answer, with 202."""
+    _scanned(intent, credentials, said, TradeState.UNPAID)
+    return Rejection("BUYER_PAYING", "USER_PAYING", Fields(said).text("trade_state_desc", 4_096)[:256])
+
+
+def _reversed(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    number = Fields(said).text("out_trade_no", 64)
+    if number not in ("", reading.intent.out_trade_no):
+        raise RemoteProtocolError("out_trade_no", "the answer is about another one", "MALFORMED")
+    return Cancelled("", reading.intent.out_trade_no, "")
 
 
 def _found(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
@@ -373,6 +408,7 @@ def _bill(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
 _ANSWERS: Final[dict[type, Callable[[_Reading, Mapping[str, Any]], Outcome]]] = {
     CreateTrade: _opened,
     QueryTrade: _found,
+    CancelTrade: _reversed,
     RefundTrade: _refunded,
     QueryRefund: _refunded,
     PayOut: _transferred,

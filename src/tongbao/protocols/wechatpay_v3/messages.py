@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tongbao.wire.movement import (
+    CancelTrade,
     FetchBill,
     FetchCertificates,
     MovementState,
@@ -61,9 +62,11 @@ NATIVE: Final = _route("POST", f"{PAY}/native", CreateTrade)
 JSAPI: Final = _route("POST", f"{PAY}/jsapi", CreateTrade)
 APP: Final = _route("POST", f"{PAY}/app", CreateTrade)
 H5: Final = _route("POST", f"{PAY}/h5", CreateTrade)
+CODEPAY: Final = _route("POST", f"{PAY}/codepay", CreateTrade)
 QUERY: Final = _route("GET", BY_NUMBER, QueryTrade)
 QUERY_ID: Final = _route("GET", f"{PAY}/id/{{transaction_id}}", QueryTrade)
 CLOSE: Final = _route("POST", f"{BY_NUMBER}/close", CloseTrade)
+REVERSE: Final = _route("POST", f"{BY_NUMBER}/reverse", CancelTrade)
 REFUND: Final = _route("POST", REFUNDS, RefundTrade)
 QUERY_REFUND: Final = _route("GET", f"{REFUNDS}/{{out_refund_no}}", QueryRefund)
 CERTIFICATES: Final = _route("GET", "/v3/certificates", FetchCertificates)
@@ -78,8 +81,8 @@ UNFREEZE: Final = _route("POST", f"{SHARING}/unfreeze", SplitTrade)
 QUERY_SHARE: Final = _route("GET", f"{SHARING}/{{out_order_no}}", QuerySplit)
 
 ROUTES: Final = (
-    NATIVE, JSAPI, APP, H5, QUERY, QUERY_ID, CLOSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL, FLOW_BILL,
-    DOWNLOAD,    TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, SHARE, UNFREEZE, QUERY_SHARE,
+    NATIVE, JSAPI, APP, H5, CODEPAY, QUERY, QUERY_ID, CLOSE, REVERSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL,
+    FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, SHARE, UNFREEZE, QUERY_SHARE,
 )  # fmt: skip
 """An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
 
@@ -89,6 +92,7 @@ CREATING: Final = {
     Presentation.WALLET: JSAPI,
     Presentation.APP: APP,
     Presentation.H5: H5,
+    Presentation.BARCODE: CODEPAY,
 }
 PRESENTED: Final = {route.operation: presentation for presentation, route in CREATING.items()}
 TYPE_OF: Final = {
@@ -96,6 +100,7 @@ TYPE_OF: Final = {
     Presentation.WALLET: "JSAPI",
     Presentation.APP: "APP",
     Presentation.H5: "MWEB",
+    Presentation.BARCODE: "MICROPAY",
 }
 """``trade_type`` by where the buyer met the trade."""
 
@@ -114,6 +119,7 @@ STATE_SAID: Final = {
     "REFUND": "转入退款",
     "NOTPAY": "订单未支付",
     "CLOSED": "订单已关闭",
+    "USERPAYING": "用户支付中，需要输入密码",
 }
 
 REFUND_STATE_OF: Final = {

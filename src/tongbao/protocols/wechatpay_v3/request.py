@@ -24,6 +24,7 @@ from tongbao.protocols.wechatpay_v3.field import (
 )
 from tongbao.wire.form import parse_form
 from tongbao.wire.movement import (
+    CancelTrade,
     FetchBill,
     FetchCertificates,
     PayOut,
@@ -46,6 +47,9 @@ _SHORTEST: Final = 6
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
 TOKEN: Final = re.compile(r"[0-9A-Za-z_.\-]{1,1024}", re.ASCII)
+_CODE: Final = re.compile(r"1[0-5][0-9]{16}", re.ASCII)
+SHOP: Final = "1"
+"""The shop's own number of the place where codes are scanned: the request must name one."""
 _BILL_TYPES: Final = ("ALL", "SUCCESS", "REFUND")
 _ACCOUNTS: Final = ("BASIC", "OPERATION", "FEES")
 _NAME_FROM: Final = 200_000
@@ -82,8 +86,13 @@ def _read_create(parts: Parts, mchid: str, cover: Cover) -> Intent:
         raise missing("amount.total")
     amount.currency()
     presentation = m.PRESENTED[parts.route.operation]
-    openid = body.child("payer").number("openid", WORD, needed=presentation is Presentation.WALLET)
-    address = scene.number("payer_client_ip", _ADDRESS, needed=presentation is Presentation.H5)
+    scanned, payer = presentation is Presentation.BARCODE, body.child("payer")
+    openid = "" if scanned else payer.number("openid", WORD, needed=presentation is Presentation.WALLET)
+    address = scene.number("device_ip" if scanned else "payer_client_ip", _ADDRESS, needed=parts.route is m.H5)
+    if scanned:
+        shop = body.child("scene_info", needed=True).child("store_info", needed=True)
+        if not (shop.text("id", 32) or shop.text("out_id", 32)):
+            raise missing("scene_info.store_info.id")
     if presentation is Presentation.H5:
         scene.child("h5_info", needed=True).text("type", 32, needed=True)
     until = body.time("time_expire")
@@ -94,9 +103,10 @@ def _read_create(parts: Parts, mchid: str, cover: Cover) -> Intent:
         subject=body.text("description", 127, needed=True),
         amount=total,
         buyer=Party(openid),
-        notify_url=body.url("notify_url", needed=True),
+        notify_url="" if scanned else body.url("notify_url", needed=True),
         expiry=None if until is None else Expiry(0, until),
         presentation=presentation,
+        code=payer.number("auth_code", _CODE, needed=True) if scanned else "",
         split_later=body.child("settle_info").flag("profit_sharing"),
         passback=body.text("attach", 128),
         client_ip=address,
@@ -107,20 +117,23 @@ def _read_create(parts: Parts, mchid: str, cover: Cover) -> Intent:
 def _write_create(intent: CreateTrade, appid: str, cover: Cover) -> Parts:
     route = m.CREATING.get(intent.presentation)
     if route is None:
-        raise LocalProtocolError("presentation", "is none of qr, wallet, app, h5", "FIELD_INVALID")
+        raise LocalProtocolError("presentation", "is none of qr, wallet, app, h5, barcode", "FIELD_INVALID")
     if intent.expiry is not None and intent.expiry.at is None:
         raise LocalProtocolError("expiry", "is not said as a time of its own (Expiry(0, at))", "EXPIRY_INVALID")
     until = intent.expiry.at if intent.expiry else None
     scene = {"payer_client_ip": intent.client_ip, "h5_info": {"type": "Wap"} if route is m.H5 else {}}
+    payer = {"openid": intent.buyer.id}
+    if route is m.CODEPAY:
+        scene, payer = {"device_ip": intent.client_ip, "store_info": {"out_id": SHOP}}, {"auth_code": intent.code}
     body = {
         "appid": appid,
         "description": intent.subject,
         "out_trade_no": intent.out_trade_no,
         "time_expire": write_time(until) if until is not None else "",
         "attach": intent.passback,
-        "notify_url": intent.notify_url,
+        "notify_url": "" if route is m.CODEPAY else intent.notify_url,
         "amount": {"total": intent.amount.minor, "currency": intent.amount.currency},
-        "payer": filled({"openid": intent.buyer.id}),
+        "payer": filled(payer),
         "scene_info": filled(scene),
         "settle_info": {"profit_sharing": True} if intent.split_later else {},
     }
@@ -148,6 +161,17 @@ def _read_close(parts: Parts, mchid: str, cover: Cover) -> Intent:
 
 def _write_close(intent: CloseTrade, appid: str, cover: Cover) -> Parts:
     return Parts(m.CLOSE, {"out_trade_no": intent.out_trade_no}, body={})
+
+
+def _read_reverse(parts: Parts, mchid: str, cover: Cover) -> Intent:
+    Fields(parts.body or {}).number("appid", WORD, needed=True)
+    return CancelTrade(
+        merchant=mchid, out_trade_no=Fields(parts.path).number("out_trade_no", TRADE_NUMBER, needed=True)
+    )
+
+
+def _write_reverse(intent: CancelTrade, appid: str, cover: Cover) -> Parts:
+    return Parts(m.REVERSE, {"out_trade_no": intent.out_trade_no}, body={"appid": appid})
 
 
 # --- refunds -----------------------------------------------------------------------------------------------------
@@ -398,6 +422,7 @@ _READ: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
     CreateTrade: _read_create,
     QueryTrade: _read_query,
     CloseTrade: _read_close,
+    CancelTrade: _read_reverse,
     RefundTrade: _read_refund,
     QueryRefund: _read_query_refund,
     FetchCertificates: _read_certificates,
@@ -412,6 +437,7 @@ _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     CreateTrade: _write_create,
     QueryTrade: _write_query,
     CloseTrade: _write_close,
+    CancelTrade: _write_reverse,
     RefundTrade: _write_refund,
     QueryRefund: _write_query_refund,
     FetchCertificates: _write_certificates,
@@ -422,7 +448,7 @@ _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     SplitTrade: _write_share,
     QuerySplit: _write_query_share,
 }
-_NAMES_MERCHANT: Final = frozenset((CreateTrade, CloseTrade))
+_NAMES_MERCHANT: Final = frozenset((CreateTrade, CloseTrade, CancelTrade))
 """Requests whose body repeats the merchant's number."""
 
 

@@ -28,13 +28,14 @@ from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import parse_form, unquote
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
-from tongbao.wire.movement import BillOpened, CertificatesFound, PayOut, PayOutFound, RefundFound, SplitFound
+from tongbao.wire.movement import BillOpened, Cancelled, CertificatesFound, PayOut, PayOutFound, RefundFound, SplitFound
 from tongbao.wire.vocabulary import (
     Carriage,
     Done,
     FollowUp,
     Notification,
     Outcome,
+    Presentation,
     Rejection,
     TradeFound,
     TradeOpened,
@@ -115,10 +116,13 @@ class Server:
         return _signed(200, codec.write_body(_content(outcome, claim, ring, now)), parsed, ring, now)
 
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
-        """Unsigned, as the platform's own errors are; nothing at all for a path or method that is none."""
+        """Unsigned, as the platform's own errors are; nothing at all for a path or method that is none. A buyer who
+        must still agree is no error: his order is told, signed."""
         if claim is None and isinstance(error, RemoteProtocolError) and error.field in ("path", "method"):
             return Response(404 if error.field == "path" else 405, ((b"Content-Length", b"0"),))
         word = _word(error)
+        if word == "USER_PAYING" and claim is not None and claim.parsed.route is m.CODEPAY:
+            return _signed(202, codec.write_body(_paying(claim)), claim.parsed, ring, now)
         said: dict[str, Any] = {"code": word, "message": _message(word, error)}
         if isinstance(error, ProtocolError):
             said["detail"] = _detail(error, claim)
@@ -245,6 +249,9 @@ def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant)
         return _opened(outcome, parsed.route, now)
     if isinstance(outcome, TradeFound):
         return write_trade(outcome.trade, claim.merchant)
+    if isinstance(outcome, Cancelled):
+        body = codec.read_body(parsed.body)
+        return {"appid": body.get("appid", ""), "mchid": claim.merchant, "out_trade_no": outcome.out_trade_no}
     if isinstance(outcome, RefundFound) and outcome.refunds:
         return write_refund(outcome.refunds[0])
     if isinstance(outcome, PayOutFound) and outcome.payouts:
@@ -257,6 +264,19 @@ def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant)
     if isinstance(outcome, CertificatesFound):
         return {"data": [_certificate(key, ring, now) for key in _certified(ring)]}
     raise LocalProtocolError("", f"the interface has no answer for {type(outcome).__name__}")
+
+
+def _paying(claim: Claim) -> dict[str, Any]:
+    """The order whose buyer must still agree in his wallet, as the answer of a scanned code tells it."""
+    body = codec.read_body(claim.parsed.body)
+    return {
+        "appid": body.get("appid", ""),
+        "mchid": claim.merchant,
+        "out_trade_no": body.get("out_trade_no", ""),
+        "trade_type": m.TYPE_OF[Presentation.BARCODE],
+        "trade_state": "USERPAYING",
+        "trade_state_desc": m.STATE_SAID["USERPAYING"],
+    }
 
 
 def _download(outcome: FollowUp, parsed: Parsed) -> str:

@@ -29,6 +29,7 @@ from tongbao.wire.vocabulary import (
     Presentation,
     Product,
     QueryTrade,
+    Rejection,
     TradeFound,
     TradeState,
     TradeView,
@@ -85,6 +86,44 @@ def test_every_flipped_byte_of_a_notification_is_refused(pair: Pair) -> None:
                 client.decode_notification(replace(sent, headers=headers), pair.credentials, NOW)
         with pytest.raises(InvalidSignature):
             client.decode_notification(replace(sent, headers=(*sent.headers, (name, value))), pair.credentials, NOW)
+
+
+SCANNED = CreateTrade(
+    merchant="",
+    out_trade_no="T20250101000001",
+    product=Product.INSTANT,
+    subject="测试商品",
+    amount=Money(101),
+    presentation=Presentation.BARCODE,
+    code="130123456789012345",
+)
+
+
+def test_a_buyer_who_must_still_agree_is_told_signed(pair: Pair) -> None:
+    """202 and the order: changed or unsigned it is refused, and it never says that money moved."""
+    server, client = pair.manifest.server, pair.manifest.client
+    claim, _ = pair.read(client.encode(SCANNED, pair.credentials, NOW).request())
+    answer = server.refuse(claim, Refused("BUYER_PAYING"), pair.ring, NOW)
+    assert (answer.status, codec.read_body(answer.body)["trade_state"]) == (202, "USERPAYING")
+    read = client.decode(SCANNED, answer, pair.credentials, NOW)
+    assert read == Rejection("BUYER_PAYING", "USER_PAYING", "用户支付中，需要输入密码")
+    for wrong in (
+        replace(answer, body=answer.body.replace(b"USERPAYING", b"SUCCESSFUL")),
+        replace(answer, headers=()),
+        replace(server.answer(claim, TradeFound(paid(pair)), pair.ring, NOW), status=202),
+    ):
+        with pytest.raises(RemoteProtocolError):
+            client.decode(SCANNED, wrong, pair.credentials, NOW)
+    with pytest.raises(RemoteProtocolError):
+        client.decode(SCANNED, replace(answer, status=200), pair.credentials, NOW)
+
+
+def test_codes_have_eighteen_digits_of_the_wallets(pair: Pair) -> None:
+    """From 10 to 15 on; everything else is refused before it is sent."""
+    assert pair.ask(SCANNED)
+    for code in ("280123456789012345", "13012345678901234", "160123456789012345", ""):
+        with pytest.raises(LocalProtocolError):
+            pair.ask(replace(SCANNED, code=code))
 
 
 def test_header_names_have_the_platforms_case(pair: Pair) -> None:
