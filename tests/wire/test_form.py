@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +26,22 @@ def test_written_is_read(fields: dict[str, str], charset: str) -> None:
     """Any names and values come back in order, in every charset."""
     pairs = tuple(fields.items())
     assert parse_form(encode_form(pairs, charset), charset) == pairs
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(st.text("%=+&aAfF09 _~\r\n\x00\xff", max_size=12), max_size=6))
+def test_T14_pieces_are_decoded_each_by_itself(pieces: list[str]) -> None:
+    """However fields are decoded together, each is what it is when decoded alone, by the plain rule."""
+    raw = "&".join(pieces).encode("latin-1")
+    plain = []
+    for piece in [one for one in raw.split(b"&") if one]:
+        name, _, value = piece.partition(b"=")
+        plain.append(tuple(re.sub(rb"%([0-9a-fA-F]{2})", _byte, part.replace(b"+", b" ")) for part in (name, value)))
+    assert split_form(raw) == tuple(plain)
+
+
+def _byte(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 16)])
 
 
 def test_T14_decoded_exactly_once() -> None:

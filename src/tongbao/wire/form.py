@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from binascii import unhexlify
+from binascii import a2b_qp, unhexlify
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -14,6 +14,7 @@ from tongbao.kernel.error import RemoteProtocolError
 Pairs = tuple[tuple[str, str], ...]
 
 _ESCAPES: Final = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
+_UNUSUAL: Final = re.compile(rb"%(?![0-9a-fA-F]{2})|[\r\n]")
 _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~*")
 _AS_IT_IS: Final = re.compile(r"[A-Za-z0-9_.~*-]*", re.ASCII)
 """What no charset of the field writes otherwise and no form encodes."""
@@ -38,7 +39,10 @@ def unquote(raw: bytes) -> bytes:
         raw = raw.replace(b"+", b" ")
     if b"%" not in raw:
         return raw
-    return _ESCAPES.sub(_unescape, raw)
+    if _UNUSUAL.search(raw):
+        return _ESCAPES.sub(_unescape, raw)
+    # mail's own escapes differ in the mark alone, and their decoder is written in C
+    return a2b_qp(raw.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 _SHORT: Final = 256
