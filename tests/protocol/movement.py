@@ -161,6 +161,7 @@ def refund_views(draw: st.DrawFn, manifest: Manifest, intent: Intent, states: tu
         amount=amount,
         total=total,
         refunded=amount if state is MovementState.SUCCEEDED else Money(0),
+        fee=draw(st.sampled_from((None, Money(0), Money(1), Money(52)))),
         reason=getattr(intent, "reason", ""),
         created_at=draw(base.instants),
         ended_at=_ended(draw, state),

@@ -30,7 +30,7 @@ from tongbao.wire.contract import Call
 from tongbao.wire.http import Request, Response, text
 from tongbao.wire.movement import MovementState, PayOutItem, RefundItem
 from tongbao.wire.party import Party, Payee
-from tongbao.wire.vocabulary import Presentation
+from tongbao.wire.vocabulary import Presentation, Product, TradeState
 
 pytestmark = pytest.mark.slow
 
@@ -231,3 +231,24 @@ def test_a_trade_at_a_counter_is_scanned_and_paid(sandbox: LocalSandbox, shop: S
     assert shop.client.query("C1").is_paid
     with pytest.raises(Refused, match=r"TRADE_AMOUNT_MISMATCH|TRADE_NOT_PAYABLE"):
         shop.client.create("C1", Money(300), "茶", presentation=Presentation.QR)
+
+
+@pytest.mark.parametrize("shop", ["alipay_mapi"], indirect=True)
+def test_an_escrow_trade_given_back_whole_is_told_as_closed(sandbox: LocalSandbox, shop: Shop) -> None:
+    """The trade's own notification says how the refund stands; the shop records it, and refuses nothing."""
+    order = Order(order_no="E1", amount=Money(500), endpoint="shop", environment="sandbox", subject="茶")
+    database = shop.receiver.database
+    database.run(lambda rows: OrderTable().add(rows, order, SystemClock().business()))
+    page = shop.client.payment("E1", Money(500), "茶", product=Product.ESCROW, price=Money(500), quantity=1)
+    httpx.get(page.link(), trust_env=False)
+    sandbox.pay("E1")
+    assert database.read(lambda rows: OrderTable().find(rows, "E1")).state is OrderState.PAID  # type: ignore[union-attr]
+    shop.receiver.refund("E1", number_of(shop, "008"), Money(500))
+    sandbox.advance(60)
+    assert [(movement.order_no, movement.state) for movement in shop.ended] == [("E1", "succeeded")]
+    found = shop.client.query("E1")
+    assert (found.state, found.refund_state, found.refunded) == (TradeState.CLOSED, "success", Money(500))
+    assert not [verdict for verdict in shop.verdicts if verdict.startswith(("refused", "failed", "case"))], (
+        shop.verdicts
+    )
+    assert sandbox.audit() == "clean"

@@ -53,7 +53,8 @@ def write_refunds_ended(batch: BatchView) -> dict[str, str]:
     done = [view for view in batch.refunds if view.state is MovementState.SUCCEEDED]
     items = []
     for view in batch.refunds:
-        charge = f"$^{batch.merchant}^{view.fee.text()}^{c.REFUND_DONE}" if view.fee else ""
+        back = view.fee is not None and view.fee.minor > 0
+        charge = f"$^{batch.merchant}^{_sum(view.fee)}^{c.REFUND_DONE}" if back else ""
         items.append(f"{view.trade_no}^{_sum(view.amount)}^{_refund_word(view)}{charge}")
     return {
         "notify_type": REFUNDED,
@@ -74,7 +75,8 @@ def _read_refund(item: str, batch_no: str) -> RefundView:
         charges = charge.split("^")
         if len(charges) != 4:
             raise invalid(_DETAILS, "holds a fee that is not account, number, sum and result")
-        fee = read_sum(charges[2], _DETAILS) if charges[3] == c.REFUND_DONE else None
+        came_back = charges[3] == c.REFUND_DONE and charges[2] not in ("0", "0.0", "0.00")
+        fee = read_sum(charges[2], _DETAILS) if came_back else None
     state, code = _read_refund_word(parts[2])
     return RefundView(
         batch_no=batch_no,
