@@ -18,10 +18,11 @@ from tongbao.sandbox.deed import Deed, do_deed, tell_after
 from tongbao.sandbox.fault import FAULTS, Fault, FaultyTransport
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
-from tongbao.sandbox.story import event_word, tell_events, tell_story, tell_trade, when
+from tongbao.sandbox.story import event_word, tell_events, tell_story, tell_trade
 from tongbao.service.audit import audit
 from tongbao.service.outbox import resend
 from tongbao.service.platform import Platform
+from tongbao.service.story import when
 from tongbao.service.wallet import consent, issue_code, told_buyer
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.trade.record import Event, Trade
