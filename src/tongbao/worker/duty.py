@@ -63,13 +63,12 @@ class Worker:
             self._report("inquire", outcome)
         return len(rows)
 
-    async def run_splits(self) -> int:
-        """Give the shares that were agreed when trades were created."""
-        return await run_splits(self._platform)
-
-    async def run_payouts(self) -> int:
-        """Act on the lines of running batches."""
-        return await run_batches(self._platform)
+    async def run_money(self) -> int:
+        """Give the shares that were agreed when trades were created; act on the lines of running batches of payouts."""
+        done = 0
+        for (what,) in await self._platform.database.read("payout.anything"):
+            done += await (run_splits(self._platform) if what == "split" else run_batches(self._platform))
+        return done
 
     async def run_refunds(self) -> int:
         """Act on the lines of batches of refunds."""
@@ -97,11 +96,10 @@ class Worker:
         failure: Exception | None = None
         duties = (
             self.run_timers,
-            self.run_splits,
+            self.run_money,
             self.settler.round,
             self.run_recoveries,
             self.standing.round,
-            self.run_payouts,
             self.run_refunds,
             self.run_inquiries,
             self.reconciler.round,

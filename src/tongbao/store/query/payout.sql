@@ -29,3 +29,16 @@ ORDER BY 1, 2;
 
 -- name: payout.batch_by_id
 SELECT merchant_id, batch_no FROM payout_batch WHERE batch_id = :payout_id;
+
+-- name: payout.anything
+-- whether shares wait to be given, or lines of batches to be acted on: one look for two duties
+SELECT what FROM (
+  SELECT 'split' AS what FROM share s
+  JOIN trade t ON t.merchant_id = s.merchant_id AND t.out_trade_no = s.out_trade_no
+  WHERE s.waiting AND t.paid_attempt > 0 AND t.state IN ('paid', 'finished') LIMIT 1
+) AS splits
+UNION ALL
+SELECT what FROM (
+  SELECT 'batch' AS what FROM payout_batch b WHERE b.state = 'running' AND EXISTS (
+    SELECT 1 FROM payout p WHERE p.merchant_id = b.merchant_id AND p.batch_no = b.batch_no AND p.state = 'proposed') LIMIT 1
+) AS batches;
