@@ -98,7 +98,7 @@ def decode_fields(raw: Mapping[bytes, bytes], codec: str) -> dict[str, str]:
     except UnicodeDecodeError:
         text = ""
     parts = text.split("\x00")
-    if len(parts) != len(flat) or _NOT_TEXT.search("".join(parts)):
+    if len(parts) != len(flat) or not is_text("".join(parts)):
         raise _not_text(raw, codec)
     pieces = iter(parts)
     fields = dict(zip(pieces, pieces, strict=True))
@@ -122,13 +122,14 @@ def _not_text(raw: Mapping[bytes, bytes], codec: str) -> RemoteProtocolError:
 
 def check_text(name: str, value: str) -> None:
     """Raise LocalProtocolError for what ``decode_fields`` would not read back."""
-    if _NOT_TEXT.search(value):
+    if not is_text(value):
         raise LocalProtocolError(name, "holds control characters", "BAD_CHARSET")
 
 
 def is_text(value: str) -> bool:
     """Whether a text holds nothing but characters."""
-    return _NOT_TEXT.search(value) is None
+    # the first look is quick and lets all usual texts pass; blanks of other kinds need the second
+    return (value.isprintable() and "\ufffd" not in value) or _NOT_TEXT.search(value) is None
 
 
 def check_shift(fields: Mapping[str, str], known: frozenset[str], exempt: Iterable[str]) -> None:
