@@ -86,6 +86,7 @@ def test_the_same_seed_gives_the_same_verdicts(tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_T25_the_genuine_message_of_another_merchant(arena: Arena) -> None:
     """Every message at every other endpoint: only the diagonal is accepted, though some trust the same key."""
     referee = Referee(arena)
@@ -102,6 +103,7 @@ def test_T25_the_genuine_message_of_another_merchant(arena: Arena) -> None:
     referee.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUERYING)
 def test_T26_T27_even_the_platforms_own_signature_does_not_pay_another_sum(arena: Arena, name: str) -> None:
     """Messages with a right signature that say what never was: the order and the query refuse them."""
@@ -146,6 +148,7 @@ def test_T34_no_text_of_the_corpus_is_an_amount_in_a_notification(arena: Arena, 
     referee.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRED)
 def test_T25_one_platform_key_serves_all_so_the_seller_decides(arena: Arena, name: str) -> None:
     """Signed by the platform, for this order's number and sum, but the money went to somebody else."""
@@ -162,6 +165,7 @@ def test_T25_one_platform_key_serves_all_so_the_seller_decides(arena: Arena, nam
     referee.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(PAIRED) & set(CLASSIC)))
 def test_T05_a_downgrade_to_md5_with_the_public_key_as_secret(arena: Arena, name: str) -> None:
     """Whoever knows the platform's public key cannot sign with its text."""
@@ -198,6 +202,7 @@ def test_T31_a_return_is_no_notification(arena: Arena) -> None:
     assert arena.rows("SELECT COUNT(*) FROM orders WHERE state <> 'pending'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_T24_a_replay_after_a_second_a_day_and_a_year(arena: Arena) -> None:
     """Every genuine message again and again: one effect."""
     referee = Referee(arena)
@@ -216,6 +221,7 @@ def test_T24_a_replay_after_a_second_a_day_and_a_year(arena: Arena) -> None:
     referee.close()
 
 
+@pytest.mark.slow
 def test_T32_what_came_late_takes_no_payment_back(arena: Arena) -> None:
     """Closed and unpaid after paid, from the platform itself: recorded or refused, and the order stays paid."""
     referee = Referee(arena)
@@ -231,6 +237,7 @@ def test_T32_what_came_late_takes_no_payment_back(arena: Arena) -> None:
         assert state == "paid" if name in ASKING else state in ("paid", "finished")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKING)
 def test_T24_sixty_four_replays_in_parallel(arena: Arena, name: str) -> None:
     """All are told yes, one has an effect."""
