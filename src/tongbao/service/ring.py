@@ -65,7 +65,7 @@ class RingCache:
         wanted, self._wanted[protocol] = self._wanted[protocol], {}
         # whoever was asked for lately will be again: one query for all of them instead of one for each
         for (name, spoken), kept in self._kept.items():
-            if spoken == protocol and kept.used > now - FRESH_SECONDS and kept.until - now < FRESH_SECONDS / 2:
+            if spoken == protocol and kept.used > now - FRESH_SECONDS and 2 * (kept.until - now) < FRESH_SECONDS:
                 wanted[name] = None
                 if len(wanted) >= LOOK_MAX:
                     break
