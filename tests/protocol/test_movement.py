@@ -262,6 +262,19 @@ def test_after_response_pair(name: str, algorithm: str, charset: str) -> None:
     law()
 
 
+@EVERY
+def test_what_a_device_carries_is_answered_too(name: str) -> None:
+    """Whoever sends to a face what is meant for a wallet's app gets an answer in words, and no failure."""
+    manifest = load_protocol(name)
+    for algorithm in manifest.algorithms:
+        pair = weakest_pair(name, algorithm)
+        for intent, _, carriage in said_intents(name, algorithm):
+            if carriage is Carriage.DEVICE:
+                claim, _ = pair.read(manifest.client.encode(intent, pair.credentials, NOW).request())
+                opened = TradeOpened("2015040100001000980012345678", "http://127.0.0.1:8080/cashier/x", "AbC123")
+                assert manifest.server.answer(claim, opened, pair.ring, NOW).status < 500
+
+
 # --- what the merchant is told ------------------------------------------------------------------------------------
 
 

@@ -123,6 +123,8 @@ class Server:
             return _word("true" if outcome.genuine else "false" if outcome.understood else "invalid")
         if isinstance(outcome, Rejection):
             return self.refuse(claim, Refused(outcome.code, outcome.detail), ring, now)
+        if isinstance(claim.parsed, Order):
+            return _handed(claim.parsed, outcome, ring)
         message: Message = claim.parsed
         echo = {name: value for name, value in message.fields.items() if name not in ("sign", "sign_type")}
         key = _reply_key(message.fields, ring)
@@ -251,6 +253,14 @@ def _order(raw: bytes) -> Claim:
     if _PARTNER.fullmatch(partner) is None:
         raise RemoteProtocolError("partner", "is no merchant's number", "FIELD_INVALID" if partner else "FIELD_MISSING")
     return Claim(partner, m.APP, Carriage.DEVICE, order, order.message.charset)
+
+
+def _handed(order: Order, outcome: Outcome, ring: KeyRing | None) -> Response:
+    """The answer to an order string that was sent here and not handed over to a wallet: which trade it opened."""
+    if not isinstance(outcome, TradeOpened):
+        raise LocalProtocolError("", f"an order string has no answer for {type(outcome).__name__}")
+    leaves = {"trade_no": outcome.trade_no, "out_trade_no": order.message.fields.get("out_trade_no", "")}
+    return write_success({}, "trade", leaves, order.message.charset, _reply_key(order.message.fields, ring))
 
 
 def _question(raw: Mapping[bytes, bytes]) -> Claim:
