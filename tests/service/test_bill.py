@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
+
+import pytest
 
 from tests.support.platform import BUYER, MERCHANT, House, Stage, refusal
 from tests.support.world import START
@@ -204,3 +207,29 @@ def test_I42_movements_are_asked_for_by_the_page(stage: Stage) -> None:
         [("fee", "A", 0, 6, 0, 994)],
         "FIELD_INVALID",
     ]
+
+
+@pytest.mark.slow
+def test_I42_a_long_bill_is_read_page_by_page(stage: Stage) -> None:
+    """More lines than a page holds: each payment once, balances without a gap, sums as the ledger's."""
+    many = 620
+
+    async def scene(house: House) -> list[Any]:
+        names = [f"N{number:03d}" for number in range(many)]
+        await asyncio.gather(*(house.open(name, amount=100) for name in names))
+        for name in names:
+            await house.pay(name)
+        house.clock.advance(DAY)
+        trades, moves = await lines_of(house, TRADE), await lines_of(house, ACCOUNT)
+        balances = [one.balance.minor for one in moves if one.balance is not None]
+        steps = [one.income.minor - one.outcome.minor for one in moves]
+        chain = [sum(steps[: place + 1]) for place in range(len(steps))]
+        held = (await house.balances())["pending"]
+        return [
+            sorted(one.out_trade_no for one in trades) == names,
+            len(moves),
+            balances == chain,
+            balances[-1] == held,
+        ]
+
+    assert stage.play(scene) == [True, 2 * many, True, True]
