@@ -102,6 +102,8 @@ def test_wechatpayv3(trust: str) -> None:
             account.passed("certificates are fetched for an unknown serial number")
         check_codes(town, sdk, account)
         check_bills(town, sdk, account)
+        check_transfers(town, sdk, account)
+        check_sharing(town, sdk, account)
 
 
 def check_codes(town: City, sdk: Script, account: Account) -> None:
@@ -142,3 +144,50 @@ def check_bills(town: City, sdk: Script, account: Account) -> None:
     code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
     assert (code, bool(list(Bill().read([gzip.decompress(base64.b64decode(file["bytes"]))])))) == (200, True)
     account.passed("fundflow_bill")
+
+
+def check_transfers(town: City, sdk: Script, account: Account) -> None:
+    """Money to a buyer, whose name the package hides and reveals; the notification of its end."""
+    scene = [{"info_type": "活动名称", "info_content": "新会员有礼"}]
+    said = {"out_bill_no": "B1", "transfer_scene_id": "1000", "openid": town.openid(), "transfer_amount": 100}
+    more = {"transfer_remark": "奖励", "user_name": "王小明", "notify_url": town.ear.url}
+    seen = len(town.ear.heard)
+    code, told = sdk.ask(
+        "method", name="mch_transfer_bills", kwargs={**said, **more, "transfer_scene_report_infos": scene}
+    )
+    assert (code, told["out_bill_no"]) == (200, "B1"), told
+    account.passed("mch_transfer_bills")
+    _, headers, raw = town.ear.wait(seen + 1)
+    event = sdk.ask("callback", headers=headers, body=raw.decode())
+    assert (event["event_type"], event["resource"]["state"]) == ("MCHTRANSFER.BILL.FINISHED", "SUCCESS")
+    account.passed("callback (MCHTRANSFER.BILL.FINISHED)")
+    code, told = sdk.ask("method", name="mch_transfer_bills_query", kwargs={"out_bill_no": "B1"})
+    assert (code, told["state"], told["transfer_amount"]) == (200, "SUCCESS", 100)
+    assert sdk.ask("decrypt", text=told["user_name"]) == "王小明"
+    account.passed("mch_transfer_bills_query, and decrypt")
+    wrong = {**said, **more, "out_bill_no": "B2", "user_name": "李四", "transfer_scene_report_infos": scene}
+    code, told = sdk.ask("method", name="mch_transfer_bills", kwargs=wrong)
+    assert (code, told["code"]) == (400, "INVALID_REQUEST"), told
+
+
+def check_sharing(town: City, sdk: Script, account: Account) -> None:
+    """A paid order's money shared with a person; what is left is set free."""
+    number = "T20250101000003"
+    shared = {**order(number, town.ear.url), "settle_info": {"profit_sharing": True}}
+    sdk.ask("method", name="pay", kwargs=shared)
+    _, headers, raw = town.pay(number)
+    paid = sdk.ask("callback", headers=headers, body=raw.decode())["resource"]["transaction_id"]
+    receiver = {"type": "PERSONAL_OPENID", "account": town.openid(), "name": "王小明", "amount": 500}
+    asked = {"transaction_id": paid, "out_order_no": "P1", "unfreeze_unsplit": False}
+    receivers = [{**receiver, "description": "分给王小明"}]
+    code, told = sdk.ask("method", name="profitsharing_order", kwargs={**asked, "receivers": receivers})
+    assert (code, told["out_order_no"]) == (200, "P1"), told
+    account.passed("profitsharing_order")
+    query = {"transaction_id": paid, "out_order_no": "P1"}
+    code, told = sdk.ask("method", name="profitsharing_order_query", kwargs=query)
+    assert (code, told["state"], told["receivers"][0]["amount"]) == (200, "FINISHED", 500), told
+    account.passed("profitsharing_order_query")
+    free = {"transaction_id": paid, "out_order_no": "P2", "description": "解冻全部剩余资金"}
+    code, told = sdk.ask("method", name="profitsharing_unfreeze", kwargs=free)
+    assert (code, told["out_order_no"]) == (200, "P2"), told
+    account.passed("profitsharing_unfreeze")
