@@ -11,6 +11,7 @@ import pytest
 from tests.support.platform import MERCHANT, House, Stage, make_merchant, refusal
 from tongbao.kernel.time import DAY, HOUR, Instant, business_date
 from tongbao.ledger.account import merchant_available, merchant_pending, merchant_reserve
+from tongbao.service import settlement
 from tongbao.service.party import ChangeMerchant
 from tongbao.service.settle import PutCalendarDays
 from tongbao.service.settlement import Settler, find_settlement, lines_of, settle_day, settle_early
@@ -135,6 +136,23 @@ def test_early_settlement_must_be_agreed(sqlite_stage: Stage) -> None:
         ]
 
     assert sqlite_stage.play(scene) == ["NO_PRIVILEGE", "BILL_DATE_INVALID"]
+
+
+def test_early_settlement_of_many_trades_must_be_agreed(sqlite_stage: Stage) -> None:
+    """Also where one chunk does not hold them all nothing is begun, and the day's own settlement goes on."""
+
+    async def scene(house: House) -> list[Any]:
+        for number in range(3):
+            await buy(house, f"T{number}")
+        refused = await refusal(settle_early(house.platform, MERCHANT, "r1"))
+        seen: list[Any] = [refused, await find_settlement(house.platform, MERCHANT, "D0-r1"), await stand(house)]
+        go_to_settlement(house)
+        return [*seen, await Settler(house.platform).round(), await stand(house)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settlement, "CHUNK", 2)
+        seen = sqlite_stage.play(scene)
+    assert seen == ["NO_PRIVILEGE", None, {"pending": 2_982}, 1, {"available": 2_982}]
 
 
 def test_a_frozen_merchant_is_not_settled(sqlite_stage: Stage) -> None:

@@ -119,8 +119,11 @@ class SettleChunk:
         known: Settlement | None = sheet.get(SETTLEMENT, self.merchant_id, self.settlement_no)
         if known is not None and (known.state == "done" or known.chunks != self.chunk - 1):
             return Decision(_said(known))
-        if known is None and self.chunk != 1:
-            raise Refused("STATE_CONFLICT", "the batch has not begun")
+        if known is None:
+            if self.chunk != 1:
+                raise Refused("STATE_CONFLICT", "the batch has not begun")
+            # what is not agreed is not begun either: half a batch would stand in the way of every later one
+            split_total(0, self.kind, read_agreement(merchant.settings))
         if self.patient and any(self._moved(sheet, one) for one in self.sums):
             return Decision(Gathered(True))
         rows, lines = self._take(sheet)
