@@ -458,7 +458,7 @@ class Reconciler:
         database = self._platform.database
         last: dict[str, int] = {row[0]: row[1] for row in await database.read("statement.last")}
         first: dict[str, Instant] = {}
-        for code, opened_at in await database.read("statement.banks", {"low": "bank:", "high": "bank;"}):
+        for code, opened_at in await database.read("statement.banks"):
             bank = code.split(":")[1]
             first[bank] = min(first.get(bank, opened_at), opened_at)
         found = []
