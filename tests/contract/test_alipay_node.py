@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from io import BytesIO
 from typing import Any
 from urllib.request import urlopen
@@ -12,6 +13,8 @@ import pytest
 from tests.contract.alipay import City, city
 from tests.contract.harness import Account, Broken, Script, version_of
 from tongbao.protocols.alipay_openapi import PROTOCOL
+from tongbao.protocols.alipay_openapi.mode import serial_of
+from tongbao.wire.certificate import load_chain
 
 pytestmark = pytest.mark.slow
 PACKAGE = "npm alipay-sdk"
@@ -217,3 +220,44 @@ def test_node_has_an_older_check() -> None:
         sdk.ask("exec", method="alipay.trade.precreate", params={"bizContent": content, "notify_url": town.ear.url})
         assert sdk.ask("checkNotifySign", data=town.pay("O1")) is True
         account.passed("checkNotifySign")
+
+
+def test_node_shares_and_knows() -> None:
+    """Shares of a paid trade and their end, a buyer's consent for his number, the platform's certificate."""
+    with (
+        city() as town,
+        Script.node("alipay-sdk", "alipay_node.mjs", options=options(town, "certificate")) as sdk,
+        Account(PACKAGE, VERSION, "shares, consent, certificates") as account,
+    ):
+
+        def execute(method: str, content: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+            asked = params if content is None else {**params, "bizContent": content}
+            answer: dict[str, Any] = sdk.ask("exec", method=method, params=asked, options={"validateSign": True})
+            account.passed(f"exec {method}")
+            return answer
+
+        word = town.consent()
+        known = execute("alipay.system.oauth.token", grantType="authorization_code", code=word)
+        renewed = execute("alipay.system.oauth.token", grantType="refresh_token", refreshToken=known["refreshToken"])
+        assert renewed["userId"] == known["userId"]
+        with pytest.raises(Broken):  # a failure stands in error_response, which the library cannot verify
+            execute("alipay.system.oauth.token", grantType="authorization_code", code=word)
+        serial = serial_of(load_chain(town.credentials["alipay_cert"], "alipay_cert")[0])
+        told = execute("alipay.open.app.alipaycert.download", {"alipayCertSn": serial})
+        assert b64decode(told["alipayCertContent"]).decode("ascii") == town.credentials["alipay_cert"]
+        order = {"outTradeNo": "S1", "totalAmount": "10.00", "subject": "x"}
+        later = {"extendParams": {"royaltyFreeze": "true"}}
+        execute("alipay.trade.precreate", {**order, **later}, notify_url=town.ear.url)
+        number = town.pay("S1")["trade_no"]
+        share = {"transIn": known["userId"], "transInType": "userId", "amount": "1.00", "desc": "分账"}
+        asked = {"outRequestNo": "A1", "tradeNo": number}
+        given = execute("alipay.trade.order.settle", {**asked, "royaltyParameters": [share]})
+        found = execute("alipay.trade.order.settle.query", asked)
+        assert found["settleNo"] == given["settleNo"]
+        assert [one["state"] for one in found["royaltyDetailList"]] == ["SUCCESS"]
+        much = {**share, "amount": "99.00"}
+        refused = execute("alipay.trade.order.settle", {**asked, "outRequestNo": "A2", "royaltyParameters": [much]})
+        assert refused["subCode"] == "ACQ.ALLOC_AMOUNT_VALIDATE_ERROR"
+        finish = {"extendParams": {"royaltyFinish": "true"}}
+        assert execute("alipay.trade.order.settle", {**asked, "outRequestNo": "A3", **finish})["code"] == "10000"
+        assert town.sandbox.audit() == "clean"
