@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.merchant.conftest import KEY, configure
+from tests.protocol.bench import make_pair
 from tongbao.kernel.error import ConfigurationError
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
@@ -30,6 +31,23 @@ partner = "{PARTNER}"
 key = "{KEY}"
 charset = "gbk"
 """
+
+
+def test_keys_and_certificates_may_be_named_by_their_files(tmp_path: Path) -> None:
+    """A path in the place of a key or certificate is read; one that leads nowhere is an error that says so."""
+    settings = dict(make_pair("alipay_openapi", "RSA2", "utf-8").settings)
+    named = dict(settings)
+    for name in ("app_private_key", "alipay_public_key", "app_cert", "alipay_cert", "alipay_root_cert"):
+        path = tmp_path / f"{name}.pem"
+        path.write_text(settings[name], "ascii")
+        named[name] = str(path)
+    said = {"protocol": "alipay_openapi", "environment": "sandbox"}
+    plain = MerchantConfiguration.from_mapping({**said, "credentials": settings})
+    read = MerchantConfiguration.from_mapping({**said, "credentials": named})
+    assert read.keys.ring == plain.keys.ring
+    with pytest.raises(ConfigurationError) as caught:
+        MerchantConfiguration.from_mapping({**said, "credentials": {**named, "app_cert": "/nowhere/app.crt"}})
+    assert caught.value.field == "credentials.app_cert"
 
 
 def test_a_toml_file(tmp_path: Path) -> None:
