@@ -204,6 +204,45 @@ def test_a_large_batch_goes_on_where_it_stopped(stage: Stage) -> None:
     assert stage.play(scene) == ["done", 2, 520, 520 * 99, {"available": 520 * 99}]
 
 
+def test_what_was_taken_back_comes_off_the_next_batch(stage: Stage) -> None:
+    """A settled trade is refunded out of what another brought: the next batch is the difference, with both as lines;
+    one that would be less than nothing waits for more."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=30))
+        settler = Settler(house.platform)
+        await buy(house, "A")
+        go_to_settlement(house)
+        seen: list[Any] = [await settler.round()]
+        await buy(house, "B", 500)
+        await house.refund("A", 400, "r1")
+        go_to_settlement(house)
+        seen += [await settler.round(), await stand(house)]
+        batch = await find_settlement(house.platform, MERCHANT, "20260302")
+        seen.append(batch.amount if batch else None)
+        seen.append([(one.out_trade_no, one.amount) async for one in lines_of(house.platform, MERCHANT, "20260302")])
+        await buy(house, "C", 100)
+        await house.refund("A", 600, "r2")
+        go_to_settlement(house)
+        seen += [await settler.round(), await stand(house)]
+        await buy(house, "D", 2_000)
+        go_to_settlement(house)
+        return [*seen, await settler.round(), await stand(house)]
+
+    # fees: 6 of A (2 and then 4 come back), 3 of B, 1 of C, 12 of D
+    assert stage.play(scene, furnished=False) == [
+        1,
+        1,
+        {"available": 1_093},
+        99,
+        [("A", -398), ("B", 497)],
+        0,
+        {"available": 596},
+        1,
+        {"available": 2_584},
+    ]
+
+
 def test_the_worker_says_when(sqlite_stage: Stage) -> None:
     """Nobody waits for settlement while there is nothing to settle; afterwards it is due at six on the working day."""
 

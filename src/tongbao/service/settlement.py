@@ -23,9 +23,6 @@ MERCHANTS: Final = 100
 TRIES: Final = 5
 """How often a chunk is added up anew before what moved is left to the next batch."""
 
-TAKEN_MAX: Final = 2_000
-"""Trades of earlier batches that one batch looks at again."""
-
 TAKERS: Final = ("refund", "chargeback")
 """Kinds of entry that take a trade's money back begin so; splits have a column of their own."""
 
@@ -108,10 +105,8 @@ async def _chunk(platform: Platform, begun: SettleChunk, since: int) -> Gathered
     """Add up and submit the chunk after ``begun.cursor``; None where there is nothing to write, or less than nothing.
 
     The first chunk also has what refunds took back of earlier batches, and as many lines as make up for that."""
-    where = {"merchant_id": begun.merchant_id, "since": since, "day": begun.day}
-    taken: list[str] = []
-    if begun.chunk == 1:
-        taken = [row[0] for row in await platform.database.read("settle.taken_back", {**where, "most": TAKEN_MAX})]
+    where: dict[str, object] = {"merchant_id": begun.merchant_id, "since": since, "day": begun.day}
+    taken = await _taken_back(platform, where) if begun.chunk == 1 else []
     for turn in range(1, TRIES + 1):
         sums = await add_up(platform, begun.merchant_id, taken)
         cursor, more = begun.cursor, True
@@ -136,6 +131,17 @@ async def _chunk(platform: Platform, begun: SettleChunk, since: int) -> Gathered
         if not made.again:
             return made
     return None
+
+
+async def _taken_back(platform: Platform, where: dict[str, object]) -> list[str]:
+    """Trades of earlier batches, given back or shared since."""
+    taken: list[str] = []
+    while True:
+        after = taken[-1] if taken else ""
+        page = await platform.database.read("settle.taken_back", {**where, "beyond": after, "most": CHUNK})
+        taken += [row[0] for row in page]
+        if len(page) < CHUNK:
+            return taken
 
 
 async def add_up(platform: Platform, merchant_id: str, numbers: list[str], currency: str = "CNY") -> tuple[Sums, ...]:

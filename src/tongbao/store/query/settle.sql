@@ -24,7 +24,8 @@ SELECT out_trade_no FROM (
 -- name: settle.taken_back
 -- trades of earlier batches that moved since: what was taken back of them comes off the next batch, whenever it was
 SELECT DISTINCT e.out_trade_no FROM entry e JOIN share s ON s.merchant_id = e.merchant_id AND s.out_trade_no = e.out_trade_no
-WHERE e.merchant_id = :merchant_id AND e.business_day >= :since AND s.settled <> 0 ORDER BY e.out_trade_no LIMIT :most;
+WHERE e.merchant_id = :merchant_id AND e.business_day >= :since AND e.kind NOT IN ('pay', 'release') AND s.settled <> 0
+AND e.out_trade_no > :beyond ORDER BY e.out_trade_no LIMIT :most;
 
 -- name: settle.sums
 -- what moved on one account, by trade and kind of entry: in, out, and of these from and to the platform's fees
