@@ -44,7 +44,8 @@ def test_keys_and_certificates_may_be_named_by_their_files(tmp_path: Path) -> No
     said = {"protocol": "alipay_openapi", "environment": "sandbox"}
     plain = MerchantConfiguration.from_mapping({**said, "credentials": settings})
     read = MerchantConfiguration.from_mapping({**said, "credentials": named})
-    assert read.keys.ring == plain.keys.ring
+    assert read.keys.ring.verify == plain.keys.ring.verify
+    assert read.keys.ring.sign[0].chain == plain.keys.ring.sign[0].chain
     with pytest.raises(ConfigurationError) as caught:
         MerchantConfiguration.from_mapping({**said, "credentials": {**named, "app_cert": "/nowhere/app.crt"}})
     assert caught.value.field == "credentials.app_cert"
