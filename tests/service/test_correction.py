@@ -11,6 +11,7 @@ from tongbao.kernel.time import SECOND
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_pending, platform_fee
 from tongbao.service.chargeback import RecoverReceivable, TakeChargeback, recover_debts
 from tongbao.service.correction import (
+    CloseCase,
     DecideCorrection,
     OpenCase,
     ProposeCorrection,
@@ -113,6 +114,30 @@ def test_T38_a_correction_cannot_take_what_is_not_there(sqlite_stage: Stage) -> 
         return await refusal(house.submit(DecideCorrection("x1", True, "otto")))
 
     assert sqlite_stage.play(scene) == "MERCHANT_FUNDS"
+
+
+def test_T67_what_is_mended_is_not_mended_again(sqlite_stage: Stage) -> None:
+    """Two proposals for one case: the first that is posted closes it, the other can only be refused. So it is after
+    somebody has closed the case by hand."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=SHOP)
+        await house.open("A")
+        await house.pay("A")
+        await open_case(house)
+        await house.submit(propose())
+        await house.submit(propose(correction_id="x2", actor="oscar"))
+        seen = [await house.submit(DecideCorrection("x1", True, "otto"))]
+        seen.append(await refusal(house.submit(DecideCorrection("x2", True, "otto"))))
+        seen.append(await house.submit(DecideCorrection("x2", False, "otto")))
+        await open_case(house, "c2")
+        await house.submit(propose(correction_id="x3", case_id="c2"))
+        await house.submit(CloseCase("c2", "otto", "nothing was wrong"))
+        seen.append(await refusal(house.submit(DecideCorrection("x3", True, "otto"))))
+        return [*seen, (await house.balances())["fee"]]
+
+    expected = ["posted", "STATE_CONFLICT", "refused", "STATE_CONFLICT", 3]
+    assert sqlite_stage.play(scene, furnished=False) == expected
 
 
 async def charged_back(house: House, spent: int) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.support.platform import BUYER, House, Stage, refusal
 from tests.support.world import START
 from tongbao.kernel.error import OutcomeUnknown
 from tongbao.kernel.time import DAY, HOUR, Instant, business_date, business_day, later
 from tongbao.service.channel import StatementLine
-from tongbao.service.correction import DecideCorrection, ProposeCorrection
+from tongbao.service.correction import CloseCase, DecideCorrection, ProposeCorrection
 from tongbao.service.movement import bounds
 from tongbao.service.reconcile import Reconciler, reconcile_bank
 from tongbao.store.schema import CASE
@@ -92,6 +94,29 @@ def test_F52_every_difference_is_a_case_and_its_money_in_suspense(stage: Stage) 
         1_005,
         "closed",
     ]
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_F52_money_in_suspense_is_explained_until_all_of_it_has_left(more: bool, sqlite_stage: Stage) -> None:
+    """A case that money rests for is not closed by hand, nor by an entry of a part or between other accounts."""
+
+    async def scene(house: House) -> list[Any]:
+        lines = await three(house)
+        stranger = replace(lines[-1], ref="rS", number="S", amount=70, kind="pay" if more else "refund", income=more)
+        put(house, [*lines, stranger])
+        house.clock.advance(DAY)
+        await compare(house)
+        case = f"statement:ICBC:{NUMBER}:{stranger.kind}:S"
+        rest, other = "platform:0:suspense:CNY", "platform:0:loss:CNY"
+        debit, credit = (rest, other) if more else (other, rest)
+        said = [await refusal(house.submit(CloseCase(case, "checker", "looked at it")))]
+        wrong = ((debit, credit, 69), (debit, credit, 71), (credit, debit, 70), (other, "platform:0:fee:CNY", 70))
+        said += [await refusal(house.submit(ProposeCorrection("C1", case, *move, "maker", "why"))) for move in wrong]
+        await house.submit(ProposeCorrection("C1", case, debit, credit, 70, "maker", "nobody's"))
+        await house.submit(DecideCorrection("C1", True, "checker"))
+        return [*said, (await house.balances()).get("suspense", 0)]
+
+    assert sqlite_stage.play(scene) == ["STATE_CONFLICT", *["FIELD_INVALID"] * 4, 0]
 
 
 def test_F32_what_stands_near_midnight_waits_for_the_next_statement(stage: Stage) -> None:

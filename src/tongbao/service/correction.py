@@ -87,9 +87,13 @@ CLOSED_BY_RULE: Final = frozenset({"late_payment", "late_refused", "unknown_outc
 """Kinds of case that end with what they are about, and not by a person's word."""
 
 
+RESTING: Final = frozenset({"statement_credit", "statement_debit"})
+"""Kinds of case that money rests in suspense for: only a correction that moves all of it out ends them."""
+
+
 @record
 class CloseCase:
-    """An operator has looked at it and says how it ended. What rules close is not closed by hand."""
+    """An operator has looked at it and says how it ended. What rules or an entry close is not closed by hand."""
 
     case_id: str
     actor: str
@@ -102,7 +106,7 @@ class CloseCase:
         case: Case | None = sheet.get(CASE, self.case_id)
         if case is None:
             raise Refused("NOT_FOUND", "no such case")
-        if case.state == "closed" or case.kind in CLOSED_BY_RULE:
+        if case.state == "closed" or case.kind in CLOSED_BY_RULE | RESTING:
             raise Refused("STATE_CONFLICT", f"a case of {case.kind} that is {case.state} is not closed by hand")
         if not self.actor or not self.reason:
             raise Refused("FIELD_MISSING", "a case is closed by somebody, for a reason")
@@ -143,6 +147,10 @@ class ProposeCorrection:
             raise Refused("FIELD_INVALID", "a correction moves between two accounts of one currency")
         if self.out_trade_no and sheet.get(TRADE, self.merchant_id, self.out_trade_no) is None:
             raise Refused("TRADE_NOT_FOUND", "no such trade")
+        if case is not None and case.kind in RESTING:
+            rests = self.debit if case.kind == "statement_credit" else self.credit
+            if ":suspense:" not in rests or self.amount != case.amount:
+                raise Refused("FIELD_INVALID", f"the case ends when all {case.amount} of it leave suspense")
         kind = "write_off" if ":loss:" in self.debit and ":receivable:" in self.credit else "correct"
         return _propose(
             sheet,
@@ -289,6 +297,9 @@ class DecideCorrection:
             return Decision(state, [(CORRECTION, decided)], audits=[draft])
         if self.actor == known.maker:
             raise Refused("MAKER_IS_CHECKER", "who proposed may not post")
+        case: Case | None = sheet.get(CASE, known.case_id)
+        if case is None or case.state != "open":
+            raise Refused("STATE_CONFLICT", "the case is closed: what was wrong is mended, or was not wrong")
         account: Account | None = sheet.get(ACCOUNT, known.debit)
         balance = account.balance if account is not None else 0
         free = known.kind == "late" or known.debit.startswith("bank:")
