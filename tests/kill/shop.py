@@ -88,10 +88,15 @@ class Shop:
         return answer.status, answer.body
 
 
+def count_told(shop: Shop) -> int:
+    """How many orders a notification told of."""
+    return len(shop.rows("SELECT DISTINCT order_no FROM payment_inbox WHERE evidence = 'NOTIFY'"))
+
+
 def check_shop(shop: Shop, wanted: list[str]) -> int:
     """Whatever was ordered is there, what was paid was sent out once, and whoever was not told has asked. Returns how
     many were told."""
-    told = len(shop.rows("SELECT DISTINCT order_no FROM payment_inbox WHERE evidence = 'NOTIFY'"))
+    told = count_told(shop)
     while shop.receiver.poll(older_than=-1, limit=1_000):
         pass
     sent = [row["order_no"] for row in shop.rows("SELECT order_no FROM sent_out")]

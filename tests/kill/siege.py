@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.kill.load import Child, Load, ShopChild, furnish, judge, strike
-from tests.kill.shop import Shop, check_shop
+from tests.kill.shop import Shop, check_shop, count_told
 from tests.support.platform import Stage
 
 
@@ -35,6 +35,14 @@ class Siege:
             f"{self.kills.total()} kills ({kills}), {self.ordered:,} orders, {self.told:,} payments acknowledged,"
             f" {self.already:,} found done, {self.repeats:,} requests repeated, {self.notified:,} orders told of"
         )
+
+
+async def _hear(shop: Shop) -> None:
+    """When all is over the worker tells of what it did not come to: wait for the first of it, a minute at most."""
+    for _ in range(600):
+        if await asyncio.to_thread(count_told, shop):
+            return
+        await asyncio.sleep(0.1)
 
 
 def besiege(stage: Stage, shop_where: str, seed: int, kills: int) -> Siege:
@@ -64,6 +72,7 @@ def besiege(stage: Stage, shop_where: str, seed: int, kills: int) -> Siege:
             await asyncio.gather(*(child.start() for child in children.values()))
             async with asyncio.timeout(120 + 20 * kills):  # whoever asks in vain would ask for ever
                 await strike(load, seed, kills, blow)
+            await _hear(shop)
             counter.kill()
             told = await asyncio.to_thread(check_shop, shop, load.book.wanted)
         finally:
