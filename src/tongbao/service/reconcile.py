@@ -103,7 +103,7 @@ class RecordFindings:
         for one in self.findings:
             number = case_number(self.bank, self.day, one)
             gap: Gap | None = sheet.get(GAP, self.bank, one.kind, one.number, one.side)
-            if sheet.get(CASE, number) is not None or (gap is not None and gap.state != "waiting"):
+            if sheet.get(CASE, number) is not None or (gap is not None and gap.closed_day == self.day):
                 continue
             if one.waits:
                 if gap is None:
@@ -239,17 +239,23 @@ def _currency(move: Move) -> str:
 
 @dataclass(slots=True)
 class _Known:
-    """What the books know of the numbers that stand on the bank's side only."""
+    """What the books know of the numbers that stand on the bank's side only. ``closed``: (kind, number) of those that
+    an earlier statement had already, whose other side has long come."""
 
     states: dict[str, tuple[str, int]] = field(default_factory=dict)
+    closed: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
-    async def load(cls, platform: Platform, differences: Sequence[Difference]) -> _Known:
+    async def load(cls, platform: Platform, bank: str, day: int, differences: Sequence[Difference]) -> _Known:
         found = cls()
-        numbers = [one.key for one in differences if not one.here_lines]
-        for place in range(0, len(numbers), CHUNK):
-            rows = await platform.database.read("statement.instructions", {"numbers": numbers[place : place + CHUNK]})
+        alone = [one for one in differences if not one.here_lines]
+        for place in range(0, len(alone), CHUNK):
+            part = alone[place : place + CHUNK]
+            rows = await platform.database.read("statement.instructions", {"numbers": [one.key for one in part]})
             found.states.update({row[0]: (row[4], row[2]) for row in rows})
+            keys = sorted((bank, one.kind, one.key, "there") for one in part)
+            gaps: list[Gap] = await platform.database.load(GAP, keys)
+            found.closed.update((gap.kind, gap.number) for gap in gaps if 0 < gap.closed_day < day)
         return found
 
 
@@ -276,7 +282,7 @@ async def reconcile_bank(platform: Platform, bank: str, day: date) -> Compared:
             return Compared(done[0], ())
         await both.read_books(bank, low, high)
         matched, differences = await both.match(waited, Frame(low, high, CUTOFF))
-    findings = _findings(differences, await _Known.load(platform, differences), waited, high)
+    findings = _findings(differences, await _Known.load(platform, bank, number, differences), waited, high)
     still = {(one.kind, one.number, one.side) for one in findings}
     settled = [(kind, name, side) for kind, name, side, *_ in waited if (kind, name, side) not in still]
     for place in range(0, max(len(findings), len(settled)), CHUNK):
@@ -386,12 +392,13 @@ def _finding(one: Difference, known: _Known, waiting: set[tuple[Any, ...]], high
     if side == "there" and (one.kind, one.key, side) not in waiting:
         state, amount = known.states.get(one.key, ("", 0))
         # ours, and entered on another day: that day's statement has no line for it, and so it waits for ours
-        waits = state == "succeeded" and amount == there
+        waits = state == "succeeded" and amount == there and (one.kind, one.key) not in known.closed
     what = one.what
     if waits:
         what = Class.WAITING
     elif side == "there":
-        money, what = there * one.there_lines, Class.MISSING_HERE if one.there_lines == 1 else Class.DUPLICATE
+        again = one.there_lines > 1 or (one.kind, one.key) in known.closed
+        money, what = there * one.there_lines, Class.DUPLICATE if again else Class.MISSING_HERE
     elif one.what is Class.WAITING or not one.there_lines:
         what = Class.MISSING_THERE
     elif one.what is Class.AMOUNT_DIFFERS:
