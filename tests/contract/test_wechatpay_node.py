@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.harness import Account, Broken, Ear, Script, version_of
 from tests.contract.wechat import City, city, order, refund, said_in
+from tongbao.protocols.wechatpay_v2.client import YES
 from tongbao.protocols.wechatpay_v3.bill import Bill
 
 PAY = "v3/pay/transactions"
@@ -84,6 +85,56 @@ def test_axios_plugin(trust: str) -> None:
             assert file["sha1"] == told["hash_value"]  # type: ignore[index]
             assert [line.kind for line in Bill().read([file["text"].encode()])][:2] == ["payment", "refund"]
         account.passed("get v3/billdownload/file, plain and gzip")
+
+
+@pytest.mark.slow
+def test_axios_plugin_v2() -> None:
+    """The older interface by the same package: signed with MD5, answers verified, notifications opened."""
+    version = version_of("wechatpay", "wechatpay-axios-plugin")
+    with city("wechatpay_v2", Ear(YES, kind="text/xml")) as town:
+        said, other = town.credentials, town.sandbox.credentials["protocols"]["wechatpay_v3"]
+        options = {
+            "mchid": said["mch_id"],
+            "serial": other["serial_no"],
+            "privateKey": other["private_key"],
+            "certs": {other["platform_serial_no"]: other["wechatpay_public_key"]},
+            "secret": said["key"],
+            "baseURL": f"{town.gateway}/",
+        }
+        me = {"appid": said["appid"], "mch_id": said["mch_id"]}
+        with (
+            Script.node("wechatpay", "wechatpay_axios.mjs", options=options) as sdk,
+            Account("npm wechatpay-axios-plugin", version, "WeChat Pay v2, MD5") as account,
+        ):
+
+            def ask(path: str, **more: object) -> dict[str, str]:
+                answer = sdk.ask("request", verb="post", path=f"v2/{path}", args=[{**me, **more}])
+                account.passed(f"post v2/{path}")
+                told: dict[str, str] = answer["data"]
+                return told
+
+            wanted = {"body": "测试商品", "total_fee": 10_100, "spbill_create_ip": "192.0.2.7"}
+            wanted |= {"notify_url": town.ear.url, "trade_type": "NATIVE", "product_id": "P1"}
+            opened = ask("pay/unifiedorder", out_trade_no=NUMBER, **wanted)
+            assert opened["code_url"].startswith("weixin://wxpay/bizpayurl?pr=")
+            _, _, raw = town.pay(NUMBER)
+            paid = sdk.ask("payment", body=raw.decode())
+            assert (paid["out_trade_no"], paid["total_fee"]) == (NUMBER, "10100")
+            with pytest.raises(Broken):
+                sdk.ask("payment", body=raw.decode().replace("10100", "10101"))
+            account.passed("Transformer.toObject and Hash.sign (payment)")
+            assert ask("pay/orderquery", out_trade_no=NUMBER)["trade_state"] == "SUCCESS"
+            back = {"out_refund_no": "R1", "total_fee": 10_100, "refund_fee": 100, "notify_url": town.ear.url}
+            assert ask("secapi/pay/refund", out_trade_no=NUMBER, **back)["refund_fee"] == "100"
+            _, _, raw = town.ear.wait(2)
+            assert sdk.ask("refund", body=raw.decode())["out_refund_no"] == "R1"
+            account.passed("Aes.AesEcb.decrypt (refund)")
+            ask("pay/unifiedorder", out_trade_no=OTHER, **wanted)
+            assert ask("pay/closeorder", out_trade_no=OTHER)["result_code"] == "SUCCESS"
+            with pytest.raises(Broken):
+                sdk.ask(
+                    "request", verb="post", path="v2/pay/orderquery", args=[{**me, "out_trade_no": "T20250101000009"}]
+                )
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import wechatpay from 'wechatpay-axios-plugin';
 
-const { Wechatpay, Rsa, Aes, Formatter, Transformer } = wechatpay;
+const { Wechatpay, Rsa, Aes, Formatter, Hash, Transformer } = wechatpay;
 let sdk;
 let own;
 
@@ -38,6 +38,16 @@ const calls = {
     if (!Rsa.verify(text, name('Wechatpay-Signature'), key)) throw new Error('the signature does not verify');
     const { resource: { ciphertext, nonce, associated_data: aad } } = JSON.parse(said.body);
     return JSON.parse(Aes.AesGcm.decrypt(ciphertext, said.secret, nonce, aad));
+  },
+  payment: (said) => {
+    const told = Transformer.toObject(said.body);
+    const type = told.sign.length === 64 ? 'HMAC-SHA256' : 'MD5';
+    if (!Hash.equals(Hash.sign(type, told, own.secret), told.sign)) throw new Error('the signature does not verify');
+    return told;
+  },
+  refund: (said) => {
+    const told = Transformer.toObject(said.body);
+    return Transformer.toObject(Aes.AesEcb.decrypt(told.req_info, Hash.md5(own.secret)));
   },
 };
 
