@@ -252,3 +252,19 @@ def test_an_escrow_trade_given_back_whole_is_told_as_closed(sandbox: LocalSandbo
         shop.verdicts
     )
     assert sandbox.audit() == "clean"
+
+
+@pytest.mark.parametrize("shop", ["alipay_mapi"], indirect=True)
+def test_a_wallets_code_is_scanned_once(sandbox: LocalSandbox, shop: Shop) -> None:
+    """The code of a wallet pays one trade; shown again it pays nothing; above the cap the buyer must agree."""
+    login = sandbox.credentials["buyers"][0]["login"]
+    code = sandbox.control("POST", f"buyers/{login}/code", {"protocol": "alipay_openapi"})["code"]
+    paid = shop.client.scan("S1", Money(200), "茶", code)
+    assert (paid.state, paid.amount) == (TradeState.PAID, Money(200))
+    with pytest.raises(Refused):
+        shop.client.scan("S2", Money(200), "茶", code)
+    another = sandbox.control("POST", f"buyers/{login}/code", {"protocol": "alipay_openapi"})["code"]
+    with pytest.raises(Refused, match="BUYER_PAYING"):
+        shop.client.scan("S3", Money(200_000), "茶", another)
+    assert shop.client.query("S3").state is TradeState.UNPAID
+    assert sandbox.audit() == "clean"

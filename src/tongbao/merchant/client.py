@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TypedDict, TypeVar, Unpack
 
-from tongbao.kernel.error import LocalProtocolError
+from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
@@ -107,6 +107,14 @@ class _Base(Errands):
         outcome = yield from self._ask(intent)
         return expect(outcome, TradeOpened)
 
+    def _scan(self, order_no: str, amount: Money, subject: str, code: str, options: PaymentOptions) -> Core[TradeView]:
+        said = PaymentOptions(**{**options, "presentation": Presentation.BARCODE, "code": code})
+        intent = self._said([self.trade(order_no, amount, subject, **said)])
+        trade = expect((yield from self._ask(intent)), TradeFound).trade
+        if trade.out_trade_no != order_no or trade.amount != amount:
+            raise RemoteProtocolError("amount", "the answer is about another trade, or another sum")
+        return trade
+
     def _query(self, order_no: str, trade_no: str) -> Core[TradeView]:
         intent = QueryTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
         outcome = yield from self._ask(intent)
@@ -162,6 +170,13 @@ class Client(_Base, MoneyDesk):
     def create(self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]) -> TradeOpened:
         """Open a trade between servers, in protocols that do so."""
         return self._drive(self._create(order_no, amount, subject, options))
+
+    def scan(
+        self, order_no: str, amount: Money, subject: str, shown: str, **options: Unpack[PaymentOptions]
+    ) -> TradeView:
+        """Take a payment by the code that the buyer's wallet has ``shown``. Refused with BUYER_PAYING means that the
+        trade stands and he must still agree in his wallet: query until it ends, or close it."""
+        return self._drive(self._scan(order_no, amount, subject, shown, options))
 
     def query(self, order_no: str = "", trade_no: str = "") -> TradeView:
         """The trade by our order number, the platform's number, or both."""
@@ -223,6 +238,12 @@ class AsyncClient(_Base, AsyncMoneyDesk):
     ) -> TradeOpened:
         """Open a trade between servers, in protocols that do so."""
         return await self._drive(self._create(order_no, amount, subject, options))
+
+    async def scan(
+        self, order_no: str, amount: Money, subject: str, shown: str, **options: Unpack[PaymentOptions]
+    ) -> TradeView:
+        """Take a payment by the code that the buyer's wallet has ``shown``; see ``Client.scan``."""
+        return await self._drive(self._scan(order_no, amount, subject, shown, options))
 
     async def query(self, order_no: str = "", trade_no: str = "") -> TradeView:
         """The trade by our order number, the platform's number, or both."""

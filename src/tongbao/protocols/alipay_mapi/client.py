@@ -128,7 +128,7 @@ class Client:
             if word is None:
                 raise RemoteProtocolError("", "the answer is none of true, false, invalid", "MALFORMED")
             return word
-        at_counter = isinstance(intent, CreateTrade) and intent.presentation is Presentation.QR
+        at_counter = isinstance(intent, CreateTrade) and intent.presentation in (Presentation.QR, Presentation.BARCODE)
         if (isinstance(intent, CreateTrade) and not at_counter) or getattr(intent, "asks_password", False):
             raise LocalProtocolError("", "the answer to this request is a page for a browser")
         charset, algorithm = credentials.values["charset"], credentials.values["sign_type"]
@@ -144,7 +144,7 @@ class Client:
         if isinstance(intent, RefundBatch | PayOutBatch):
             return BatchTaken(intent.batch_no)
         if isinstance(intent, CreateTrade):
-            return _opened(intent, envelope)
+            return _opened(replace(intent, merchant=credentials.merchant), envelope)
         if isinstance(intent, RequestTimestamp):
             return TimestampIssued(_leaf(envelope, "timestamp", "encrypt_key"))
         if envelope.leaves is None and not isinstance(intent, QueryTrade | QueryMovements):
@@ -289,13 +289,18 @@ def _rejection(intent: Intent, word: str) -> Rejection:
 
 
 def _opened(intent: CreateTrade, envelope: Envelope) -> Outcome:
-    """The QR code of a trade at a counter, or the refusal of the rules; both are signed."""
+    """What became of a trade at a counter: its QR code, its payment, or the refusal of the rules; all are signed."""
     result = _leaf(envelope, "alipay", "result_code")
     if not envelope.signed:
         raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
     leaves = envelope.leaves or {}
-    if result == counter.DONE:
+    if result == counter.DONE and intent.presentation is Presentation.QR:
         return counter.read_opened(leaves, intent.out_trade_no)
+    if result == counter.PAID and intent.presentation is Presentation.BARCODE:
+        return TradeFound(counter.read_paid(leaves, intent.out_trade_no, intent.merchant))
+    word = leaves.get("detail_error_code", "")
+    if result == counter.PAYING:
+        return Rejection("BUYER_PAYING", word)
     word = _leaf(envelope, "alipay", "detail_error_code")
     return Rejection(c.NEUTRAL_CODE.get(word, "SYSTEM"), word)
 

@@ -1,4 +1,5 @@
-"""Face to face (alipay.acquire.precreate): a trade for which the shop shows a QR code that the buyer's wallet scans."""
+"""Face to face: the shop shows a QR code that the buyer's wallet scans (alipay.acquire.precreate), or it scans the code
+that the wallet shows (alipay.acquire.createandpay)."""
 
 from __future__ import annotations
 
@@ -6,21 +7,49 @@ from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.protocols.alipay_mapi.field import Fields, invalid, read_positive, read_quantity, required
+from tongbao.protocols.alipay_mapi.field import (
+    Fields,
+    invalid,
+    read_money,
+    read_positive,
+    read_quantity,
+    read_time,
+    required,
+    write_time,
+)
 from tongbao.wire.http import split_url
-from tongbao.wire.vocabulary import TradeOpened
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import TradeOpened, TradeState, TradeView
 
 QR: Final = "QR_CODE_OFFLINE"
+BARCODE: Final = "BARCODE_PAY_OFFLINE"
+KIND: Final = "bar_code"
+KINDS: Final = (KIND, "barcode")
+PAID: Final = "ORDER_SUCCESS_PAY_SUCCESS"
+PAYING: Final = "ORDER_SUCCESS_PAY_INPROCESS"
+UNPAID: Final = "ORDER_SUCCESS_PAY_FAIL"
+NO_ORDER: Final = "ORDER_FAIL"
+_PAYING_CODES: Final = frozenset(("CODE_INVALID", "INSUFFICIENT_FUNDS", "BUYER_DISABLED", "METHOD_NOT_ALLOWED"))
 DONE: Final = "SUCCESS"
 FAILED: Final = "FAIL"
 QR_PATH: Final = "/qr/"
 CURRENCY: Final = ("", "156", "CNY")
 
 
-def read_sum(fields: Fields, largest: Money) -> Money:
+def read_code(fields: Fields) -> str:
+    """The code that the buyer's wallet showed."""
+    if required(fields, "dynamic_id_type") not in KINDS:
+        raise invalid("dynamic_id_type", f"is not {KIND}")
+    code = required(fields, "dynamic_id")
+    if len(code) > 32 or not code.isascii() or not code.isalnum():
+        raise invalid("dynamic_id", "is no payment code")
+    return code
+
+
+def read_sum(fields: Fields, largest: Money, product: str) -> Money:
     """The sum of a trade at a counter: one field, or price x quantity, or both and equal."""
-    if required(fields, "product_code") != QR:
-        raise invalid("product_code", f"is not {QR}")
+    if required(fields, "product_code") != product:
+        raise invalid("product_code", f"is not {product}")
     if fields.get("currency", "") not in CURRENCY:
         raise invalid("currency", "is not 156", "CURRENCY_NOT_ALLOWED")
     if fields.get("royalty_type") or fields.get("royalty_parameters"):
@@ -47,9 +76,43 @@ def write_opened(opened: TradeOpened, out_trade_no: str) -> dict[str, str]:
     return {"result_code": DONE, "out_trade_no": out_trade_no, "voucher_type": "qrcode", "qr_code": address}
 
 
-def write_failed(code: str, out_trade_no: str) -> dict[str, str]:
-    """The same for a refusal by the rules: the call was understood, and came to nothing."""
-    return {"result_code": FAILED, "out_trade_no": out_trade_no, "detail_error_code": code}
+def write_failed(word: str, out_trade_no: str, code: str, *, scanned: bool) -> dict[str, str]:
+    """The same for a refusal by the rules, ``code``: the call was understood, and came to nothing, or not yet to an end
+    where the buyer must agree in his wallet."""
+    result = FAILED
+    if scanned:
+        result = PAYING if code == "BUYER_PAYING" else UNPAID if code in _PAYING_CODES else NO_ORDER
+    return {"result_code": result, "out_trade_no": out_trade_no, "detail_error_code": word}
+
+
+def write_paid(view: TradeView) -> dict[str, str]:
+    """Leaves of ``<alipay>`` for a trade that was paid by the code of a wallet."""
+    return {
+        "result_code": PAID if view.is_paid else PAYING,
+        "trade_no": view.trade_no,
+        "out_trade_no": view.out_trade_no,
+        "buyer_user_id": view.buyer.id,
+        "total_fee": view.amount.text() if view.amount is not None else "",
+        "gmt_payment": write_time(view.paid_at),
+    }
+
+
+def read_paid(leaves: Fields, out_trade_no: str, merchant: str) -> TradeView:
+    """What the answer says of a trade that was paid. Raises RemoteProtocolError."""
+    if leaves.get("out_trade_no", "") != out_trade_no:
+        raise RemoteProtocolError("out_trade_no", "the answer is about another trade", "MALFORMED")
+    amount = read_money(leaves, "total_fee")
+    if amount is None:
+        raise RemoteProtocolError("total_fee", "is missing", "FIELD_MISSING")
+    return TradeView(
+        merchant=merchant,
+        out_trade_no=out_trade_no,
+        trade_no=required(leaves, "trade_no"),
+        state=TradeState.PAID,
+        amount=amount,
+        buyer=Party(leaves.get("buyer_user_id", "")),
+        paid_at=read_time(leaves, "gmt_payment"),
+    )
 
 
 def read_opened(leaves: Fields, out_trade_no: str) -> TradeOpened:

@@ -41,6 +41,8 @@ SHIP: Final = "send_goods_confirm_by_platform"
 H5: Final = "alipay.wap.create.direct.pay.by.user"
 APP: Final = "mobile.securitypay.pay"
 PRECREATE: Final = "alipay.acquire.precreate"
+SCANNED: Final = "alipay.acquire.createandpay"
+COUNTER: Final = (PRECREATE, SCANNED)
 REFUND: Final = "refund_fastpay_by_platform_nopwd"
 REFUND_PWD: Final = "refund_fastpay_by_platform_pwd"
 REFUND_QUERY: Final = "refund_fastpay_query"
@@ -56,6 +58,7 @@ SERVICES: Final[dict[str, Service]] = {
     H5: Service(CreateTrade, Carriage.BROWSER, product=Product.INSTANT, presentation=Presentation.H5),
     APP: Service(CreateTrade, Carriage.DEVICE, product=Product.INSTANT, presentation=Presentation.APP),
     PRECREATE: Service(CreateTrade, Carriage.SERVER, product=Product.INSTANT, presentation=Presentation.QR),
+    SCANNED: Service(CreateTrade, Carriage.SERVER, product=Product.INSTANT, presentation=Presentation.BARCODE),
     QUERY: Service(QueryTrade, Carriage.SERVER),
     CLOSE: Service(CloseTrade, Carriage.SERVER),
     SHIP: Service(ShipTrade, Carriage.SERVER),
@@ -142,6 +145,7 @@ REQUEST_NAMES: Final = frozenset(LENGTHS) | frozenset(
         "royalty_type", "royalty_parameters", "batch_num", "batch_fee", "detail_data", "refund_date", "pay_date",
         "use_freeze_amount", "page_no", "page_size", "gmt_start_time", "gmt_end_time", "gmt_create_start",
         "gmt_create_end", "no_coupon", "product_code", "currency",
+        "dynamic_id", "dynamic_id_type",
     )
 )  # fmt: skip
 """Names that mean something here: a value may not spell one of them as ``&name=`` (README, peculiarities)."""
@@ -171,7 +175,7 @@ PRIVATE: Final = frozenset(
         "sign", "key", "anti_phishing_key", "buyer_id", "buyer_email", "buyer_account_name", "receive_name",
         "receive_address", "receive_zip", "receive_phone", "receive_mobile", "seller_email", "seller_account_name",
         "token", "exter_invoke_ip", "bank_seq_no", "detail_data", "account_name", "email", "royalty_parameters",
-        "pay_user_name", "success_details", "fail_details",
+        "pay_user_name", "success_details", "fail_details", "dynamic_id",
     )
 )  # fmt: skip
 

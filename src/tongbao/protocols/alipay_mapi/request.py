@@ -61,6 +61,7 @@ EXPIRY_MAX: Final = 15 * 86_400
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
 _UNIT: Final = {"m": 60, "h": 3_600, "d": 86_400}
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
+_AT_COUNTER: Final = (Presentation.QR, Presentation.BARCODE)
 _GROUPS: Final = ("", "_1", "_2")
 _CONSIGNEE: Final = {
     "receive_name": "name",
@@ -192,7 +193,10 @@ def _read_sum(fields: Fields, about: dict[str, object], presentation: Presentati
     """The sum of a trade that is not met on a desk's page, which is one field."""
     about["presentation"] = presentation
     if presentation is Presentation.QR:
-        return counter.read_sum(fields, TOTAL_MAX)
+        return counter.read_sum(fields, TOTAL_MAX, counter.QR)
+    if presentation is Presentation.BARCODE:
+        about["code"] = counter.read_code(fields)
+        return counter.read_sum(fields, TOTAL_MAX, counter.BARCODE)
     if presentation is Presentation.APP:
         required(fields, "body")
         required(fields, "notify_url")
@@ -209,7 +213,7 @@ def _read_seller(fields: Fields, presentation: Presentation) -> Party:
     if presentation is Presentation.APP:
         return read_party(required(fields, "seller_id"))
     seller = Party(fields.get("seller_id", ""), fields.get("seller_account_name") or fields.get("seller_email", ""))
-    if not seller and presentation is Presentation.QR:
+    if not seller and presentation in _AT_COUNTER:
         return Party(fields["partner"])
     if not seller:
         raise RemoteProtocolError(
@@ -221,7 +225,7 @@ def _read_seller(fields: Fields, presentation: Presentation) -> Party:
 def _read_create(fields: Fields, product: Product, presentation: Presentation) -> CreateTrade:
     for name in ("out_trade_no", "subject"):
         required(fields, name)
-    kind = "1" if presentation is Presentation.QR else required(fields, "payment_type")
+    kind = "1" if presentation in _AT_COUNTER else required(fields, "payment_type")
     if kind not in m.PAYMENT_TYPES or (product is not Product.INSTANT and kind != "1"):
         raise invalid("payment_type", "is no kind of payment")
     seller = _read_seller(fields, presentation)
@@ -310,6 +314,9 @@ def _write_create(intent: CreateTrade) -> dict[str, str]:
         fields["body"] = intent.body or intent.subject
     if intent.presentation is Presentation.QR:
         fields |= {"product_code": counter.QR, "payment_type": ""}
+    if intent.presentation is Presentation.BARCODE:
+        fields |= {"product_code": counter.BARCODE, "payment_type": "", "dynamic_id_type": counter.KIND}
+        fields["dynamic_id"] = intent.code
     return fields | (_write_instant(intent) if intent.product is Product.INSTANT else _write_shipped(intent))
 
 

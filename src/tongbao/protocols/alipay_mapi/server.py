@@ -131,6 +131,8 @@ class Server:
         if isinstance(outcome, TradeOpened) and claim.operation == m.PRECREATE:
             leaves = counter.write_opened(outcome, message.fields["out_trade_no"])
             return write_success(echo, "alipay", leaves, claim.charset, key)
+        if isinstance(outcome, TradeFound) and claim.operation == m.SCANNED:
+            return write_success(echo, "alipay", counter.write_paid(outcome.trade), claim.charset, key)
         if isinstance(outcome, TradeFound):
             return write_success(echo, "trade", write_trade(outcome.trade), claim.charset, key)
         if isinstance(outcome, TimestampIssued):
@@ -166,9 +168,10 @@ class Server:
             well_formed = _PARTNER.fullmatch(claim.merchant) is not None
             return _word("false" if isinstance(error, Refused) and well_formed else "invalid")
         code = self._code_within(claim.operation, error) or code
-        if claim.operation == m.PRECREATE and isinstance(error, Refused) and ring is not None and ring.sign:
+        if claim.operation in m.COUNTER and isinstance(error, Refused) and ring is not None and ring.sign:
             message: Message = claim.parsed
-            leaves = counter.write_failed(code, message.fields.get("out_trade_no", ""))
+            number, scanned = message.fields.get("out_trade_no", ""), claim.operation == m.SCANNED
+            leaves = counter.write_failed(code, number, error.code, scanned=scanned)
             return write_success({}, "alipay", leaves, claim.charset, _reply_key(message.fields, ring))
         if claim.operation == m.REFUND_QUERY:
             return write_text({"is_success": "F", "error_code": code}, claim.charset, None)
