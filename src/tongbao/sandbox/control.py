@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tongbao.kernel.error import OutcomeUnknown, ProtocolError, Refused
+from tongbao.kernel.time import business_day
 from tongbao.sandbox.deed import Deed, do_deed, tell_after
 from tongbao.sandbox.fault import FAULTS, Fault, FaultyTransport
 from tongbao.sandbox.hand import Hand
@@ -51,6 +52,9 @@ TABLE: Final[dict[str, str]] = {
     "POST clock": '{"advance": seconds}: returns when all due duties and deliveries have run',
     "GET faults": "the faults in force, and the table of all there are",
     "POST faults": '{"faults": [{"what", "percent", "target", "times"}], "seed": number}: replaces all',
+    "GET differences": "banks' statements that were compared, newest first",
+    "POST differences": '{"bank": "ICBC", "each": 1}: today\'s statement of that bank will be wrong so many times in '
+    "every way; answers with the numbers that a reconciliation must find, by class",
     "GET mails": "the mailbox",
     "GET story/{out_trade_no}": "everything about one order",
     "GET audit": "every invariant, checked now",
@@ -71,6 +75,8 @@ class Controls:
     settle: Callable[[], Awaitable[None]]
     advance: Callable[[int], Awaitable[None]]
     reset: Callable[[], Awaitable[None]]
+    plant: Callable[[str, int, int], Awaitable[dict[str, list[str]]]]
+    """(bank, business date, how many of each class) -> numbers by class: makes a bank's statement wrong."""
 
 
 def _problem(status: int, code: str, detail: str) -> JSONResponse:
@@ -292,6 +298,18 @@ async def _order_faults(controls: Controls, request: Request) -> Any:
     return await _faults(controls, request)
 
 
+async def _differences(controls: Controls, request: Request) -> Any:
+    rows = await controls.platform.database.read("statement.all", {"most": 100})
+    names = ("bank", "day", "digest", "lines", "income", "outcome", "matched", "waiting", "differences")
+    return [dict(zip(names, row, strict=False)) for row in rows]
+
+
+async def _plant(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("bank", "each"))
+    today = business_day(controls.platform.world.clock.business())
+    return await controls.plant(_text(said, "bank"), today, _number(said, "each", 1))
+
+
 async def _mails(controls: Controls, request: Request) -> Any:
     return [
         {
@@ -343,6 +361,8 @@ def control_app(controls: Controls) -> Starlette:
         ("clock", "POST", _advance),
         ("faults", "GET", _faults),
         ("faults", "POST", _order_faults),
+        ("differences", "GET", _differences),
+        ("differences", "POST", _plant),
         ("mails", "GET", _mails),
         ("story/{number:path}", "GET", _story),
         ("audit", "GET", _audit),

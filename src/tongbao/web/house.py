@@ -247,7 +247,14 @@ class Sandbox:
 
     def _build_web(self, house: House) -> Web:
         controls = Controls(
-            house.platform, house.hand, self.mailbox, self.faults, house.worker.settle, self.advance, self.reset
+            house.platform,
+            house.hand,
+            self.mailbox,
+            self.faults,
+            house.worker.settle,
+            self.advance,
+            self.reset,
+            house.bank.plant,
         )
         cashier = cashier_app(house.platform, hints=build_hints())
         console: Any = console_app(
