@@ -79,6 +79,9 @@ def test_node_walks_an_order(mode: str) -> None:
         assert (found["tradeStatus"], found["totalAmount"]) == ("TRADE_SUCCESS", "12.34")
         refund = {"outTradeNo": "N1", "refundAmount": "2.34", "outRequestNo": "R1"}
         assert execute("alipay.trade.refund", refund)["fundChange"] == "Y"
+        back = town.notified(2)
+        assert (back["out_biz_no"], back["refund_fee"], back["trade_status"]) == ("R1", "2.34", "TRADE_SUCCESS")
+        assert sdk.ask("checkNotifySignV2", data=back) is True
         again = execute("alipay.trade.refund", refund)
         assert (again["fundChange"], again["refundFee"]) == ("N", "2.34")
         told = execute("alipay.trade.fastpay.refund.query", {"outTradeNo": "N1", "outRequestNo": "R1"})
