@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.platform import BUYER, MERCHANT, PLENTY, PROTOCOL, House, Stage, make_merchant, refusal
 from tongbao.kernel.time import DAY
+from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.claim import BuyerAskRefund, Claimed, OpenDispute, ReturnGoods, SellerAnswer, WithdrawClaim
 from tongbao.service.create import Asker
 from tongbao.service.dispute import DecideDispute, ProposeDecision
@@ -210,6 +211,60 @@ def test_a_bank_that_refuses_what_a_claim_gave(stage: Stage) -> None:
         PLENTY + 1_000,
         1,
     ]
+
+
+async def charge_back(house: House, payment: str, amount: int) -> None:
+    """The buyer's bank takes some of his payment back."""
+    await house.submit(TakeChargeback("ICBC", "cb1", f"{payment}P", *OF, amount, "olga", "the holder denies it"))
+
+
+@pytest.mark.parametrize(
+    ("amount", "goods", "ended"),
+    [
+        (300, False, ("shipped", "success", "agreed", 700)),
+        (1_000, False, ("shipped", "closed", "withdrawn", 0)),
+        (1_000, True, ("shipped", "refused", "disputed", 0)),
+    ],
+)
+def test_what_a_bank_took_back_is_not_given_twice(
+    amount: int, goods: bool, ended: tuple[Any, ...], sqlite_stage: Stage
+) -> None:
+    """A chargeback while a claim is open comes off what the seller's yes, or his silence, gives the buyer."""
+
+    async def scene(house: House) -> tuple[Any, ...]:
+        payment = await held(house, shipped=True, method="debit")
+        await house.submit(BuyerAskRefund(*ME, goods=goods))
+        if goods:
+            await answer(house, True)
+            await house.submit(ReturnGoods(*ME, "SF", "9"))
+        await charge_back(house, payment, amount)
+        await wait(house, CHECK_TIME if goods else ANSWER_TIME)
+        if ended[2] == "agreed":
+            await house.say(f"{payment}R0001", amount=1_000 - amount)
+        return await stand(house)
+
+    assert sqlite_stage.play(scene, furnished=False) == ended
+
+
+def test_operators_do_not_give_twice_either(sqlite_stage: Stage) -> None:
+    """A chargeback between proposal and decision: it is to be looked at again, and at most the rest is proposed."""
+
+    async def scene(house: House) -> list[Any]:
+        payment = await held(house, method="debit")
+        await house.submit(BuyerAskRefund(*ME))
+        await answer(house, False)
+        await house.submit(OpenDispute(*ME))
+        await house.submit(ProposeDecision(*OF, 500, "olga", "half"))
+        await charge_back(house, payment, 600)
+        codes = [
+            await refusal(house.submit(DecideDispute(*OF, 500, True, "otto"))),
+            await refusal(house.submit(ProposeDecision(*OF, 401, "olga", "more"))),
+        ]
+        await house.submit(ProposeDecision(*OF, 400, "olga", "the rest"))
+        await house.submit(DecideDispute(*OF, 400, True, "otto"))
+        return [codes, (await stand(house))[3]]
+
+    assert sqlite_stage.play(scene, furnished=False) == [["REVIEW_AGAIN", "REFUND_EXCEEDS"], 400]
 
 
 def test_the_buyer_withdraws_and_puts_off(stage: Stage) -> None:

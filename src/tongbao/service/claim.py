@@ -70,6 +70,11 @@ def find_claim(sheet: Sheet, trade: Trade) -> Claim:
     return claim
 
 
+def left_for_buyer(sheet: Sheet, trade: Trade) -> int:
+    """What the buyer can still be given of what escrow holds: what his bank took back, he has."""
+    return max(trade.amount - trade.refunded - return_of(sheet, trade).charged_back, 0)
+
+
 def resume(trade: Trade, claim: Claim, now: Instant) -> Instant | None:
     """When the clock acts on a trade again whose claim is over: what was left of the release term."""
     return Instant(now + claim.left_over) if trade.state == "shipped" else None
@@ -118,11 +123,12 @@ def close_dispute(known: Case | None, now: Instant) -> Rows:
 
 
 def agree(sheet: Sheet, trade: Trade, claim: Claim, now: Instant, lane: int) -> tuple[Rows, list[Entry], Claim]:
-    """The claimed sum goes back to the buyer; what is left stays held, on the clock it had."""
-    held = trade.amount - trade.refunded
-    rest: dict[str, Any] = {"due_at": resume(trade, claim, now)} if claim.amount < held else {}
+    """The claimed sum, less what his bank took back since, goes to the buyer; what is left stays held, on the clock it
+    had."""
+    amount = min(claim.amount, left_for_buyer(sheet, trade))
+    rest: dict[str, Any] = {"due_at": resume(trade, claim, now)} if amount < trade.amount - trade.refunded else {}
     moved = move_claim(claim.state, ClaimState.AGREED)
-    made = give_back(sheet, trade, claim.amount, Wish("claim", reason=claim.reason), now, lane, **rest)
+    made = give_back(sheet, trade, amount, Wish("claim", reason=claim.reason), now, lane, **rest)
     agreed = replace(claim, state=str(moved), refund_n=made.refund.n, moved_at=now)
     return [*made.rows, (CLAIM, agreed)], [made.entry], agreed
 
@@ -154,7 +160,7 @@ class BuyerAskRefund:
         move_claim(state, ClaimState.ASKED)
         if known is not None and known.round >= ROUNDS_MAX:
             raise Refused("LIMIT_EXCEEDED", f"a trade has at most {ROUNDS_MAX} claims")
-        held = trade.amount - trade.refunded - return_of(sheet, trade).charged_back
+        held = left_for_buyer(sheet, trade)
         amount = held if self.amount is None else self.amount
         if not 0 < amount <= held:
             raise Refused("REFUND_EXCEEDS", f"escrow holds {held}")
@@ -285,7 +291,14 @@ class SellerAnswer:
 
 
 def agree_or_return(sheet: Sheet, trade: Trade, claim: Claim, now: Instant, lane: int) -> Decision:
-    """The seller, or the clock for him, agrees: goods that the buyer has go back first."""
+    """The seller, or the clock for him, agrees: goods that the buyer has go back first. Where his bank has taken all of
+    it back meanwhile there is nothing to give: the claim is over, or with the goods returned it is the operators'."""
+    if not left_for_buyer(sheet, trade):
+        if claim.state == "asked":
+            rows, claim = turn(sheet, trade, claim, ClaimState.WITHDRAWN, now, resume(trade, claim, now))
+        else:
+            rows, claim = turn(sheet, trade, claim, ClaimState.DISPUTED, now, None, disputed_by="seller")
+        return Decision(Claimed(trade.trade_no, trade.state, claim.state), rows)
     if claim.state == "asked" and claim.goods:
         rows, claim = turn(sheet, trade, claim, ClaimState.RETURNING, now, Instant(now + RETURN_TIME))
         return Decision(Claimed(trade.trade_no, trade.state, claim.state), rows)

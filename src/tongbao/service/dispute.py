@@ -5,7 +5,16 @@ from __future__ import annotations
 from tongbao.kernel.error import Refused
 from tongbao.kernel.record import record, replace
 from tongbao.service.capture import capture_accounts
-from tongbao.service.claim import Claimed, Rows, claim_needs, close_dispute, dispute_case, find_claim, find_held
+from tongbao.service.claim import (
+    Claimed,
+    Rows,
+    claim_needs,
+    close_dispute,
+    dispute_case,
+    find_claim,
+    find_held,
+    left_for_buyer,
+)
 from tongbao.service.command import Needs
 from tongbao.service.escrow import release
 from tongbao.service.refund import Wish, give_back, return_of, state_of_refunds
@@ -43,9 +52,9 @@ class ProposeDecision:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         trade, claim = _disputed(sheet, self.merchant_id, self.out_trade_no)
-        held = trade.amount - trade.refunded
-        if not 0 <= self.to_buyer <= held:
-            raise Refused("REFUND_EXCEEDS", f"escrow holds {held}")
+        left = left_for_buyer(sheet, trade)
+        if not 0 <= self.to_buyer <= left:
+            raise Refused("REFUND_EXCEEDS", f"{left} can still go to the buyer")
         if not self.actor or not self.reason:
             raise Refused("FIELD_MISSING", "a decision has an operator and a reason")
         proposed = replace(
@@ -93,6 +102,9 @@ class DecideDispute:
             raise Refused("MAKER_IS_CHECKER", "who proposed may not agree")
         if self.to_buyer != claim.proposal:
             raise Refused("REVIEW_AGAIN", f"the proposal is {claim.proposal} for the buyer")
+        left = left_for_buyer(sheet, trade)
+        if claim.proposal > left:
+            raise Refused("REVIEW_AGAIN", f"only {left} can still go to the buyer: his bank has taken money back")
         return self._divide(sheet, trade, claim, now, lane, draft)
 
     def _divide(self, sheet: Sheet, trade: Trade, claim: Claim, now: Now, lane: int, draft: AuditDraft) -> Decision:
