@@ -183,6 +183,26 @@ def test_a_chargeback_falls_on_the_merchant(stage: Stage) -> None:
     assert stage.play(scene, furnished=False) == [True, 304, codes, left, ["chargeback:ICBC:cb1"]]
 
 
+def test_a_payment_is_charged_back_once(sqlite_stage: Stage) -> None:
+    """Two references take no more than was paid together; money that came late was never the merchant's."""
+
+    async def scene(house: House) -> list[Any]:
+        number = await charged_back(house, 0)
+        await house.submit(take(number, amount=600))
+        codes = [await refusal(house.submit(take(number, bank_ref="cb2", amount=401)))]
+        await house.submit(take(number, bank_ref="cb3", amount=400))
+        codes.append(await refusal(house.submit(take(number, bank_ref="cb4", amount=1))))
+        await house.open("L")
+        late = await house.start("L")
+        await house.close("L")
+        await house.say(late)
+        codes.append(await refusal(house.submit(take(late, bank_ref="cb5", out_trade_no="L"))))
+        return codes
+
+    expected = ["AMOUNT_INVALID", "AMOUNT_INVALID", "STATE_CONFLICT"]
+    assert sqlite_stage.play(scene, furnished=False) == expected
+
+
 def test_debts_are_paid_back_or_written_off(stage: Stage) -> None:
     """Settled money pays a debt first, by a duty; what is left two operators may bear, and no more than that."""
 

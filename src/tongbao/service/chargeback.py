@@ -26,7 +26,7 @@ from tongbao.store.record import Case
 from tongbao.store.schema import ACCOUNT, CASE, CHARGEBACK, INSTRUCTION, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
 from tongbao.trade.claim import Chargeback
-from tongbao.trade.record import Instruction
+from tongbao.trade.record import Instruction, Trade
 
 DEBTORS = 100
 """Merchants whose debts one round of the duty looks at."""
@@ -35,7 +35,8 @@ DEBTORS = 100
 @record
 class TakeChargeback:
     """A bank has taken ``amount`` (minor units) of one of its payments back, under ``bank_ref`` of its own; entered by
-    ``actor`` or from its statement. The same reference again changes nothing. Outcome: the ``Chargeback``."""
+    ``actor`` or from its statement. The same reference again changes nothing; more than was paid is not the merchant's
+    to bear, and stays a difference with the bank. Outcome: the ``Chargeback``."""
 
     bank: str
     bank_ref: str
@@ -80,9 +81,14 @@ class TakeChargeback:
             raise Refused("PAYMENT_NOT_FOUND", "no such payment of this bank")
         if not 0 < self.amount <= paid.amount or self.currency != paid.currency:
             raise Refused("AMOUNT_INVALID", f"the payment was over {paid.amount}")
+        trade: Trade = sheet.get(TRADE, self.merchant_id, self.out_trade_no)
+        if paid.attempt != trade.paid_attempt:
+            raise Refused("STATE_CONFLICT", "this payment came late and went back: the merchant never had it")
+        returns = return_of(sheet, trade)
+        if returns.charged_back + self.amount > paid.amount:
+            raise Refused("AMOUNT_INVALID", f"{returns.charged_back} of {paid.amount} were taken back before")
         chargeback = self._bear(sheet, now)
         draft = AuditDraft(self.actor, "chargeback.take", f"{self.bank}:{self.bank_ref}", self.reason)
-        returns = return_of(sheet, sheet.get(TRADE, self.merchant_id, self.out_trade_no))
         after = replace(returns, charged_back=returns.charged_back + self.amount)
         rows = [(CHARGEBACK, chargeback), (TRADE_RETURN, after), (CASE, self._case(chargeback))]
         return Decision(chargeback, rows, [self._entry(chargeback, lane)], [draft])
