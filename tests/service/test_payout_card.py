@@ -10,7 +10,7 @@ import pytest
 from tests.support.platform import MERCHANT, House, Stage, make_merchant, refusal
 from tongbao.kernel.time import DAY, HOUR, Instant, business_date
 from tongbao.ledger.account import merchant_available, merchant_payout
-from tongbao.service.payout_act import find_payout
+from tongbao.service.payout_act import decide_payout, find_payout
 from tongbao.service.payout_card import SetStanding, Standing, VerifyPayoutCard, pay_own_card, put_card
 from tongbao.service.settlement import settle_day
 from tongbao.trade.calendar import write_day
@@ -67,6 +67,24 @@ def test_T70_a_changed_card_is_cold_for_a_day(stage: Stage) -> None:
 
     expected = ["STATE_CONFLICT", "MAKER_IS_CHECKER", "PAYOUT_COOLING", "PAYOUT_COOLING", "", "", "PAYOUT_MISMATCH"]
     assert stage.play(scene, furnished=False) == [*expected, "STATE_CONFLICT", (98_400, 1_000), TOLD]
+
+
+def test_T67_a_large_withdrawal_takes_two(sqlite_stage: Stage) -> None:
+    """Above the merchant's limit nothing moves before somebody else agrees; below it one person suffices."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house, json.dumps({"payout": {"check": 1_000}}))
+        await card_of(house)
+        platform = house.platform
+        small = await pay_own_card(platform, MERCHANT, "w1", 1_000, maker="maria")
+        large = await pay_own_card(platform, MERCHANT, "w2", 1_001, maker="maria")
+        seen: list[Any] = [small and small.state, large and large.state, await stand(house)]
+        seen.append(await refusal(decide_payout(platform, MERCHANT, "w2", "maria")))
+        seen.append((await decide_payout(platform, MERCHANT, "w2", "carla")).state)
+        return [*seen, await stand(house)]
+
+    expected = ["sent", "proposed", (98_400, 1_000), "MAKER_IS_CHECKER", "sent", (97_399, 2_001)]
+    assert sqlite_stage.play(scene, furnished=False) == expected
 
 
 def test_a_standing_payout_once_a_day(stage: Stage) -> None:

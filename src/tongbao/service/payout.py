@@ -230,13 +230,11 @@ def start_payout(
 
 @record
 class PayOne:
-    """Pay one payee from what is available. The same number again is the same payout. ``agreed``: two persons have
-    agreed to such payouts before (a standing order), so none is asked now."""
+    """Pay one payee from what is available. The same number again is the same payout."""
 
     asker: Asker
     line: Line
     origin: Origin
-    agreed: bool = False
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         merchant_id = self.asker.merchant_id
@@ -257,7 +255,7 @@ class PayOne:
         check_payee(sheet, merchant.merchant_id, self.line)
         fee = agreement.payout.of(self.line.amount)
         payout = make_payout(merchant.merchant_id, "", 1, self.line, fee, self.origin, now.business)
-        if needs_checker(payout.amount, agreement) and not self.agreed:
+        if needs_checker(payout.amount, agreement):
             return Decision(Taken(payout.payout_id, payout.state, True), [(PAYOUT, payout)])
         moved, rows, entry = start_payout(sheet, payout, agreement, now.business, lane)
         return Decision(Taken(moved.payout_id, moved.state, True), rows, [entry])

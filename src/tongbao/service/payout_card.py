@@ -1,7 +1,7 @@
 """A merchant's own card: entered by one person, verified by another, cold for a day; and standing payouts to it (T70).
 
 A standing payout (自动代付) is made once a business day at most, with every check of a payout: the card is verified and
-cool, the limits hold, the sum is there. Both persons have agreed to it by agreeing to the card and the rule.
+cool, the limits hold, the sum is there. Two persons have agreed to the card it goes to, so none is asked each day.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tongbao.service.payout import (
     check_sum,
     make_payout,
     merchant_needs,
+    needs_checker,
     start_payout,
 )
 from tongbao.service.payout_line import check_form, prepare, show_card
@@ -147,7 +148,8 @@ class SetStanding:
 
 @record
 class PayOwnCard:
-    """Pay to the merchant's own card: ``line.amount`` where it is above zero, else what the standing rule says.
+    """Pay to the merchant's own card: ``line.amount`` where it is above zero, else what the standing rule says. Above
+    the merchant's limit a sum that somebody names waits for a second person, as any payout does (T67).
 
     ``version`` is that of the card ``line`` was prepared for. Outcome: ``Taken``; None where the rule says nothing."""
 
@@ -184,6 +186,8 @@ class PayOwnCard:
         check_sum(line, agreement)
         fee = agreement.payout.of(amount)
         payout = make_payout(self.merchant_id, "", 1, line, fee, self.origin, now.business)
+        if self.line.amount and needs_checker(amount, agreement):
+            return Decision(Taken(payout.payout_id, payout.state, True), [(PAYOUT, payout)])
         moved, rows, entry = start_payout(sheet, payout, agreement, now.business, lane)
         return Decision(Taken(moved.payout_id, moved.state, True), rows, [entry])
 
