@@ -23,6 +23,7 @@ from tongbao.sim.platform import Parts
 from tongbao.sim.play import Cast
 from tongbao.store.commit import Batch, Decision, Now, Rules
 from tongbao.store.committer import Committer
+from tongbao.store.outbox import ATTEMPT, FINISH
 from tongbao.store.schema import ACCOUNT, CASE, EVENT, INSTRUCTION, LANE, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.store.step import Commit, Database, Load, Query, Script, Step, Write
@@ -273,48 +274,67 @@ class ForgetfulDatabase(SimDatabase):
         return super().perform(step)
 
 
-class QueryDatabase(SimDatabase):
-    """Changes one named query."""
+class OutboxDatabase(SimDatabase):
+    """Changes what the end of deliveries writes: one by one by named queries, or set by set as rows of ``table``."""
 
     name = ""
+    table: Table = FINISH
 
     def perform(self, step: Step) -> Any:
         if isinstance(step, Query) and step.name == self.name:
             return self.changed(step)
+        if isinstance(step, Write) and step.table is self.table:
+            rows = [row for row in map(self.rewritten, step.rows) if row is not None]
+            super().perform(Write(step.table, step.kind, rows))
+            return len(step.rows)
         return super().perform(step)
 
     def changed(self, step: Query) -> Any:
-        """What is done instead."""
+        """What is done instead of the query."""
         return []
 
+    def rewritten(self, row: Row) -> Row | None:
+        """What is written instead of the row; None for nothing."""
+        return None
 
-class NoAttempts(QueryDatabase):
+
+class NoAttempts(OutboxDatabase):
     """Deliveries are not written down."""
 
     name = "outbox.attempt"
+    table = ATTEMPT
 
 
-class NoCases(QueryDatabase):
+class NoCases(OutboxDatabase):
     """Abandoned notifications have no case."""
 
     name = "outbox.case"
+    table = CASE
+
+    def rewritten(self, row: Row) -> Row | None:
+        return None if row.kind.startswith("notif") else row
 
 
-class NoLease(QueryDatabase):
+class NoLease(OutboxDatabase):
     """A worker past its lease writes its result all the same."""
 
     name = "outbox.finish"
 
-    def changed(self, step: Query) -> Any:
+    def _token(self, *key: object) -> int:
         found = self.connection.execute(
-            "SELECT lease_token FROM event WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no"
-            " AND seq = :seq",
-            {name: step.parameters[name] for name in ("merchant_id", "out_trade_no", "seq")},
+            "SELECT lease_token FROM event WHERE merchant_id = ? AND out_trade_no = ? AND seq = ?", key
         ).fetchone()
-        return super(QueryDatabase, self).perform(Query(step.name, {**step.parameters, "token": found[0]}))
+        return int(found[0])
+
+    def changed(self, step: Query) -> Any:
+        token = self._token(*(step.parameters[name] for name in ("merchant_id", "out_trade_no", "seq")))
+        return super(OutboxDatabase, self).perform(Query(step.name, {**step.parameters, "token": token}))
+
+    def rewritten(self, row: Row) -> Row:
+        return replace(row, lease_token=self._token(row.merchant_id, row.out_trade_no, row.seq))
 
 
-class FirstTryOnly(QueryDatabase):
+class FirstTryOnly(OutboxDatabase):
     """A notification that failed once is dropped."""
 
     name = "outbox.finish"
@@ -323,10 +343,13 @@ class FirstTryOnly(QueryDatabase):
         parameters = dict(step.parameters)
         if parameters["notify_state"] == "pending":
             parameters |= {"notify_state": "delivered", "next_at": None}
-        return super(QueryDatabase, self).perform(Query(step.name, parameters))
+        return super(OutboxDatabase, self).perform(Query(step.name, parameters))
+
+    def rewritten(self, row: Row) -> Row:
+        return replace(row, notify_state="delivered", next_at=None) if row.notify_state == "pending" else row
 
 
-class HastyRetry(QueryDatabase):
+class HastyRetry(OutboxDatabase):
     """The protocol's timetable is not kept."""
 
     name = "outbox.finish"
@@ -335,7 +358,10 @@ class HastyRetry(QueryDatabase):
         parameters = dict(step.parameters)
         if parameters["next_at"] is not None:
             parameters["next_at"] -= 200_000
-        return super(QueryDatabase, self).perform(Query(step.name, parameters))
+        return super(OutboxDatabase, self).perform(Query(step.name, parameters))
+
+    def rewritten(self, row: Row) -> Row:
+        return replace(row, next_at=row.next_at - 200_000) if row.next_at is not None else row
 
 
 # --- worker --------------------------------------------------------------------------------------------------------
