@@ -22,7 +22,7 @@ from tongbao.merchant.book import OrderTable
 from tongbao.merchant.database import Database, Dialect
 from tongbao.merchant.match import Class, Line, Matcher, Side
 from tongbao.merchant.order import Order
-from tongbao.merchant.reconcile import Pool, reconciling, write_differences
+from tongbao.merchant.reconcile import Pool, order_lines, reconciling, write_differences
 from tongbao.merchant.schema import statements
 from tongbao.wire.bill import PLAIN, BillShape
 from tongbao.wire.movement import BillHead, BillLine
@@ -256,3 +256,23 @@ def test_F51_the_command_says_by_its_exit_code(
     assert main(["reconcile", str(clean), "--orders", "nowhere.csv"]) == 2
     assert main(["reconcile", "nowhere.csv", "--orders", str(mine)]) == 2
     assert main(["reconcile", str(clean), "--orders", str(mine), "--day", "1 March"]) == 2
+
+
+def test_F51_orders_are_walked_over_in_every_database(database: Database) -> None:
+    """Page by page, each once, in the order of their numbers as that database sorts them."""
+    book = OrderTable()
+    names = [f"{letter}{place}" for letter in ("a", "A", "b-", "b_", "0") for place in range(3)]
+
+    def fill(transaction: Any) -> None:
+        for name in names:
+            book.add(transaction, Order(order_no=name, amount=Money(1_000), endpoint="here"), NOON)
+
+    database.run(fill)
+    found, after = [], ""
+    while page := database.read(lambda transaction, after=after: book.page(transaction, after, 4)):  # type: ignore[misc]
+        found += [order.order_no for order in page]
+        after = page[-1].order_no
+    assert sorted(found) == sorted(names)
+    assert len({*found}) == len(found)
+    assert {line.key for line in order_lines(database, book, "here")} == {*names}
+    assert list(order_lines(database, book, "elsewhere")) == []
