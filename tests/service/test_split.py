@@ -15,7 +15,7 @@ from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.settlement import settle_day
 from tongbao.service.split_act import run_splits
 from tongbao.wire.contract import Verified
-from tongbao.wire.movement import MovementState, QuerySplit, Split, SplitFound, SplitTrade
+from tongbao.wire.movement import MovementState, QuerySplit, RefundTrade, Split, SplitFound, SplitTrade
 from tongbao.wire.party import Party
 
 AGENT = "2088000000000044"
@@ -126,6 +126,22 @@ def test_shares_agreed_at_creation(stage: Stage) -> None:
         return seen
 
     assert stage.play(scene) == ["RECEIVER_UNKNOWN", "SPLIT_EXCEEDS", 0, 1, 0, (661, 0, 300, 33)]
+
+
+@pytest.mark.parametrize(("to", "code"), [(OTHER, "FIELD_INVALID"), (MERCHANT, "")])
+def test_a_share_comes_back_to_the_merchant_alone(to: str, code: str, sqlite_stage: Stage) -> None:
+    """A refund that sends a share to somebody else moves nothing: the money is no other receiver's."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=30))
+        await prepare(house)
+        await paid(house)
+        await house.ask(ask("s1", part(AGENT, 100)))
+        backs = (part(AGENT, 100, giver=Party(to)),)
+        wish = RefundTrade(merchant=MERCHANT, refund_no="r1", out_trade_no="A", amount=Money(100), splits=backs)
+        return [await refusal(house.ask(wish)), (await stand(house))[2]]
+
+    assert sqlite_stage.play(scene, furnished=False) == [code, 100 if code else 0]
 
 
 def test_shares_that_cannot_be_given_are_a_case(stage: Stage) -> None:

@@ -194,6 +194,8 @@ async def plan_back(platform: Platform, trade: Trade, splits: Sequence[Split]) -
     found = await find_parties(platform, meant)
     wanted: list[tuple[str, int]] = []
     for split, receiver in zip(splits, meant, strict=True):
+        if split.giver and not await _is_merchant(platform, trade.merchant_id, split.giver):
+            raise Refused("FIELD_INVALID", "giver: shares come back to the merchant whose trade it is")
         if receiver not in found:
             raise Refused("RECEIVER_UNKNOWN", "no such receiver")
         if split.amount is None or split.amount.minor <= 0 or split.amount.currency != trade.currency:
