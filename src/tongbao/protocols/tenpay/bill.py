@@ -12,8 +12,8 @@ from tongbao.kernel.time import china_text, parse_china
 from tongbao.wire.movement import BillHead, BillLine
 
 HEAD: Final = (
-    "交易时间", "财付通订单号", "商家订单号", "支付类型", "银行订单号", "交易状态", "订单交易金额", "退款单号", "退款金额", "退款状态",
-    "交易说明",
+    "交易时间", "财付通订单号", "商家订单号", "支付类型", "银行订单号", "交易状态",
+    "订单交易金额", "退款单号", "退款金额", "退款状态", "交易说明",
 )  # fmt: skip
 SUMMARY: Final = ("总交易单数", "总交易额", "总退款金额")
 PAID: Final = "支付成功"
@@ -25,7 +25,7 @@ _LOST: Final = re.compile("[,`\x00-\x1f\x7f]")
 
 
 def _cell(text: str) -> str:
-    """A text that can be a cell: the file has no way to write its own marks. The backtick keeps it from being a formula."""
+    """A text that can be a cell: the file cannot write its own marks. The backtick keeps it from being a formula."""
     return "`" + _LOST.sub(" ", text)
 
 

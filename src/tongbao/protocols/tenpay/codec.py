@@ -1,7 +1,7 @@
 """Fields, the signed string, signing and verifying: what both ends share.
 
-Every field that is present and not empty, but ``sign``, sorted by name, ``name=value`` joined by ``&``, then ``&key=`` and the
-key; MD5 over the bytes of the message's charset, in capitals.
+Every field that is present and not empty, but ``sign``, sorted by name, ``name=value`` joined by ``&``, then ``&key=``
+and the key; MD5 over the bytes of the message's charset, in capitals.
 """
 
 from __future__ import annotations

@@ -55,12 +55,13 @@ OWN_HOSTS: Final[dict[str, str]] = {
 PROOF: Final = "sign"
 KNOWN: Final = frozenset(
     (
-        "sign_type", "service_version", "input_charset", "sign", "sign_key_index", "bank_type", "body", "subject", "attach",
-        "return_url", "notify_url", "buyer_id", "partner", "out_trade_no", "total_fee", "fee_type", "spbill_create_ip",
-        "time_start", "time_expire", "transport_fee", "product_fee", "goods_tag", "trade_mode", "transport_desc",
-        "trans_type", "agentid", "agent_type", "seller_id", "trade_state", "pay_info", "bank_billno", "notify_id",
-        "transaction_id", "time_end", "discount", "buyer_alias", "out_refund_no", "refund_fee", "op_user_id",
-        "op_user_passwd", "recv_user_id", "reccv_user_name", "use_spbill_no_flag", "refund_id", "retcode", "retmsg", "key",
+        "sign_type", "service_version", "input_charset", "sign", "sign_key_index", "bank_type", "body",
+        "subject", "attach", "return_url", "notify_url", "buyer_id", "partner", "out_trade_no", "total_fee",
+        "fee_type", "spbill_create_ip", "time_start", "time_expire", "transport_fee", "product_fee",
+        "goods_tag", "trade_mode", "transport_desc", "trans_type", "agentid", "agent_type", "seller_id",
+        "trade_state", "pay_info", "bank_billno", "notify_id", "transaction_id", "time_end", "discount",
+        "buyer_alias", "out_refund_no", "refund_fee", "op_user_id", "op_user_passwd", "recv_user_id",
+        "reccv_user_name", "use_spbill_no_flag", "refund_id", "retcode", "retmsg", "key",
     )
 )  # fmt: skip
 """Names that no text may spell as ``&name=``: two messages would share one signature (T10)."""

@@ -178,8 +178,8 @@ class Server:
 
 
 def _message(notification: Notification, ring: KeyRing, now: Instant, own: bytes = b"") -> tuple[bytes, str]:
-    """The one message of notice and return, signed, as a form in the charset of its order. ``own`` is the query that the
-    merchant's address has itself: it takes part in the signature of a return, and is not repeated here."""
+    """The one message of notice and return, signed, as a form in the charset of its order. ``own`` is the query that
+    the merchant's address has itself: it takes part in the signature of a return, and is not repeated here."""
     if notification.refund is not None or notification.payout is not None or notification.batch is not None:
         raise LocalProtocolError("refund", "the gateway tells of payments only")
     view = notification.trade

@@ -8,6 +8,7 @@ from datetime import date
 from importlib.resources import files
 
 import pytest
+
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import parse_china
