@@ -65,10 +65,15 @@ def city() -> Iterator[City]:
 class Door:
     """A door at port 80 of a loopback address that leads to another port: for libraries whose addresses hold none."""
 
-    def __init__(self, host: str, port: int) -> None:
-        try:
-            self._listener = socket.create_server((host, 80))
-        except OSError:
+    def __init__(self, port: int) -> None:
+        for number in range(71, 91):  # others on this machine may have the same need
+            self.host = f"127.0.0.{number}"
+            try:
+                self._listener = socket.create_server((self.host, 80))
+            except OSError:
+                continue
+            break
+        else:
             missing("right to listen on port 80 of a loopback address")
         self._target = port
         self._thread = threading.Thread(target=self._serve, daemon=True)
