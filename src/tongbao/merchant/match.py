@@ -179,6 +179,15 @@ class Matcher:
         except load_driver("duckdb").Error as error:
             raise RemoteProtocolError("", f"the file is not what it should be: {str(error).splitlines()[0]}") from error
 
+    def read(self, side: Side) -> tuple[int, int]:
+        """(lines, sum in minor units) of one side so far."""
+        lines, amount = self._engine.execute(engine.READ.format(side=side)).fetchone()
+        return int(lines), int(amount)
+
+    def clear(self, side: Side) -> None:
+        """Forget what was read of one side."""
+        self._engine.execute(f"DELETE FROM {side}")
+
     def add_lines(self, side: Side, lines: Iterable[Line]) -> int:
         """A list line by line; returns how many there were."""
         path, count, words = self._place(".csv"), 0, self._words
@@ -200,7 +209,7 @@ class Matcher:
         ours of other days are not told apart."""
         if waits is not None:
             self._frame, self._may_wait = waits, True
-        read = {side: self._engine.execute(engine.READ.format(side=side)).fetchone() for side in Side}
+        read = {side: self.read(side) for side in Side}
         for statement in (*engine.WAITED_HERE, *engine.WAITED_THERE) if self._may_wait else ():
             self._engine.execute(statement)
         near = None

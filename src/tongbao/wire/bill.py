@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -97,7 +97,9 @@ class BillShape:
     no movement (totals, notes) and is left out. ``strip``: characters that stand around cells. ``charset`` must keep
     delimiter and quote apart from its letters (GBK does). ``minor``: sums are whole minor units. ``guarded``: text
     cells are as ``guard`` writes them. ``ragged``: lines that are no movements may have fewer cells. ``words`` of
-    ``state`` mean done; empty where every line is done.
+    ``state`` mean done; empty where every line is done. ``total``: what the end of the file (its last 64 KiB) says of
+    all its lines, as their number and the sum of incomes and outcomes in minor units; None where it says nothing. A
+    reading that does not agree with it is thrown away.
     """
 
     columns: tuple[str, ...]
@@ -111,6 +113,7 @@ class BillShape:
     guarded: bool = False
     ragged: bool = False
     words: frozenset[str] = frozenset()
+    total: Callable[[bytes], tuple[int, int] | None] | None = None
 
 
 def guard(text: str) -> str:
@@ -236,6 +239,22 @@ class Tally:
         ]
 
 
+def read_total(tail: bytes) -> tuple[int, int] | None:
+    """Number of lines and sum of incomes and outcomes, as the end of a file of ours says; None where it is cut."""
+    lines = amount = found = 0
+    for row in tail.split(b"\r\n"):
+        cells = row.decode("utf-8", "replace").split(",")
+        if cells[0] != TOTAL or len(cells) != len(COLUMNS):
+            continue
+        try:
+            lines += int(unguard(cells[_PLACE["serial"]]))
+            amount += sum(read_sum(cells[place], cells[_PLACE["currency"]]).minor for place in (2, 3))
+        except (ValueError, KeyError):
+            return None
+        found += 1
+    return (lines, amount) if found else None
+
+
 class PlainBill:
     """Our own format, for merchants of any protocol and for keeping. See the module's words."""
 
@@ -243,6 +262,7 @@ class PlainBill:
         columns=tuple("order_no" if name == "out_trade_no" else name for name in COLUMNS),
         kinds={kind: kind for kind in KINDS},
         guarded=True,
+        total=read_total,
     )
 
     def write(self, head: BillHead, lines: Iterable[BillLine]) -> Iterator[bytes]:

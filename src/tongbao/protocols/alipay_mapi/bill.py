@@ -17,6 +17,7 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import china_text, parse_china
 from tongbao.protocols.alipay_mapi import messages as m
+from tongbao.wire.bill import BillShape
 from tongbao.wire.movement import BillHead, BillLine
 from tongbao.wire.party import Party
 
@@ -137,8 +138,36 @@ def _after(head: BillHead) -> date:
     return (head.day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
+def _total(tail: bytes) -> tuple[int, int] | None:
+    """What the end of a file says of all its rows: how many, and the sum of incomes and outcomes in fen."""
+    text = tail.decode(CODEC, "replace")
+    lines = amount = 0
+    for pattern in (_INCOME, _OUTCOME):
+        found = pattern.search(text)
+        if found is None:
+            return None
+        try:
+            lines, amount = lines + int(found[1]), amount + parse_major(found[2]).minor
+        except InvalidAmount:
+            return None
+    return lines, amount
+
+
 class Bill:
     """See ``tongbao.wire.contract.BillEnd``. Of bills there is the account's only."""
+
+    shape: Final = BillShape(
+        columns=(
+            "order_no", "balance", "at", "serial", "trade_no", "login", "name", "user",
+            "income", "outcome", "place", "subject", "kind", "memo",
+        ),
+        kinds=m.KIND_OF_WORD,
+        charset=CODEC,
+        skip=5,
+        strip=PREFIX,
+        ragged=True,
+        total=_total,
+    )  # fmt: skip
 
     def write(self, head: BillHead, lines: Iterable[BillLine]) -> Iterator[bytes]:
         if head.kind != "account":
