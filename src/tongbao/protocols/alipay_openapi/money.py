@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
@@ -96,6 +97,22 @@ def write_split(split: Split) -> dict[str, str]:
     )
 
 
+def read_back(share: Content) -> Split:
+    """What a refund takes back of a share: ``trans_out`` is its receiver, who gives it back now, ``trans_in`` the
+    merchant."""
+    return mirrored(read_split(share))
+
+
+def write_back(split: Split) -> dict[str, str]:
+    """The inverse of ``read_back``. Raises LocalProtocolError."""
+    return write_split(mirrored(split))
+
+
+def mirrored(split: Split) -> Split:
+    """The two parties of a share, changed for one another."""
+    return replace(split, receiver=split.giver, giver=split.receiver)
+
+
 def _splits(content: Content, name: str) -> tuple[Split, ...]:
     shares = list_of(content, name)
     if len(shares) > _SHARES_MAX:
@@ -124,7 +141,7 @@ def _read_refund(merchant: str, content: Content) -> RefundTrade:
         total=None if own else amount,
         reason=text_of(content, "refund_reason"),
         notify_url=read_address(content, "notify_url"),
-        splits=_splits(content, "refund_royalty_parameters"),
+        splits=tuple(mirrored(split) for split in _splits(content, "refund_royalty_parameters")),
         **numbers,
     )
 
@@ -137,7 +154,7 @@ def _write_refund(intent: RefundTrade) -> dict[str, Any]:
         "refund_amount": write_sum(intent.amount, "amount"),
         "out_request_no": "" if whole else intent.refund_no,
         "refund_reason": intent.reason,
-        "refund_royalty_parameters": [write_split(split) for split in intent.splits],
+        "refund_royalty_parameters": [write_back(split) for split in intent.splits],
         "notify_url": intent.notify_url,
     }
 

@@ -23,7 +23,7 @@ from tongbao.protocols.alipay_openapi.field import (
     text_of,
 )
 from tongbao.protocols.alipay_openapi.mode import serial_of
-from tongbao.protocols.alipay_openapi.money import read_split, write_split
+from tongbao.protocols.alipay_openapi.money import read_back, read_split, write_back, write_split
 from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, read_trade, write_payment, write_trade
 from tongbao.wire.certificate import chain_pem
 from tongbao.wire.http import split_url
@@ -172,7 +172,7 @@ def _write_refund_found(asked: Content, found: RefundFound) -> dict[str, Any]:
         "refund_status": "REFUND_SUCCESS" if refund.state is MovementState.SUCCEEDED else "",
         "gmt_refund_pay": say_time(refund.ended_at) if "gmt_refund_pay" in options else "",
         "refund_royaltys": [
-            write_split(split) | {"refund_amount": say(split.amount), "result_code": "SUCCESS"}
+            write_back(split) | {"refund_amount": say(split.amount), "result_code": "SUCCESS"}
             for split in refund.splits
         ],
     }
@@ -354,7 +354,7 @@ def _read_refund_found(intent: QueryRefund, content: Content) -> Outcome:
         total=read_money(content, "total_amount"),
         reason=text_of(content, "refund_reason"),
         ended_at=read_time(content, "gmt_refund_pay"),
-        splits=tuple(read_split(share) for share in list_of(content, "refund_royaltys")),
+        splits=tuple(read_back(share) for share in list_of(content, "refund_royaltys")),
     )
     return RefundFound((refund,), total=1)
 

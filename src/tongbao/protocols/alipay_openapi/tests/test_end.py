@@ -23,7 +23,7 @@ from tongbao.wire.form import parse_form
 from tongbao.wire.http import Request
 from tongbao.wire.json import read_object
 from tongbao.wire.key import KeyRing, KeyState
-from tongbao.wire.movement import Answered, CallByName
+from tongbao.wire.movement import Answered, CallByName, RefundTrade, Split
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -169,6 +169,20 @@ def test_any_method_by_name() -> None:
     assert PROTOCOL.client.decode(unknown, refused, pair.credentials, NOW) == Rejection(
         "UNKNOWN_SERVICE", "isv.invalid-method", "不存在的方法名"
     )
+
+
+def test_a_share_that_a_refund_takes_back_is_named_by_who_gives_it_back() -> None:
+    """``trans_out`` of a refund is the receiver of the share, ``trans_in`` the merchant; both ends say it so."""
+    pair = in_mode()
+    back = Split(receiver=Party("2088000000000044"), amount=Money(100), giver=Party("2088000000000001"))
+    intent = RefundTrade(merchant="", refund_no="R1", out_trade_no="T1", amount=Money(300), splits=(back,))
+    request = pair.manifest.client.encode(intent, pair.credentials, NOW).request()
+    said = dict(parse_form(request.body))
+    [share] = read_object(said["biz_content"].encode())["refund_royalty_parameters"]
+    assert (share["trans_out"], share["trans_in"]) == ("2088000000000044", "2088000000000001")
+    read = pair.read(request)[1].intent
+    assert isinstance(read, RefundTrade)
+    assert read.splits == (replace(back, kind=read.splits[0].kind),)
 
 
 def test_an_order_string_is_the_signed_form() -> None:
