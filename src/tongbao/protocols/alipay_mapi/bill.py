@@ -28,7 +28,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 PREFIX: Final = "`"
 PLACE: Final = "支付宝"
-_RISKY: Final = ("=", "+", "-", "@", "'")
+_RISKY: Final = ("=", "+", "-", "@", "'", "＝", "＋", "－", "＠")
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f]")
 _NEEDS_QUOTES: Final = re.compile('[",]')
 _INCOME: Final = re.compile(r"#收入合计：([0-9]{1,9})笔，共([0-9.]{1,20})元")
