@@ -424,7 +424,7 @@ LIMIT 20;
 
 -- name: audit.open_secrets
 SELECT 'key', merchant_id, protocol, key_id FROM merchant_key
-WHERE secret NOT LIKE 'v1:________:%:%' OR secret LIKE '%BEGIN%'
+WHERE secret NOT LIKE 'v1:________:%:%' OR secret LIKE '%-----BEGIN%'
 UNION ALL
 SELECT 'buyer', buyer_id, '', '' FROM buyer
 WHERE (login_hash <> '' AND login_hash NOT LIKE 'scrypt:%:%:%:%:%')
