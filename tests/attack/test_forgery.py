@@ -37,14 +37,20 @@ PAIRED = [name for name, _, algorithm, _, _ in KINDS if is_asymmetric(algorithm)
 CLASSIC = [name for name, protocol, *_ in KINDS if protocol == "alipay_mapi"]
 
 
-def speaks_forms(name: str, protocol: str, algorithm: str, charset: str) -> bool:
-    """Whether notifications of this kind are forms."""
+def sums_of(request: Request) -> list[bytes]:
+    """The fields that carry ten yuan, the sum of the order A0003."""
+    return [field for field, value in pairs_of(request) if value in (b"10.00", b"10.0", b"1000")]
+
+
+def tells_sums(name: str, protocol: str, algorithm: str, charset: str) -> bool:
+    """Whether notifications of this kind are forms with the sum in a field of its own (and not within a document)."""
     desk = make_desk(name, protocol, algorithm, charset, 1, ask=False)
     desk.open(f"{name}-A0003", 1_000)
-    return is_form(desk.tell(f"{name}-A0003", TradeState.PAID, paid_at=NOW))
+    told = desk.tell(f"{name}-A0003", TradeState.PAID, paid_at=NOW)
+    return is_form(told) and bool(sums_of(told))
 
 
-SHARED = [kind[0] for kind in KINDS if not kind[4] and not is_asymmetric(kind[2]) and speaks_forms(*kind[:4])]
+SHARED = [kind[0] for kind in KINDS if not kind[4] and not is_asymmetric(kind[2]) and tells_sums(*kind[:4])]
 
 
 @pytest.fixture
@@ -133,7 +139,7 @@ def test_T34_no_text_of_the_corpus_is_an_amount_in_a_notification(arena: Arena, 
     genuine = next(request for sender, request in arena.sent if sender is desk and b"A0003" in payload(request))
     sign = learn(desk.manifest, desk.secrets[0], genuine)
     charset = next(charset for kind, _, _, charset, _ in KINDS if kind == name) or desk.manifest.charset
-    sums = [field for field, value in pairs_of(genuine) if value in (b"10.00", b"10.0", b"1000")]
+    sums = sums_of(genuine)
     assert sums
     referee = Referee(arena)
     for text in bad_amounts():
