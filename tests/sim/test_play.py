@@ -24,6 +24,7 @@ REGRESSIONS = (
     (126, "clocky", "a bank's success could not be entered where another node's clock was ahead"),
     (138, "clocky", "a payment that ended before it began, by another node's clock"),
     (129, "", "a buyer on his way home met an error where all of his payment had gone back meanwhile"),
+    (1_000_241, "", "the simulated attacker was let at the unsigned forms of the sellers' desk"),
 )
 """Seeds that once found something: (seed, profile, what it was)."""
 
