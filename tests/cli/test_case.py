@@ -45,8 +45,12 @@ def test_T67_what_two_persons_decide(desk: Desk) -> None:
     assert desk.do("dispute", "decide", *share, *why, *otto)["state"] == "finished"
     back = ("chargeback", "take", number, "--ref", "cb1", "--amount", "10", *why, *olga)
     assert desk.do(*back)["owed"] == "0.00"
-    assert [case["kind"] for case in desk.do("case", "list")] == ["chargeback"]
-    made = desk.do("case", "open", "--note", "fee twice", "--merchant", MERCHANT, "--order", "A", *olga)
+    assert [(case["kind"], case["owner"]) for case in desk.do("case", "list")] == [("chargeback", "operations")]
+    assert desk.do("case", "take", "chargeback:ICBC:cb1", *why, *olga)["owner"] == "olga"
+    assert desk.do("case", "take", "chargeback:ICBC:cb1", "--owner", "otto", *why, *olga)["owner"] == "otto"
+    assert [case["owner"] for case in desk.do("case", "list")] == ["otto"]
+    about = ("--note", "fee twice", "--amount", "0.03", "--merchant", MERCHANT, "--order", "A")
+    made = desk.do("case", "open", *about, *olga)
     accounts = ("--debit", "platform:0:fee:CNY", "--credit", f"buyer:{BUYER}:balance:CNY", "--amount", "0.03")
     said = desk.do("correction", "propose", "--case", made["case"], *accounts, *why, *olga)
     assert [one["correction"] for one in desk.do("correction", "list")] == [said["correction"]]

@@ -104,7 +104,7 @@ PLANTS: Final[tuple[tuple[str, str], ...]] = (
     ("I29", "INSERT INTO gap VALUES ('ICBC', 'pay', '1', 'there', 20260301, 5, 'CNY', 0, 'case', 'none', 20260301)"),
     (
         "I29",
-        "INSERT INTO case_file VALUES ('x', 'statement_credit', '', '', '', 5, 'CNY', 'closed', '', 0, 0)",
+        "INSERT INTO case_file VALUES ('x', 'statement_credit', '', '', '', 5, 'CNY', 'closed', '', 0, 0, 'x')",
     ),
     ("I29", "INSERT INTO statement VALUES ('ICBC', 20260301, '', 1, 0, 0, 0, 0, 1, 0)"),
     ("I30", "INSERT INTO answer SELECT * FROM answer"),

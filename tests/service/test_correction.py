@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.platform import BUYER, MERCHANT, OTHER, PLENTY, House, Stage, make_merchant, refusal
-from tongbao.kernel.time import SECOND
+from tests.support.platform import (
+    BUYER,
+    MERCHANT,
+    OTHER,
+    PLENTY,
+    House,
+    Stage,
+    make_buyer,
+    make_merchant,
+    refusal,
+)
+from tongbao.kernel.time import SECOND, Instant
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_pending, platform_fee
 from tongbao.service.chargeback import RecoverReceivable, TakeChargeback, recover_debts
 from tongbao.service.correction import (
@@ -16,8 +26,13 @@ from tongbao.service.correction import (
     OpenCase,
     ProposeCorrection,
     ProposeLate,
+    TakeCase,
     propose_write_off,
 )
+from tongbao.service.party import RegisterOperator
+from tongbao.store.record import Case
+from tongbao.store.schema import CASE
+from tongbao.trade.party import Operator
 
 SHOP = make_merchant(refund_days=30)
 FEE = platform_fee(0, "CNY")
@@ -138,6 +153,29 @@ def test_T67_what_is_mended_is_not_mended_again(sqlite_stage: Stage) -> None:
 
     expected = ["posted", "STATE_CONFLICT", "refused", "STATE_CONFLICT", 3]
     assert sqlite_stage.play(scene, furnished=False) == expected
+
+
+def test_T67_a_case_has_an_owner_from_its_first_moment(sqlite_stage: Stage) -> None:
+    """Who opened it; then who takes it, an active operator; nobody once it is closed."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=SHOP)
+        await open_case(house)
+        await house.submit(
+            RegisterOperator(Operator("anna", "both", "active", make_buyer().login_hash, "anna", Instant(0)))
+        )
+        opened: list[Case] = await house.platform.database.load(CASE, [("c1",)])
+        seen = [opened[0].owner, await house.submit(TakeCase("c1", "anna", "otto", "knows the bank"))]
+        taken: list[Case] = await house.platform.database.load(CASE, [("c1",)])
+        seen += [taken[0].owner, taken[0].state]
+        seen.append(await refusal(house.submit(TakeCase("c1", "nobody", "otto", "on leave"))))
+        seen.append(await refusal(house.submit(TakeCase("c9", "anna", "otto", "on leave"))))
+        seen.append(await refusal(house.submit(TakeCase("c1", "anna", "otto", ""))))
+        await house.submit(CloseCase("c1", "otto", "nothing was wrong"))
+        return [*seen, await refusal(house.submit(TakeCase("c1", "anna", "otto", "again")))]
+
+    refused = ["NOT_FOUND", "NOT_FOUND", "FIELD_MISSING", "STATE_CONFLICT"]
+    assert sqlite_stage.play(scene, furnished=False) == ["olga", "anna", "anna", "open", *refused]
 
 
 async def charged_back(house: House, spent: int) -> str:

@@ -21,6 +21,7 @@ from tongbao.service.correction import (
     OpenCase,
     ProposeCorrection,
     ProposeLate,
+    TakeCase,
     propose_write_off,
 )
 from tongbao.service.dispute import DecideDispute, ProposeDecision
@@ -40,7 +41,12 @@ def add_commands(commands: Any) -> None:
     add_act(cases, "list", "open cases", _list_cases, signed=False)
     opened = add_act(cases, "open", "open a case", _open_case)
     opened.add_argument("--note", required=True)
+    opened.add_argument("--amount", default="0", metavar="YUAN", help="the sum it is about, if there is one")
     _name_trade(opened, needed=False)
+    taken = add_act(cases, "take", "answer for a case, or give it to somebody", _take_case)
+    taken.add_argument("case")
+    taken.add_argument("--owner", default="", metavar="OPERATOR", help="who answers for it from now on; else --as")
+    taken.add_argument("--reason", required=True)
     closed = add_act(cases, "close", "close a case that nothing else closes", _close_case)
     closed.add_argument("case")
     closed.add_argument("--reason", required=True)
@@ -129,6 +135,7 @@ async def _list_cases(platform: Platform, chosen: argparse.Namespace, environ: M
             "merchant": row.merchant_id,
             "order": row.out_trade_no,
             "amount": Money(row.amount, row.currency).text(),
+            "owner": row.owner,
             "note": row.note,
         }
         for row in rows
@@ -137,9 +144,15 @@ async def _list_cases(platform: Platform, chosen: argparse.Namespace, environ: M
 
 async def _open_case(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await prove(platform, chosen, environ, "maker", "checker")
-    number = f"manual:{hex_token(platform.entropy, 6)}"
-    await platform.submit(OpenCase(number, chosen.order, chosen.note, actor, chosen.merchant, chosen.order))
-    return {"case": number, "state": "open"}
+    number, about = f"manual:{hex_token(platform.entropy, 6)}", (chosen.merchant, chosen.order, _fen(chosen.amount))
+    await platform.submit(OpenCase(number, chosen.order, chosen.note, actor, *about))
+    return {"case": number, "state": "open", "owner": actor}
+
+
+async def _take_case(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    actor = await prove(platform, chosen, environ, "maker", "checker")
+    owner = await platform.submit(TakeCase(chosen.case, chosen.owner or actor, actor, chosen.reason))
+    return {"case": chosen.case, "owner": owner}
 
 
 async def _close_case(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:

@@ -24,10 +24,11 @@ from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.record import Case
-from tongbao.store.schema import ACCOUNT, CASE, CORRECTION, INSTRUCTION, PAYMENT, TRADE
+from tongbao.store.schema import ACCOUNT, CASE, CORRECTION, INSTRUCTION, OPERATOR, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.claim import Correction
+from tongbao.trade.party import Operator
 from tongbao.trade.record import Instruction, Payment
 from tongbao.trade.state import PaymentState, move_payment
 
@@ -78,6 +79,7 @@ class OpenCase:
             note=self.note,
             opened_at=now.business,
             closed_at=None,
+            owner=self.actor,
         )
         draft = AuditDraft(self.actor, "case.open", self.case_id, self.note)
         return Decision(case.case_id, [(CASE, case)], audits=[draft])
@@ -89,6 +91,34 @@ CLOSED_BY_RULE: Final = frozenset({"late_payment", "late_refused", "unknown_outc
 
 RESTING: Final = frozenset({"statement_credit", "statement_debit"})
 """Kinds of case that money rests in suspense for: only a correction that moves all of it out ends them."""
+
+
+@record
+class TakeCase:
+    """An open case is in the hands of ``owner`` from now on, an active operator. Outcome: his name."""
+
+    case_id: str
+    owner: str
+    actor: str
+    reason: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield CASE, (self.case_id,)
+        yield OPERATOR, (self.owner,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        case: Case | None = sheet.get(CASE, self.case_id)
+        owner: Operator | None = sheet.get(OPERATOR, self.owner)
+        if case is None:
+            raise Refused("NOT_FOUND", "no such case")
+        if case.state == "closed":
+            raise Refused("STATE_CONFLICT", "a closed case is in nobody's hands")
+        if owner is None or owner.status != "active":
+            raise Refused("NOT_FOUND", f"{self.owner} is no operator")
+        if not self.actor or not self.reason:
+            raise Refused("FIELD_MISSING", "a case is handed over by somebody, for a reason")
+        draft = AuditDraft(self.actor, "case.take", self.case_id, self.reason, case.owner, self.owner)
+        return Decision(self.owner, [(CASE, replace(case, owner=self.owner))], audits=[draft])
 
 
 @record

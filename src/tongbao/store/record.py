@@ -84,7 +84,8 @@ class Refusal:
 
 @record
 class Case:
-    """Something a person must look at, or that the books must explain. ``state``: ``open`` or ``closed``."""
+    """Something a person must look at, or that the books must explain. ``state``: ``open`` or ``closed``. ``owner``
+    answers for it: an operator's name, or the desk of ``operations`` until one takes it."""
 
     case_id: str
     kind: str
@@ -97,6 +98,7 @@ class Case:
     note: str
     opened_at: Instant
     closed_at: Instant | None
+    owner: str = "operations"
 
 
 @record
