@@ -213,25 +213,31 @@ async def _is_anothers(platform: Platform, known: Instruction, word: BankWord) -
 
 
 async def inquire(platform: Platform, number: str) -> Reported:
-    """Ask the bank about one instruction (or send a refund that was not sent yet) and enter what it says (F28)."""
+    """Ask the bank about one instruction (or send a refund that it does not know yet) and enter what it says (F28)."""
     known = await find_instruction(platform, number)
     if known.state in ("succeeded", "failed"):
         return Reported("repeated", known.merchant_id, known.out_trade_no)
     if known.kind == "payout":
         return await inquire_payout(platform, known)
-    channel = platform.channel(known.bank)
-    # a refund is asked for again under its own number, which the bank takes for one and the same
-    request = channel.refund(known) if known.kind == "refund" else channel.inquiry(known)
+    channel, refund = platform.channel(known.bank), known.kind == "refund"
     try:
-        word = channel.read_answer(await platform.world.send(request, CALL_LIMITS))
-        if word.instruction_no != number:
-            raise RemoteProtocolError("instruction_no", "the bank speaks of another instruction")
+        word = None if refund and not known.tries else await _ask(platform, known, channel.inquiry(known))
+        if word is None or (refund and word.result == "not_found"):
+            # a refund that did not get there is sent once more, under its own number
+            word = await _ask(platform, known, channel.refund(known))
     except (NotSent, NoAnswer, RemoteProtocolError) as error:
         platform.world.log("bank.no_answer", bank=known.bank, instruction=number, reason=str(error))
         answer = RecordInquiry(number, known.merchant_id, known.out_trade_no, known.attempt, "no_answer")
         reported: Reported = await platform.submit(answer)
         return reported
     return await take_word(platform, word)
+
+
+async def _ask(platform: Platform, known: Instruction, request: Request) -> BankWord:
+    word = platform.channel(known.bank).read_answer(await platform.world.send(request, CALL_LIMITS))
+    if word.instruction_no != known.instruction_no:
+        raise RemoteProtocolError("instruction_no", "the bank speaks of another instruction")
+    return word
 
 
 async def home_address(platform: Platform, trade: Trade, brought: str = "") -> str:
