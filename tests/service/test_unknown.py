@@ -90,7 +90,10 @@ def test_F28_a_refund_is_asked_about_and_repeated_only_where_it_is_not_known(sta
         await house.close("A")
         await house.say(number)
         refund = f"{number[:-1]}R"
-        said = [(await house.inquire(refund, word)).what for word in ("silence", {"result": "pending"}, {"result": "not_found"})]
+        said = [
+            (await house.inquire(refund, word)).what
+            for word in ("silence", {"result": "pending"}, {"result": "not_found"})
+        ]
         said.append((await house.inquire(refund, {"result": "failed"})).what)
         said.append((await house.inquire(refund, {"result": "succeeded"})).what)
         cases = await house.platform.database.read("case.open", {"most": 9})
