@@ -196,6 +196,7 @@ def test_T05_a_downgrade_to_md5_with_the_public_key_as_secret(arena: Arena, name
     referee.close()
 
 
+@pytest.mark.slow
 def test_T31_a_return_is_no_notification(arena: Arena) -> None:
     """The browser's signed message, sent to the server's address in every carriage, pays nothing."""
     referee = Referee(arena)
@@ -256,6 +257,7 @@ def test_T24_sixty_four_replays_in_parallel(arena: Arena, name: str) -> None:
     assert arena.rows(f"SELECT COUNT(*) FROM payment_effect WHERE order_no = '{number}'") == [(1,)]
 
 
+@pytest.mark.slow
 def test_T65_the_shops_own_secret_in_a_message_is_not_written_down(arena: Arena) -> None:
     """A message that quotes the key of its endpoint, as a broken client may send it, is recorded without it."""
     referee = Referee(arena)
@@ -266,6 +268,7 @@ def test_T65_the_shops_own_secret_in_a_message_is_not_written_down(arena: Arena)
     referee.close()
 
 
+@pytest.mark.slow
 def test_the_referee_sees_a_forgery(arena: Arena) -> None:
     """The net itself: a meaning nobody said is noticed when it is accepted."""
     referee = Referee(arena)

@@ -296,6 +296,7 @@ def test_env_is_read_back_and_tells_the_https_address(tmp_path: Path) -> None:
     assert said["tls_base_url"].startswith("https://")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["operator", "merchant"])
 def test_help_names_the_password_variables(tmp_path: Path, room: str) -> None:
     """Who has no terminal learns from the help where passwords come from."""
@@ -306,6 +307,7 @@ def test_help_names_the_password_variables(tmp_path: Path, room: str) -> None:
     assert "TONGBAO_NEW_PASSWORD" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_password_without_a_terminal_is_a_named_setting(tmp_path: Path) -> None:
     """Neither variable nor terminal: exit 2 and the variable's name, no traceback."""
     given = settings(tmp_path)
@@ -321,6 +323,7 @@ def test_a_password_without_a_terminal_is_a_named_setting(tmp_path: Path) -> Non
     assert "Traceback" not in first.stderr + second.stderr
 
 
+@pytest.mark.slow
 def test_help_names_every_command(tmp_path: Path) -> None:
     """The help answers without opening anything."""
     done = run(tmp_path, "--help")

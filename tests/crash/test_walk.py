@@ -47,6 +47,7 @@ def walk(template: Path | str, folder: Path, stride: int) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.slow
 def test_F01_F02_a_walk_in_long_steps(sqlite_template: Path, folder: Path) -> None:
     """Deaths here and there: acknowledged stands, nothing doubled, the same commands lead to the same end."""
     assert walk(sqlite_template, folder, 61)["steps"] > 8

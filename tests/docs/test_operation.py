@@ -67,6 +67,7 @@ def test_every_fault_that_a_page_orders_exists() -> None:
     assert ordered - set(FAULTS) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", protocol_names())
 def test_what_env_prints_can_be_pasted(protocol: str, running: LocalSandbox, tmp_path: Path) -> None:
     """The Django block makes a configuration, the dotenv lines make the same."""

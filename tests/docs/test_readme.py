@@ -75,6 +75,7 @@ def test_every_command_exists(name: str) -> None:
         assert build_parser().parse_args(command.split()).command == command.split()[0]
 
 
+@pytest.mark.slow
 def test_the_shop_of_the_readme_sells_a_cup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pay page carries a buyer to the cashier; the notification comes, is accepted, and the order is paid."""
     block = next(block for block in read_blocks("../README.md") if block.file == "shop.py")

@@ -203,6 +203,7 @@ def test_T15_the_same_text_in_another_charset_is_refused(sqlite_database: Databa
     assert (accepted.verdict.kind, accepted.response.body) == (VerdictKind.REFUSED, b"fail")
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_of_a_notification_is_refused(sqlite_database: Database) -> None:
     """Each byte of a genuine body changed in turn: never the success word, never an effect."""
     shop, gateway, client = make(sqlite_database, "MD5", "utf-8")

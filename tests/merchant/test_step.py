@@ -395,6 +395,7 @@ def test_a_refused_message_is_recorded_with_its_reason_and_no_secret(shop: Shop)
     assert (len(row["body_sha256"]), row["received_at"]) == (64, NOW)
 
 
+@pytest.mark.slow
 def test_T89_a_flood_of_invalid_messages_is_sampled(shop: Shop) -> None:
     """Beyond the budget of a minute nothing more is stored; the next minute stores again."""
     bad = post("http://shop.example/notify", b"sign=00", FORM)

@@ -211,6 +211,7 @@ def test_T05_public_key_text_as_shared_secret(name: str) -> None:
                     manifest.client.decode_notification(rebuilt(forged, renamed), pair.credentials, NOW)
 
 
+@pytest.mark.slow
 @EVERY_PAIR
 def test_T07_T08_structures_and_duplicates(name: str, algorithm: str, charset: str) -> None:
     """A field that is repeated, bracketed or nested is refused, wherever the lie stands."""
@@ -243,6 +244,7 @@ def test_T08_a_lie_in_the_other_place(name: str, algorithm: str, charset: str) -
                     refused(read, replace(request, raw_query=query), told)
 
 
+@pytest.mark.slow
 @EVERY_PAIR
 def test_T09_T13_every_field_is_signed(name: str, algorithm: str, charset: str) -> None:
     """Each field is blanked, dropped, renamed, swapped and changed: refused, or nothing that is read depends on it."""
@@ -298,6 +300,7 @@ def test_T14_decoded_once(name: str, algorithm: str, charset: str) -> None:
         assert read(rebuilt(request, pairs)) == told
 
 
+@pytest.mark.slow
 @EVERY_PAIR
 def test_T15_charset_tricks(name: str, algorithm: str, charset: str) -> None:
     """Bytes of another charset, half characters, marks and replacement characters in text are refused."""
@@ -396,6 +399,7 @@ def test_T20_T25_another_merchants_key(name: str, algorithm: str, charset: str) 
             client.decode_return(server.return_to(event(pair, product), TARGET, other.ring, NOW), pair.credentials, NOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", protocol_names())
 def test_T01_worthless_secrets(name: str) -> None:
     """A missing, blank, placeholder or short secret stops the configuration; an empty key verifies nothing."""
@@ -442,6 +446,7 @@ def test_T03_only_the_message_counts(name: str, algorithm: str, charset: str) ->
             assert refused(read, replace(changed, host="localhost", headers=(*request.headers, *odd)), told)
 
 
+@pytest.mark.slow
 def test_ten_thousand_forgeries() -> None:
     """Ten thousand notifications with random damage: every one is refused or says what the genuine one said."""
     chance = random.Random(20150401)

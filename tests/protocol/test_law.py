@@ -298,6 +298,7 @@ def test_acknowledgement_pair(name: str) -> None:
 # --- tampering and garbage ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @EVERY_PAIR
 def test_tampered_message_is_refused_or_means_the_same(name: str, algorithm: str, charset: str) -> None:
     """Whatever byte is changed in a signed message, it is refused, or says exactly what it said."""
@@ -332,6 +333,7 @@ def test_tampered_message_is_refused_or_means_the_same(name: str, algorithm: str
     law()
 
 
+@pytest.mark.slow
 @EVERY_PAIR
 def test_tampered_request_is_refused_or_means_the_same(name: str, algorithm: str, charset: str) -> None:
     """The same for every signed request of a merchant."""

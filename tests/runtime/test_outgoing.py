@@ -193,6 +193,7 @@ async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     raise ConnectionError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "reason"),
     [

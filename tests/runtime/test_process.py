@@ -47,6 +47,7 @@ def program() -> Iterator[tuple[subprocess.Popen[str], Address]]:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_ends_well(number: signal.Signals) -> None:
     """What is in work is answered, nothing new is taken, the exit status is 0; memory was settled at the start."""

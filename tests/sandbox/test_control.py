@@ -59,6 +59,7 @@ def order(box: LocalSandbox, number: str, notify: str, product: Product = Produc
     assert answer.status_code == 302, answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["balance", "debit", "credit", "outlet"])
 def test_pay_by_every_method(box: LocalSandbox, shop: tuple[type[Shop], str], method: str) -> None:
     """POST pay does what the buyer would do; the shop is notified before it answers."""
@@ -274,6 +275,7 @@ def test_the_table_tells_every_route(box: LocalSandbox) -> None:
         assert answer.status_code == 200 or answer.json()["title"] in titles, line
 
 
+@pytest.mark.slow
 def test_after_the_payment(box: LocalSandbox, shop: tuple[type[Shop], str]) -> None:
     """POST act: refunds to a balance and a card, then an escrow trade that two operators divide."""
     order(box, "R1", shop[1])

@@ -303,6 +303,7 @@ def _first_of_each() -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("invariant", "plant"), _first_of_each())
 def test_a_plant_is_found_in_sqlite(invariant: str, plant: str, sqlite_origin: Stage, tmp_path: Path) -> None:
     """The auditor names the invariant that a change behind its back has broken."""

@@ -237,6 +237,7 @@ class Platform(RuleBasedStateMachine):
 @pytest.mark.parametrize(
     ("examples", "steps"), [(5, 15), pytest.param(60, 30, marks=pytest.mark.slow)], ids=["short", "long"]
 )
+@pytest.mark.slow
 def test_the_platform_does_what_the_model_says(examples: int, steps: int, sqlite_template: Path) -> None:
     """Random acts in random order; after each of them states, balances and the audit are right."""
 

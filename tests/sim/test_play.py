@@ -36,6 +36,7 @@ def test_a_few_worlds_hold(seed: int) -> None:
     assert report.violations == (), str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "profile", "what"), REGRESSIONS)
 def test_a_world_that_once_broke_holds(seed: int, profile: str, what: str) -> None:
     """What was mended stays mended."""
@@ -51,6 +52,7 @@ def test_many_worlds_hold(first: int) -> None:
     assert broken == [], "\n".join(broken)
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_world_in_a_fresh_process() -> None:
     """Digest and steps agree, here and in a process with another hash seed, which never loads the runtime."""
     program = (
@@ -78,6 +80,7 @@ def test_a_rerun_is_the_same_run(profile: str) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_calm_seed_has_no_fault_and_a_single_one_has_one() -> None:
     """The two profiles that are easy to read."""
     assert run_seed(3, "calm").struck == {}

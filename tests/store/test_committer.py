@@ -201,6 +201,7 @@ def test_F41_a_living_holder_keeps_his_lane(stage: Stage) -> None:
     asyncio.run(whole())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [Conflict, ConnectionLost])
 def test_F09_a_conflict_is_decided_again(trouble: type[Exception], stage: Stage) -> None:
     """What the database gave up is run again as a whole; once it gives up too often the caller is told to come back."""

@@ -308,6 +308,7 @@ def test_refunds_are_idempotent_and_bounded(tmp_path: Path) -> None:
         ("open", {"instruction_no": "1", "amount": 5, "currency": "CNY", "code": "1", "subject": "s"}, 400),
     ],
 )
+@pytest.mark.slow
 def test_malformed_calls_are_named(tmp_path: Path, act: str, fields: dict[str, object], status: int) -> None:
     """A call that lacks something or has another type is a 400 that names it."""
 

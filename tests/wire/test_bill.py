@@ -65,6 +65,7 @@ def split(data: bytes, size: int) -> list[bytes]:
     return [data[place : place + size] for place in range(0, len(data), size)]
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.lists(lines(), max_size=6), st.integers(1, 400))
 def test_T64_a_bill_is_read_back_as_it_was_written(bill: list[BillLine], size: int) -> None:
