@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.protocol.plain import plain
-from tests.protocol.vector import Vector, vectors
+from tests.protocol.vector import Vector, folders, shared_keys, vectors, written_out
 from tongbao.kernel.error import ConfigurationError, RemoteProtocolError
 from tongbao.kernel.money import parse_major
 from tongbao.kernel.time import Instant
 from tongbao.wire import movement, vocabulary
+from tongbao.wire.certificate import load_chain
 from tongbao.wire.http import Request
 from tongbao.wire.loader import load_protocol, protocol_names
+from tongbao.wire.sign import load_rsa_private, load_rsa_public
 from tongbao.wire.vocabulary import CreateTrade, Intent, Notification, Presentation, Product
 
 NOW = Instant(0)
@@ -147,3 +152,38 @@ def test_T01_published_secrets_are_refused() -> None:
                 assert entry["secret"] not in str(caught.value)
                 checked += 1
     assert checked
+
+
+def test_a_private_key_stands_once_in_a_folder() -> None:
+    """What two vectors sign with lies in ``keys.toml``; whatever lies there is used, and its parts belong together."""
+    for _, folder in folders():
+        texts = [file.read_text("utf-8") for file in folder.glob("*.json")]
+        written = Counter(
+            key for text in texts for key in re.findall(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^\"]+", text)
+        )
+        shared = shared_keys(folder)
+        assert not [key for key, times in written.items() if times > 1], folder
+        for name, table in shared.items():
+            assert table["private"].replace("\n", "\\n") not in written, (folder, name)
+            assert any(f'"{part}": "{name}"' in text for part in ("private", f"{name}_key") for text in texts), name
+            public = load_rsa_public(table["public"], name)
+            assert load_rsa_private(table["private"], name).public_key() == public
+            if "certificates" in table:
+                assert load_chain(table["certificates"], name)[0].public_key() == public
+
+
+def test_a_name_without_a_key_is_refused(tmp_path: Path) -> None:
+    """A vector that names what ``keys.toml`` lacks, and a table with more than PEM, are told by file and name."""
+    vector = tmp_path / "request_a.json"
+    (tmp_path / "keys.toml").write_text('[merchant]\nprivate = "-----BEGIN PRIVATE KEY-----\\n"\n', "utf-8")
+    entry = {"algorithm": "RSA2", "private": "merchant", "id": "k"}
+    assert written_out(entry, vector) == entry | {"private": "-----BEGIN PRIVATE KEY-----\n"}
+    for part, name in (("private", "platform"), ("public", "merchant"), ("certificates", "")):
+        with pytest.raises(ValueError, match=f"request_a.json: {part}: keys.toml has none of the name '{name}'"):
+            written_out(entry | {part: name}, vector)
+    for at, (line, part) in enumerate((("secret = '-----BEGIN '", "secret"), ("private = 'no'", "private"))):
+        other = tmp_path / str(at)
+        other.mkdir()
+        (other / "keys.toml").write_text(f"[merchant]\n{line}\n", "utf-8")
+        with pytest.raises(ValueError, match=rf"keys.toml: \[merchant\] {part}: not one of"):
+            shared_keys(other)

@@ -6,7 +6,8 @@ A vector is an object::
     oddity    what a server tolerates by it, where that is its purpose
     source    where the message and its signature come from
     keys      [{"algorithm", "secret" | "public" | "private", "certificates", "id"}]: published or test keys;
-              certificates are PEM, a key's own first; id is the key's name where messages name keys
+              certificates are PEM, a key's own first; id is the key's name where messages name keys. Where PEM
+              belongs may stand the name of a table in ``vectors/keys.toml``, which has it once for all vectors
     now       wire time of the reading, in milliseconds; 0 where the protocol compares no times
     settings  plain settings of the merchant's half, by the protocol's own names
     message   {"kind": request | notification | return | response, "method", "url", "headers", "body", "charset"}
@@ -21,11 +22,13 @@ A vector is an object::
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tongbao.kernel.time import Instant
 from tongbao.wire.certificate import load_chain
@@ -37,6 +40,8 @@ from tongbao.wire.sign import load_rsa_private, load_rsa_public
 
 _public, _private = cache(load_rsa_public), cache(load_rsa_private)
 """Parsing a key costs more than all else a vector asks; many have the same."""
+
+_PARTS: Final = ("public", "private", "certificates")
 
 
 @dataclass(frozen=True)
@@ -102,14 +107,58 @@ class Vector:
         return Response(message.get("status", 200), headers, message["body"].encode(message.get("charset", "utf-8")))
 
 
+@cache
+def shared_keys(folder: Path) -> Mapping[str, Mapping[str, str]]:
+    """The tables of ``keys.toml`` in a folder of vectors, each with PEM texts; none without such a file.
+
+    Raises ``ValueError`` for a table with anything else in it, which it names.
+    """
+    file = folder / "keys.toml"
+    tables: dict[str, Any] = tomllib.loads(file.read_text("utf-8")) if file.exists() else {}
+    for name, table in tables.items():
+        parts = table if isinstance(table, dict) else {name: table}
+        for part, text in parts.items():
+            if part not in _PARTS or not is_pem(text):
+                raise ValueError(f"{file}: [{name}] {part}: not one of {', '.join(_PARTS)} as PEM")
+    return tables
+
+
+def is_pem(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("-----BEGIN ")
+
+
+def written_out(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """An entry of ``keys`` in the vector at ``path``, with PEM where it names a shared key.
+
+    Raises ``ValueError`` for a name without such a part, which it names.
+    """
+    shared = shared_keys(path.parent)
+    whole = dict(entry)
+    for part in _PARTS:
+        if part in entry and not is_pem(entry[part]):
+            table = shared.get(entry[part], {})
+            if part not in table:
+                raise ValueError(f"{path}: {part}: keys.toml has none of the name {entry[part]!r}")
+            whole[part] = table[part]
+    return whole
+
+
+def folders() -> list[tuple[str, Path]]:
+    """Every protocol with each of its folders of vectors."""
+    return [
+        (protocol, Path(root, "vectors"))
+        for protocol in protocol_names()
+        for root in import_module(f"tongbao.protocols.{protocol}").__path__
+    ]
+
+
 def vectors() -> list[Vector]:
     """Every vector of every folder."""
     found = []
-    for protocol in protocol_names():
-        package = import_module(f"tongbao.protocols.{protocol}")
-        for root in package.__path__:
-            for path in sorted(Path(root, "vectors").glob("*.json")):
-                data = json.loads(path.read_text("utf-8"))
-                if isinstance(data, dict) and "message" in data:
-                    found.append(Vector(protocol, path.stem, data))
+    for protocol, folder in folders():
+        for path in sorted(folder.glob("*.json")):
+            data = json.loads(path.read_text("utf-8"))
+            if isinstance(data, dict) and "message" in data:
+                data["keys"] = [written_out(entry, path) for entry in data["keys"]]
+                found.append(Vector(protocol, path.stem, data))
     return found

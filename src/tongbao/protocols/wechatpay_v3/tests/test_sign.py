@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from tests.protocol.vector import shared_keys
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.protocols import wechatpay_v3
 from tongbao.protocols.wechatpay_v3 import codec
@@ -16,7 +17,8 @@ from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.wire.key import Key
 from tongbao.wire.sign import load_rsa_private, load_rsa_public
 
-DATA = json.loads(Path(wechatpay_v3.__file__).with_name("vectors").joinpath("sign.json").read_text("utf-8"))
+VECTORS = Path(wechatpay_v3.__file__).with_name("vectors")
+DATA = json.loads(VECTORS.joinpath("sign.json").read_text("utf-8"))
 
 
 def having(kind: str) -> pytest.MarkDecorator:
@@ -24,14 +26,14 @@ def having(kind: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", chosen, ids=[case["what"] for case in chosen])
 
 
-def private(case: dict[str, Any]) -> RSAPrivateKey:
-    return load_rsa_private(DATA[f"{case['key']}_key"], "key")
+def private(whose: str) -> RSAPrivateKey:
+    return load_rsa_private(shared_keys(VECTORS)[DATA[f"{whose}_key"]]["private"], "key")
 
 
 @having("sign")
 def test_signature_is_made_again(case: dict[str, Any]) -> None:
     """PKCS#1 v1.5 is deterministic: our signature is the published one, and verifies."""
-    key = private(case)
+    key = private(case["key"])
     text = case["text"].encode("utf-8")
     assert codec.sign(text, Key("k", 1, m.ALGORITHM, key)) == case["signature"]
     public = Key("k", 1, m.ALGORITHM, key.public_key())
@@ -82,8 +84,8 @@ def test_sealed_content_opens(case: dict[str, Any]) -> None:
 @having("reveal")
 def test_hidden_name_is_revealed(case: dict[str, Any]) -> None:
     """OAEP with SHA-1: the published ciphertext opens, and so does one of our own; a foreign key opens neither."""
-    key = Key("k", 1, m.ALGORITHM, private(case))
-    other = Key("o", 1, m.ALGORITHM, load_rsa_private(DATA["merchant_key"], "key"))
+    key = Key("k", 1, m.ALGORITHM, private(case["key"]))
+    other = Key("o", 1, m.ALGORITHM, private("merchant"))
     assert codec.reveal(case["ciphertext"], [other, key], "name") == case["plain"]
     assert codec.reveal(codec.hide(case["plain"], key), [key], "name") == case["plain"]
     with pytest.raises(RemoteProtocolError):
