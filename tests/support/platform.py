@@ -22,10 +22,10 @@ from tongbao.kernel.time import Instant
 from tongbao.service import checkout
 from tongbao.service.act import act
 from tongbao.service.audit import Finding, audit
-from tongbao.service.bank import Reported
 from tongbao.service.channel import BankWord, SimulatedChannel
 from tongbao.service.create import Asker
 from tongbao.service.escrow import Close, Moved, Ship, TimerDue
+from tongbao.service.hold import Reported
 from tongbao.service.party import ChangeMerchant, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import hash_password
 from tongbao.service.pay import Paid

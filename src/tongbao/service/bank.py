@@ -12,6 +12,7 @@ from tongbao.ledger.account import bank_clearing, platform_suspense
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.capture import capture, capture_accounts
 from tongbao.service.command import Needs
+from tongbao.service.hold import Reported, case_of, close_case, hold, hold_needs, is_held
 from tongbao.service.refund_end import end_needs, end_refund
 from tongbao.store.commit import Decision, Now
 from tongbao.store.record import Case
@@ -32,16 +33,6 @@ instead."""
 
 CASE_AFTER: Final = 15 * MINUTE
 """An outcome unknown for this long has a case of its own (I17)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """What the report came to: ``captured``, ``failed``, ``late``, ``returned``, ``repeated``, ``waiting``,
-    ``disputed``."""
-
-    what: str
-    merchant_id: str
-    out_trade_no: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class ReportInstruction:
         yield TRADE, (self.merchant_id, self.out_trade_no)
         yield PAYMENT, (self.merchant_id, self.out_trade_no, self.attempt)
         yield INSTRUCTION, (self.instruction_no,)
-        yield CASE, (f"amount:{self.instruction_no}",)
+        yield from hold_needs(self.instruction_no)
         yield CASE, (f"unknown:{self.instruction_no}",)
         yield ACCOUNT, (bank_clearing(self.bank, lane, self.currency),)
         if refund_of_instruction(self.instruction_no):
@@ -86,9 +77,9 @@ class ReportInstruction:
             return Decision(self._said("repeated"))
         if known.state == "succeeded":
             # a success is final: a later "no" is a contradiction for a person, never a reversal by itself
-            return self._dispute(sheet, known, now, "the bank took back a success")
+            return hold(sheet, known, "the bank took back a success", now.business)
         if self.result == "succeeded" and (self.amount, self.currency) != (known.amount, known.currency):
-            return self._dispute(sheet, known, now, f"the bank reports {self.amount} {self.currency}")
+            return hold(sheet, known, f"the bank reports {self.amount} {self.currency}", now.business)
         state = InstructionState(self.result)
         moved = replace(
             known,
@@ -98,10 +89,11 @@ class ReportInstruction:
             moved_at=now.business,
             inquire_at=None,
         )
-        rows = [(INSTRUCTION, moved), *_close_case(sheet, f"unknown:{known.instruction_no}", now.business)]
+        rows = [(INSTRUCTION, moved), *close_case(sheet, f"unknown:{known.instruction_no}", now.business)]
         if refund_of_instruction(known.instruction_no):
             if known.state == "failed":
-                return self._dispute(sheet, known, now, "the bank gave money back that it had refused to give back")
+                note = "the bank gave money back that it had refused to give back"
+                return hold(sheet, known, note, now.business)
             ended, entry = end_refund(sheet, moved, now.business, lane)
             what = "returned" if moved.state == "succeeded" else "failed"
             return Decision(self._said(what), [*rows, *ended], [entry])
@@ -181,7 +173,7 @@ class ReportInstruction:
         payment: Payment = sheet.get(PAYMENT, self.merchant_id, self.out_trade_no, self.attempt)
         if instruction.state == "failed":
             note = f"{instruction.bank} does not take late money back ({instruction.reason or 'no reason given'})"
-            case = _case_of(instruction, f"refused:{instruction.instruction_no}", "late_refused", note, now.business)
+            case = case_of(instruction, f"refused:{instruction.instruction_no}", "late_refused", note, now.business)
             return Decision(self._said("failed"), [(CASE, case)])
         returned = replace(payment, state=str(move_payment(payment.state, PaymentState.RETURNED)))
         currency = instruction.currency
@@ -198,40 +190,9 @@ class ReportInstruction:
                 ),
             ),
         )
-        rows = [(PAYMENT, returned), *_close_case(sheet, f"late:{payment.payment_no}", now.business)]
-        rows += _close_case(sheet, f"refused:{instruction.instruction_no}", now.business)
+        rows = [(PAYMENT, returned), *close_case(sheet, f"late:{payment.payment_no}", now.business)]
+        rows += close_case(sheet, f"refused:{instruction.instruction_no}", now.business)
         return Decision(self._said("returned"), rows, [entry])
-
-    def _dispute(self, sheet: Sheet, known: Instruction, now: Now, note: str) -> Decision:
-        case_id = f"amount:{known.instruction_no}"
-        if sheet.get(CASE, case_id) is not None:
-            return Decision(self._said("disputed"))
-        case = _case_of(known, case_id, "bank_disagrees", note, now.business)
-        return Decision(self._said("disputed"), [(CASE, case)])
-
-
-def _case_of(known: Instruction, case_id: str, kind: str, note: str, now: Instant) -> Case:
-    """A case about an instruction, over its sum."""
-    return Case(
-        case_id=case_id,
-        kind=kind,
-        merchant_id=known.merchant_id,
-        out_trade_no=known.out_trade_no,
-        subject=known.instruction_no,
-        amount=known.amount,
-        currency=known.currency,
-        state="open",
-        note=note,
-        opened_at=now,
-        closed_at=None,
-    )
-
-
-def _close_case(sheet: Sheet, case_id: str, now: Instant) -> list[tuple[Table, Row]]:
-    case: Case | None = sheet.get(CASE, case_id)
-    if case is None or case.state == "closed":
-        return []
-    return [(CASE, replace(case, state="closed", closed_at=now))]
 
 
 def _instruction(sheet: Sheet, number: str) -> Instruction:
@@ -239,30 +200,6 @@ def _instruction(sheet: Sheet, number: str) -> Instruction:
     if known is None:
         raise Refused("PAYMENT_NOT_FOUND", "no such instruction")
     return known
-
-
-@dataclass(frozen=True, slots=True)
-class DisputeReference:
-    """A bank reports success under a reference that it gave another instruction before: a case, and nothing moves."""
-
-    instruction_no: str
-    merchant_id: str
-    out_trade_no: str
-    bank_ref: str
-
-    def needs(self, sheet: Sheet, lane: int) -> Needs:
-        yield TRADE, (self.merchant_id, self.out_trade_no)
-        yield INSTRUCTION, (self.instruction_no,)
-        yield CASE, (f"amount:{self.instruction_no}",)
-
-    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
-        known = _instruction(sheet, self.instruction_no)
-        said = Reported("disputed", self.merchant_id, self.out_trade_no)
-        case_id = f"amount:{self.instruction_no}"
-        if sheet.get(CASE, case_id) is not None:
-            return Decision(said)
-        note = f"the bank's reference {self.bank_ref} is another instruction's"
-        return Decision(said, [(CASE, _case_of(known, case_id, "bank_disagrees", note, now.business))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +219,7 @@ class RecordInquiry:
         yield TRADE, (self.merchant_id, self.out_trade_no)
         yield PAYMENT, (self.merchant_id, self.out_trade_no, self.attempt)
         yield INSTRUCTION, (self.instruction_no,)
+        yield from hold_needs(self.instruction_no)
         yield CASE, (f"unknown:{self.instruction_no}",)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
@@ -289,6 +227,8 @@ class RecordInquiry:
         said = Reported("waiting", self.merchant_id, self.out_trade_no)
         if known.state in ("succeeded", "failed"):
             return Decision(Reported("repeated", self.merchant_id, self.out_trade_no))
+        if is_held(sheet, known):
+            return Decision(said)
         trade: Trade = sheet.get(TRADE, self.merchant_id, self.out_trade_no)
         if self.answer == "not_found" and known.kind == "pay" and self._is_over(known, trade, now.business):
             return self._give_up(sheet, known, now)
@@ -325,7 +265,7 @@ class RecordInquiry:
         payment: Payment = sheet.get(PAYMENT, self.merchant_id, self.out_trade_no, self.attempt)
         if payment.state == "pending":
             rows.append((PAYMENT, replace(payment, state=str(PaymentState.FAILED), ended_at=now.business)))
-        rows += _close_case(sheet, f"unknown:{known.instruction_no}", now.business)
+        rows += close_case(sheet, f"unknown:{known.instruction_no}", now.business)
         return Decision(Reported("failed", self.merchant_id, self.out_trade_no), rows)
 
     def _open_case(self, sheet: Sheet, known: Instruction, now: Instant) -> list[tuple[Table, Row]]:
@@ -333,4 +273,4 @@ class RecordInquiry:
         if sheet.get(CASE, case_id) is not None:
             return []
         note = f"{known.bank} has not answered; it is asked again at growing intervals"
-        return [(CASE, _case_of(known, case_id, "unknown_outcome", note, now))]
+        return [(CASE, case_of(known, case_id, "unknown_outcome", note, now))]

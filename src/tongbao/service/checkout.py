@@ -12,10 +12,11 @@ from typing import Any
 from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.time import Instant
 from tongbao.service.act import see_trade
-from tongbao.service.bank import DisputeReference, RecordInquiry, Reported, ReportInstruction
+from tongbao.service.bank import RecordInquiry, ReportInstruction
 from tongbao.service.channel import BankWord
 from tongbao.service.create import check_address
 from tongbao.service.escrow import ConfirmReceipt, Moved
+from tongbao.service.hold import DisputeReference, Reported, is_anothers
 from tongbao.service.party import RegisterBuyer
 from tongbao.service.password import (
     LOGIN_DETAIL,
@@ -183,7 +184,7 @@ async def take_word(platform: Platform, word: BankWord) -> Reported:
         return await take_payout_word(platform, known, word)
     ends = (known.merchant_id, known.out_trade_no, known.attempt)
     command: Any
-    if await _is_anothers(platform, known, word):
+    if await is_anothers(platform, known, word):
         command = DisputeReference(known.instruction_no, known.merchant_id, known.out_trade_no, word.bank_ref)
     elif word.result in ("succeeded", "failed"):
         command = ReportInstruction(
@@ -200,16 +201,6 @@ async def take_word(platform: Platform, word: BankWord) -> Reported:
         command = RecordInquiry(known.instruction_no, *ends, word.result)
     reported: Reported = await platform.submit(command)
     return reported
-
-
-async def _is_anothers(platform: Platform, known: Instruction, word: BankWord) -> bool:
-    """Whether the bank's reference is that of another instruction (I11): then a person must look, and nothing moves. An
-    index refuses what gets past this look."""
-    if word.result != "succeeded" or not word.bank_ref:
-        return False
-    where = {"bank": known.bank, "kind": known.kind, "bank_ref": word.bank_ref}
-    found = await platform.database.read("instruction.by_ref", where)
-    return any(number != known.instruction_no for (number,) in found)
 
 
 async def inquire(platform: Platform, number: str) -> Reported:

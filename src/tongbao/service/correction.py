@@ -11,7 +11,6 @@ from typing import Final
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.record import record, replace
-from tongbao.kernel.time import Instant
 from tongbao.ledger.account import (
     Account,
     buyer_balance,
@@ -22,6 +21,7 @@ from tongbao.ledger.account import (
 )
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
+from tongbao.service.hold import close_case, release_needs
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.record import Case
 from tongbao.store.schema import ACCOUNT, CASE, CORRECTION, INSTRUCTION, OPERATOR, PAYMENT, TRADE
@@ -123,14 +123,15 @@ class TakeCase:
 
 @record
 class CloseCase:
-    """An operator has looked at it and says how it ended. What rules or an entry close is not closed by hand."""
+    """An operator has looked at it and says how it ended. What rules or an entry close is not closed by hand. The bank
+    of an instruction that was held for it is asked again (``service.hold``)."""
 
     case_id: str
     actor: str
     reason: str
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
-        yield CASE, (self.case_id,)
+        yield from release_needs(self.case_id)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         case: Case | None = sheet.get(CASE, self.case_id)
@@ -141,7 +142,7 @@ class CloseCase:
         if not self.actor or not self.reason:
             raise Refused("FIELD_MISSING", "a case is closed by somebody, for a reason")
         draft = AuditDraft(self.actor, "case.close", self.case_id, self.reason)
-        return Decision(self.case_id, _close(sheet, self.case_id, now.business), audits=[draft])
+        return Decision(self.case_id, close_case(sheet, self.case_id, now.business), audits=[draft])
 
 
 @record
@@ -301,7 +302,7 @@ class DecideCorrection:
         known: Correction | None = sheet.peek(CORRECTION, self.correction_id)
         if known is None:
             return
-        yield CASE, (known.case_id,)
+        yield from release_needs(known.case_id)
         yield ACCOUNT, (known.debit,)
         yield ACCOUNT, (known.credit,)
         if known.kind == "late":
@@ -338,13 +339,13 @@ class DecideCorrection:
             raise Refused("MERCHANT_FUNDS", f"{known.debit} has {balance}")
         if ":receivable:" in known.credit and known.amount > -_balance(sheet, known.credit):
             raise Refused("LIMIT_EXCEEDED", "more than the merchant owes")
-        rows: list[tuple[Table, Row]] = [(CORRECTION, decided), *_close(sheet, known.case_id, now.business)]
+        rows: list[tuple[Table, Row]] = [(CORRECTION, decided), *close_case(sheet, known.case_id, now.business)]
         key, kind = f"correct:{known.correction_id}", "correct"
         if known.kind == "late":
             number = known.case_id.removeprefix("refused:")
             payment: Payment = sheet.get(PAYMENT, known.merchant_id, known.out_trade_no, _attempt(number))
             returned = replace(payment, state=str(move_payment(payment.state, PaymentState.RETURNED)))
-            rows += [(PAYMENT, returned), *_close(sheet, f"late:{payment.payment_no}", now.business)]
+            rows += [(PAYMENT, returned), *close_case(sheet, f"late:{payment.payment_no}", now.business)]
             key, kind = f"return:{payment.payment_no}", "return"
         posting = Posting(known.debit, known.credit, known.amount)
         entry = Entry(key, kind, known.merchant_id, known.out_trade_no, (posting,))
@@ -359,10 +360,3 @@ def _balance(sheet: Sheet, code: str) -> int:
 def _attempt(instruction_no: str) -> int:
     """The attempt that a late refund's number ends with."""
     return int(instruction_no[-3:-1])
-
-
-def _close(sheet: Sheet, case_id: str, now: Instant) -> list[tuple[Table, Row]]:
-    case: Case | None = sheet.get(CASE, case_id)
-    if case is None or case.state == "closed":
-        return []
-    return [(CASE, replace(case, state="closed", closed_at=now))]

@@ -1,7 +1,7 @@
 """What banks say of payouts: success sends the money out, a no gives it back, silence changes nothing (F28).
 
 A payout is asked for under its one number. An answer that never came is inquired after; only where the bank knows
-nothing of the number is it asked for again, under the same one.
+nothing of the number is it asked for again, under the same one, and not while payouts are stopped.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import bank_clearing, merchant_available, merchant_payout, platform_fee
 from tongbao.ledger.entry import Entry
-from tongbao.service.bank import CASE_AFTER, INQUIRE_GAPS, Reported
+from tongbao.service.bank import CASE_AFTER, INQUIRE_GAPS
 from tongbao.service.channel import BankWord
 from tongbao.service.command import Needs
+from tongbao.service.hold import DisputeReference, Reported, case_of, close_case, hold, hold_needs, is_anothers, is_held
 from tongbao.service.payout import COUNTED, payout_instruction, postings
 from tongbao.service.payout_batch import count_ended
 from tongbao.service.payout_event import payout_event
 from tongbao.service.payout_line import open_payee
 from tongbao.service.platform import Platform
 from tongbao.store.commit import Decision, Now
-from tongbao.store.record import Case
 from tongbao.store.schema import ACCOUNT, CASE, INSTRUCTION, PAYOUT, PAYOUT_BATCH, SWITCH
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
@@ -59,7 +59,7 @@ class ReportPayout:
         yield PAYOUT_BATCH, (self.merchant_id, self.batch_no)
         yield PAYOUT, (self.merchant_id, self.batch_no, self.payout_no)
         yield INSTRUCTION, (self.number,)
-        yield CASE, (f"amount:{self.number}",)
+        yield from hold_needs(self.number)
         yield CASE, (f"unknown:{self.number}",)
         yield ACCOUNT, (merchant_available(self.merchant_id, self.currency),)
         yield ACCOUNT, (merchant_payout(self.merchant_id, self.currency),)
@@ -77,9 +77,9 @@ class ReportPayout:
             return Decision(self._said("repeated"))
         if known.state in ("succeeded", "failed"):
             # the money has moved by the first word; a person must look
-            return self._dispute(sheet, known, now.business, f"the bank says {self.result} after {known.state}")
+            return hold(sheet, known, f"the bank says {self.result} after {known.state}", now.business)
         if self.result == "succeeded" and (self.amount, self.currency) != (known.amount, known.currency):
-            return self._dispute(sheet, known, now.business, f"the bank reports {self.amount} {self.currency}")
+            return hold(sheet, known, f"the bank reports {self.amount} {self.currency}", now.business)
         moved = replace(
             known,
             state=str(move_instruction(known.state, InstructionState(self.result))),
@@ -88,10 +88,7 @@ class ReportPayout:
             moved_at=now.business,
             inquire_at=None,
         )
-        rows: list[tuple[Table, Row]] = [(INSTRUCTION, moved)]
-        case: Case | None = sheet.get(CASE, f"unknown:{self.number}")
-        if case is not None and case.state == "open":
-            rows.append((CASE, replace(case, state="closed", closed_at=now.business)))
+        rows = [(INSTRUCTION, moved), *close_case(sheet, f"unknown:{self.number}", now.business)]
         ended, entry = self._end(payout, now.business, lane)
         rows += [(PAYOUT, ended), *count_ended(sheet, self.merchant_id, self.batch_no, [ended], now.business)]
         rows += payout_event(ended, now.business)
@@ -127,6 +124,8 @@ class ReportPayout:
         """No final word: ask again later; an outcome long unknown has a case (I17)."""
         if known.state in ("succeeded", "failed"):
             return Decision(self._said("repeated"))
+        if is_held(sheet, known):
+            return Decision(self._said("waiting"))
         gap = INQUIRE_GAPS[min(known.tries, len(INQUIRE_GAPS) - 1)]
         state = known.state
         if state == "created" and self.result != "not_found":
@@ -144,29 +143,8 @@ class ReportPayout:
         long = state == "unknown" and now - waiting.moved_at >= CASE_AFTER
         if long and sheet.get(CASE, case_id) is None:
             note = f"{known.bank} has not said what became of a payout; it is asked again at growing intervals"
-            rows.append((CASE, self._case(case_id, "unknown_outcome", known, note, now)))
+            rows.append((CASE, case_of(known, case_id, "unknown_outcome", note, now)))
         return Decision(self._said("waiting"), rows)
-
-    def _dispute(self, sheet: Sheet, known: Instruction, now: Instant, note: str) -> Decision:
-        case_id = f"amount:{self.number}"
-        if sheet.get(CASE, case_id) is not None:
-            return Decision(self._said("disputed"))
-        return Decision(self._said("disputed"), [(CASE, self._case(case_id, "bank_disagrees", known, note, now))])
-
-    def _case(self, case_id: str, kind: str, known: Instruction, note: str, now: Instant) -> Case:
-        return Case(
-            case_id=case_id,
-            kind=kind,
-            merchant_id=self.merchant_id,
-            out_trade_no="",
-            subject=self.number,
-            amount=known.amount,
-            currency=known.currency,
-            state="open",
-            note=note,
-            opened_at=now,
-            closed_at=None,
-        )
 
 
 def give_back(payout: Payout) -> Entry:
@@ -180,20 +158,21 @@ def give_back(payout: Payout) -> Entry:
 async def take_payout_word(platform: Platform, known: Instruction, word: BankWord) -> Reported:
     """Enter a bank's word on a payout, whoever brought it."""
     payout = await payout_of(platform, known)
-    return await _report(platform, payout, word.result, word)
+    return await _report(platform, known, payout, word.result, word)
 
 
 async def inquire_payout(platform: Platform, known: Instruction) -> Reported:
-    """Ask a bank for a payout, or what became of it, and enter what it says."""
+    """Ask a bank for a payout, or what became of it, and enter what it says. While payouts are stopped none is sent,
+    for the first time or again: it is asked about, and waits with its money aside where the bank does not know it."""
     payout = await payout_of(platform, known)
-    if known.state == "created" and await payouts_stopped(platform):
-        # no bank has heard of it yet, and none will for the moment
-        return await _report(platform, payout, "not_found", None)
-    word = await _ask(platform, known, payout, sending=known.state == "created")
-    if word is not None and word.result == "not_found" and known.state != "created":
-        # it never got there: the same number once more
+    sending = known.state == "created"
+    word = None if sending else await _ask(platform, known, payout, sending=False)
+    if sending or (word is not None and word.result == "not_found"):
+        if await payouts_stopped(platform):
+            return await _report(platform, known, payout, "not_found", None)
+        # for the first time, or it never got there: the same number once more
         word = await _ask(platform, known, payout, sending=True)
-    return await _report(platform, payout, word.result if word is not None else "no_answer", word)
+    return await _report(platform, known, payout, word.result if word is not None else "no_answer", word)
 
 
 async def _ask(platform: Platform, known: Instruction, payout: Payout, *, sending: bool) -> BankWord | None:
@@ -212,7 +191,9 @@ async def _ask(platform: Platform, known: Instruction, payout: Payout, *, sendin
     return word
 
 
-async def _report(platform: Platform, payout: Payout, result: str, word: BankWord | None) -> Reported:
+async def _report(
+    platform: Platform, known: Instruction, payout: Payout, result: str, word: BankWord | None
+) -> Reported:
     said = word or BankWord("", result)
     command: Any = ReportPayout(
         payout.merchant_id,
@@ -226,6 +207,8 @@ async def _report(platform: Platform, payout: Payout, result: str, word: BankWor
         said.bank_ref,
         said.reason,
     )
+    if await is_anothers(platform, known, said):
+        command = DisputeReference(known.instruction_no, known.merchant_id, "", said.bank_ref)
     reported: Reported = await platform.submit(command)
     return reported
 
