@@ -373,7 +373,7 @@ def test_our_failure_is_logged_and_not_shown(tmp_path: Path) -> None:
 
 
 def test_recorder_keeps_creations_and_questions(tmp_path: Path) -> None:
-    """The page of the seven steps finds the raw request, its trail with the key masked, and the later question."""
+    """The page of the seven steps finds the raw request and the later question."""
 
     async def main() -> None:
         async with house(tmp_path) as home:
@@ -388,9 +388,6 @@ def test_recorder_keeps_creations_and_questions(tmp_path: Path) -> None:
             await ask(web.main, get(ask_url))
             first, second = recorder.of(MERCHANT, "A1")
             assert (first.kind, first.request.body) == ("create", request.body)
-            assert first.trail is not None
-            assert "out_trade_no=A1" in first.trail.text
-            assert home.credentials.values.get("key", "k3yk3y") not in first.trail.text
             assert second.kind == "confirm"
             assert second.answer is not None
             assert second.answer.body == b"true"
@@ -403,7 +400,7 @@ def test_recorder_is_bounded() -> None:
     recorder = MemoryRecorder(lambda: 0, trades=2, requests=3)  # type: ignore[arg-type, return-value]
     for number in ("A", "B", "C"):
         for _ in range(5):
-            recorder.request("create", MERCHANT, number, get("http://a/"), None)
+            recorder.request("create", MERCHANT, number, get("http://a/"))
     assert [len(recorder.of(MERCHANT, number)) for number in ("A", "B", "C")] == [0, 3, 3]
 
 

@@ -93,7 +93,8 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
     if intent.presentation is Presentation.BARCODE:
         await pay_by_code(platform, intent.merchant, intent.out_trade_no, intent.code)
         return TradeFound(await see_trade(platform, await platform.find_trade(intent.merchant, intent.out_trade_no)))
-    code = platform.seal.trade_code(opened.trade_no)
+    # nobody reads the code of a trade whose buyer is sent to our page
+    code = "" if intent.presentation is Presentation.PAGE else platform.seal.trade_code(opened.trade_no)
     return TradeOpened(opened.trade_no, cashier_url(platform, opened.trade_no), code)
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -51,6 +51,8 @@ class Message:
     charset: str
     error: RemoteProtocolError | None = field(default=None, compare=False)
     """What is wrong with the message before anything is verified: told under the method's own name."""
+    content: list[Mapping[str, Any]] = field(default_factory=list, repr=False, compare=False)
+    """The business content, once it was read: the request and its answer both need it."""
 
 
 def charset_of(word: str) -> str:

@@ -195,15 +195,14 @@ def plain_texts(value: Any, field: str) -> Any:
 
     Raises RemoteProtocolError for texts with control characters.
     """
+    if isinstance(value, str):
+        if not is_text(value):
+            raise RemoteProtocolError(field, "holds controls that are not text", "BAD_CHARSET")
+        return str(value)
     if isinstance(value, dict):
         return {name: plain_texts(part, name[:40]) for name, part in value.items()}
     if isinstance(value, list):
         return [plain_texts(part, field) for part in value]
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    if not is_text(text):
-        raise RemoteProtocolError(field, "holds controls that are not text", "BAD_CHARSET")
-    return text
+    return "" if value is None else str(value)

@@ -260,13 +260,19 @@ def _content(claim: Claim, ring: KeyRing | None) -> Content:
     parsed: Message | Rest = claim.parsed
     if isinstance(parsed, Rest):
         return read_body(parsed, ring or KeyRing("", (), ()))
-    fields = parsed.fields
+    if not parsed.content:
+        parsed.content.append(_read_content(claim.operation, parsed, ring))
+    return parsed.content[0]
+
+
+def _read_content(operation: str, message: Message, ring: KeyRing | None) -> Content:
+    fields = message.fields
     beside = {name: fields[name] for name in ("notify_url", "return_url") if fields.get(name)}
-    if claim.operation in m.TOP_LEVEL:
-        return {name: fields.get(name, "") for name in m.TOP_LEVEL[claim.operation]}
+    if operation in m.TOP_LEVEL:
+        return {name: fields.get(name, "") for name in m.TOP_LEVEL[operation]}
     text = fields.get("biz_content", "")
     if fields.get("encrypt_type") and text:
-        text = revealed(text, content_key(ring or KeyRing("", (), ())), "biz_content", CODECS[parsed.charset])
+        text = revealed(text, content_key(ring or KeyRing("", (), ())), "biz_content", CODECS[message.charset])
     content: Mapping[str, Any] = plain_texts(read_object(text, "biz_content") if text else {}, "biz_content")
     return {**content, **beside}
 

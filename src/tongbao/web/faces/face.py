@@ -180,16 +180,13 @@ class Face:
         intent = verified.intent
         try:
             if isinstance(intent, CreateTrade):
-                trail = self._server.trail(request)
-                self._recorder.request("create", intent.merchant, intent.out_trade_no, request, trail)
+                self._recorder.request("create", intent.merchant, intent.out_trade_no, request)
             elif isinstance(intent, ConfirmNotification):
                 found = self._platform.seal.read_event_id(intent.notification_id)
                 if found is not None:
                     trade = await self._platform.trade_by_no(found[0])
                     if trade.merchant_id == intent.merchant:
-                        self._recorder.request(
-                            "confirm", trade.merchant_id, trade.out_trade_no, request, None, response
-                        )
+                        self._recorder.request("confirm", trade.merchant_id, trade.out_trade_no, request, response)
         except TongbaoError as error:
             self._platform.world.log("face.unrecorded", protocol=self.manifest.name, reason=str(error))
 

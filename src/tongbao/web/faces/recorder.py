@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tongbao.kernel.time import Instant
-from tongbao.wire.contract import SignatureTrail
 from tongbao.wire.http import Request, Response
 
 
@@ -22,7 +21,6 @@ class Recorder(Protocol):
         merchant: str,
         out_trade_no: str,
         request: Request,
-        trail: SignatureTrail | None,
         answer: Response | None = None,
     ) -> None: ...
 
@@ -36,7 +34,6 @@ class NoRecorder:
         merchant: str,
         out_trade_no: str,
         request: Request,
-        trail: SignatureTrail | None,
         answer: Response | None = None,
     ) -> None:
         return
@@ -52,7 +49,6 @@ class Recorded:
     kind: str
     at: Instant
     request: Request
-    trail: SignatureTrail | None = field(repr=False)
     answer: Response | None = None
 
 
@@ -71,11 +67,10 @@ class MemoryRecorder:
         merchant: str,
         out_trade_no: str,
         request: Request,
-        trail: SignatureTrail | None,
         answer: Response | None = None,
     ) -> None:
         mine = self._kept.setdefault((merchant, out_trade_no), [])
-        mine.append(Recorded(kind, self._now(), request, trail, answer))
+        mine.append(Recorded(kind, self._now(), request, answer))
         del mine[: -self._requests]
         self._kept.move_to_end((merchant, out_trade_no))
         if len(self._kept) > self._trades:
