@@ -113,6 +113,7 @@ from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemotePro
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import Instant, china_text, parse_china
 from tongbao.protocols.@NAME@ import messages as m
+from tongbao.wire.field import required
 from tongbao.wire.form import Pairs, parse_form
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.party import Party
@@ -163,12 +164,6 @@ def authenticate(fields: Mapping[str, str], ring: KeyRing) -> Key:
         if isinstance(secret, bytes) and secret and equal(hmac_hex("sha256", text, secret), signature):
             return key
     raise InvalidSignature
-
-
-def required(fields: Mapping[str, str], name: str) -> str:
-    if not fields.get(name):
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return fields[name]
 
 
 def read_money(fields: Mapping[str, str], name: str) -> Money:
@@ -236,6 +231,7 @@ from tongbao.protocols.@NAME@ import codec
 from tongbao.protocols.@NAME@ import messages as m
 from tongbao.wire import http
 from tongbao.wire.contract import Claim, SignatureTrail, Verified
+from tongbao.wire.field import required
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Request, Response
 from tongbao.wire.key import KeyRing
@@ -255,7 +251,7 @@ from tongbao.wire.vocabulary import (
 
 def read_intent(fields: Mapping[str, str]) -> Intent:
     """The intent of a request. Raises RemoteProtocolError naming the field."""
-    merchant = codec.required(fields, "merchant")
+    merchant = required(fields, "merchant")
     if fields.get("operation") == m.QUERY:
         number, serial = fields.get("number", ""), fields.get("serial", "")
         if not number and not serial:
@@ -269,9 +265,9 @@ def read_intent(fields: Mapping[str, str]) -> Intent:
                 raise RemoteProtocolError(name, str(error), "URL_NOT_ALLOWED") from error
     return CreateTrade(
         merchant=merchant,
-        out_trade_no=codec.required(fields, "number"),
+        out_trade_no=required(fields, "number"),
         product=Product.INSTANT,
-        subject=codec.required(fields, "title"),
+        subject=required(fields, "title"),
         amount=codec.read_money(fields, "amount"),
         seller=Party(merchant),
         notify_url=fields.get("notify_url", ""),
@@ -289,7 +285,7 @@ class Server:
         if operation not in m.OPERATIONS:
             raise RemoteProtocolError("operation", "is missing or unknown", "UNKNOWN_SERVICE")
         carriage = Carriage.BROWSER if operation == m.PAY else Carriage.SERVER
-        return Claim(codec.required(fields, "merchant"), operation, carriage, fields)
+        return Claim(required(fields, "merchant"), operation, carriage, fields)
 
     def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
         fields: Mapping[str, str] = claim.parsed
@@ -349,11 +345,13 @@ from tongbao.protocols.@NAME@ import messages as m
 from tongbao.protocols.@NAME@.server import read_intent
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import required
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -378,12 +376,7 @@ class Client:
         if not values["merchant"].isalnum():
             raise ConfigurationError("merchant", "is no merchant's number")
         values["gateway"] = values["gateway"] or GATEWAY
-        for name in ("gateway", "return_url", "notify_url"):
-            if values[name]:
-                try:
-                    http.split_url(values[name])
-                except ValueError as error:
-                    raise ConfigurationError(name, str(error)) from error
+        check_addresses(values, ("gateway", "return_url", "notify_url"))
         key = Key(values["merchant"], 1, codec.ALGORITHM, load_secret(settings.get("key") or "", "key"))
         ring = KeyRing(values["merchant"], (key,), (key,))
         return Credentials("@NAME@", values["merchant"], values["gateway"], values, ring)
@@ -427,7 +420,7 @@ class Client:
         if response.status != 200:
             raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
         fields = codec.read_form(response.body)
-        code = codec.required(fields, "code")
+        code = required(fields, "code")
         if code != "OK":
             return Rejection(m.NEUTRAL_CODE.get(code, "SYSTEM"), code)
         codec.authenticate(fields, credentials.ring)

@@ -37,7 +37,7 @@ from tongbao.protocols.alipay_mapi.view import read_base, read_event, read_view
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.movement import (
@@ -50,6 +50,7 @@ from tongbao.wire.movement import (
     RefundFound,
 )
 from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses
 from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -90,9 +91,7 @@ class Client:
         if values["charset"] not in CODECS:
             raise ConfigurationError("charset", f"is not one of {', '.join(CODECS)}")
         values["gateway"] = values["gateway"] or GATEWAY
-        for name in ("gateway", "return_url", "notify_url"):
-            if values[name]:
-                _check_address(name, values[name])
+        check_addresses(values, ("gateway", "return_url", "notify_url"))
         if not values["seller_id"] and not values["seller_email"]:
             values["seller_id"] = partner
         return Credentials(
@@ -197,13 +196,6 @@ class Client:
 _PLAIN: Final = (
     "partner", "seller_id", "seller_email", "sign_type", "charset", "gateway", "return_url", "notify_url",
 )  # fmt: skip
-
-
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
 
 
 def _ring(partner: str, algorithm: str, settings: Mapping[str, str]) -> KeyRing:

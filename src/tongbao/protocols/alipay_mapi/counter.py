@@ -7,16 +7,8 @@ from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.protocols.alipay_mapi.field import (
-    Fields,
-    invalid,
-    read_money,
-    read_positive,
-    read_quantity,
-    read_time,
-    required,
-    write_time,
-)
+from tongbao.protocols.alipay_mapi.field import Fields, read_money, read_positive, read_quantity, read_time, write_time
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import TradeOpened, TradeState, TradeView

@@ -11,6 +11,7 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import Instant, china_text, parse_china
 from tongbao.protocols.alipay_mapi import messages as m
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.party import Party
 
@@ -19,18 +20,6 @@ Fields = Mapping[str, str]
 _QUANTITY: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DAY: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
 _NUMBER: Final = re.compile(r"2088[0-9]{12}", re.ASCII)
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
 
 
 def read_money(fields: Fields, name: str, *, signed: bool = False) -> Money | None:

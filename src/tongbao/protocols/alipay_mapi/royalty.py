@@ -6,7 +6,8 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
-from tongbao.protocols.alipay_mapi.field import Fields, invalid, read_party, write_party
+from tongbao.protocols.alipay_mapi.field import Fields, read_party, write_party
+from tongbao.wire.field import invalid
 from tongbao.wire.movement import Split
 from tongbao.wire.party import Party
 

@@ -9,7 +9,8 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_text
 from tongbao.protocols.alipay_mapi import messages as m
-from tongbao.protocols.alipay_mapi.field import invalid, read_money, read_quantity, read_time, required, write_time
+from tongbao.protocols.alipay_mapi.field import read_money, read_quantity, read_time, write_time
+from tongbao.wire.field import invalid, required
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Consignee,

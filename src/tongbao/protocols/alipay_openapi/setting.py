@@ -14,8 +14,8 @@ from tongbao.protocols.alipay_openapi.codec import ALGORITHMS, CODECS, RSA, RSA2
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM, load_content_key
 from tongbao.wire.certificate import Chain, certificate_key, chain_pem, load_chain
 from tongbao.wire.contract import CredentialField, Credentials
-from tongbao.wire.http import split_url
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.setting import check_addresses
 from tongbao.wire.sign import load_rsa_private, load_rsa_public, private_pem, public_pem
 
 GATEWAY: Final = "https://openapi.alipay.com/gateway.do"
@@ -75,9 +75,7 @@ def read_settings(settings: Mapping[str, str]) -> Credentials:
     if values["charset"] not in CODECS:
         raise ConfigurationError("charset", f"is not one of {', '.join(CODECS)}")
     values["gateway"] = values["gateway"] or GATEWAY
-    for name in ("gateway", "return_url", "notify_url"):
-        if values[name]:
-            _check_address(name, values[name])
+    check_addresses(values, ("gateway", "return_url", "notify_url"))
     values["mode"] = _mode(values["mode"], settings)
     keys = [load_content_key(content, "encrypt_key")] if content is not None else []
     if values["encrypt_type"] and not keys:
@@ -93,13 +91,6 @@ def _mode(said: str, settings: Mapping[str, str]) -> str:
     if mode not in MODES:
         raise ConfigurationError("mode", f"is not one of {', '.join(MODES)}")
     return mode
-
-
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
 
 
 def _text(settings: Mapping[str, str], name: str) -> str:

@@ -10,14 +10,13 @@ from tongbao.protocols.alipay_wap.codec import (
     Fields,
     authenticate,
     canonical,
-    invalid,
     read_document,
     read_form,
-    required,
     sign,
     write_document,
 )
 from tongbao.protocols.alipay_wap.request import read_token
+from tongbao.wire.field import invalid, required
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import Response
 from tongbao.wire.key import Key, KeyRing

@@ -15,22 +15,22 @@ from tongbao.protocols.alipay_wap.codec import (
     authenticate,
     canonical,
     check_shift,
-    invalid,
     ordered,
     read_document,
     read_form,
-    required,
     sign,
 )
 from tongbao.protocols.alipay_wap.request import read_intent, write_intent
 from tongbao.protocols.alipay_wap.view import read_notice, read_return, read_trade
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import invalid, required
 from tongbao.wire.form import encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -61,12 +61,7 @@ class Client:
             raise ConfigurationError("partner", "is not the 16 digits of a merchant's number")
         values["gateway"] = values["gateway"] or m.GATEWAY
         values["query_gateway"] = values["query_gateway"] or _query_address(values["gateway"])
-        for name in ("gateway", "query_gateway", "return_url", "notify_url"):
-            if values[name]:
-                try:
-                    split_url(values[name])
-                except ValueError as error:
-                    raise ConfigurationError(name, str(error)) from error
+        check_addresses(values, ("gateway", "query_gateway", "return_url", "notify_url"))
         values["seller_account_name"] = values["seller_account_name"] or partner
         secret = load_secret(settings.get("key") or "", "key", published=m.PUBLISHED_KEYS)
         key = Key(partner, 1, m.ALGORITHM, secret)

@@ -12,6 +12,7 @@ from typing import Final
 
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.protocols.alipay_wap import messages as m
+from tongbao.wire.field import invalid
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import equal, md5_suffix
@@ -24,18 +25,6 @@ XML: Final = XmlLimits(size=32_768, elements=64, depth=2)
 
 _NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffd\ufffe\uffff]")
 _SHIFT: Final = re.compile(r"&([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
 
 
 def read_form(parts: Iterable[bytes]) -> dict[str, str]:

@@ -10,7 +10,8 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.alipay_wap import messages as m
-from tongbao.protocols.alipay_wap.codec import Fields, invalid, read_document, required, write_document
+from tongbao.protocols.alipay_wap.codec import Fields, read_document, write_document
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (

@@ -8,7 +8,8 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import Instant, china_text, parse_china
 from tongbao.protocols.alipay_wap import messages as m
-from tongbao.protocols.alipay_wap.codec import Fields, invalid, required
+from tongbao.protocols.alipay_wap.codec import Fields
+from tongbao.wire.field import invalid, required
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import PAID_STATES, Notification, Product, Role, TradeState, TradeView
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, LocalProtocolError, RemoteProtocolError
@@ -18,10 +17,7 @@ from tongbao.protocols.chinabank.codec import (
     Fields,
     authenticate,
     charset_of,
-    invalid,
-    is_text,
     read_fields,
-    required,
     sign,
 )
 from tongbao.protocols.chinabank.grammar import check_answer, check_pay, check_result, is_order
@@ -29,15 +25,15 @@ from tongbao.protocols.chinabank.request import read_intent, write_intent
 from tongbao.protocols.chinabank.view import read_event, read_page, read_result
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import check_writable, invalid, required
 from tongbao.wire.form import Pairs, encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
-from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses, complete, find_query_gateway
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
-    CreateTrade,
     Intent,
     Notification,
     Outcome,
@@ -67,9 +63,7 @@ class Client:
             raise ConfigurationError("encoding", error.reason) from error
         if values["order_sample"] and not is_order(values["order_sample"]):
             raise ConfigurationError("order_sample", "holds more than letters, digits and _-#$():;,.")
-        for name in ("gateway", "query_gateway", "v_url", "notify_url"):
-            if values[name]:
-                _check_address(name, values[name])
+        check_addresses(values, ("gateway", "query_gateway", "v_url", "notify_url"))
         secret = load_secret(settings.get("key") or "", "key", published=m.PUBLISHED_KEYS)
         key = Key(merchant, 1, ALGORITHM, secret)
         return Credentials("chinabank", merchant, values["gateway"], values, KeyRing(merchant, (key,), (key,)))
@@ -78,7 +72,7 @@ class Client:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
         charset = charset_of(credentials.values.get("encoding", ""))
-        intent = _complete(intent, credentials)
+        intent = complete(intent, credentials, "notify_url", "v_url")
         operation, fields = write_intent(intent)
         fields = {name: value for name, value in ({"v_mid": credentials.merchant} | fields).items() if value}
         _check_said(operation, intent, fields, charset)
@@ -88,7 +82,9 @@ class Client:
         if len(encode_form(pairs, charset)) > LIMITS.size:
             raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
         if operation == m.QUERY:
-            return Call(Carriage.SERVER, "POST", _query_gateway(credentials), pairs, GBK)
+            return Call(
+                Carriage.SERVER, "POST", find_query_gateway(credentials, "query_gateway", _query_address), pairs, GBK
+            )
         return Call(Carriage.BROWSER, "POST", _encoded(credentials.gateway, charset), pairs, charset)
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
@@ -116,23 +112,9 @@ class Client:
         return _read_result(request, credentials, Role.RETURN)
 
 
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
-
-
 def _query_address(gateway: str) -> str:
     """Beside the gateway."""
     return re.sub(r"/(?:PayGate|select_bank)(?:\?.*)?$", m.QUERY_PATH, gateway)
-
-
-def _query_gateway(credentials: Credentials) -> str:
-    """The configured one, unless the gateway was changed after the settings were read."""
-    values = credentials.values
-    same = values.get("gateway", credentials.gateway) == credentials.gateway
-    return (values.get("query_gateway") if same else "") or _query_address(credentials.gateway)
 
 
 def _encoded(gateway: str, charset: str) -> str:
@@ -141,30 +123,9 @@ def _encoded(gateway: str, charset: str) -> str:
     return f"{gateway}{'&' if '?' in gateway else '?'}encoding={UTF_8.upper()}"
 
 
-def _complete(intent: Intent, credentials: Credentials) -> Intent:
-    """The intent with what the settings say wherever it is silent. The payee is always the merchant."""
-    if not intent.merchant:
-        intent = replace(intent, merchant=credentials.merchant)
-    if not isinstance(intent, CreateTrade):
-        return intent
-    values = credentials.values
-    return replace(
-        intent,
-        seller=Party() if intent.seller == Party(credentials.merchant) else intent.seller,
-        notify_url=intent.notify_url or values.get("notify_url", ""),
-        return_url=intent.return_url or values.get("v_url", ""),
-    )
-
-
 def _check_said(operation: str, intent: Intent, fields: Fields, charset: str) -> None:
     """Read the fields as the platform will; raise LocalProtocolError where they do not say the whole intent."""
-    for name, value in fields.items():
-        if not is_text(value):
-            raise LocalProtocolError(name, "holds control characters", "BAD_CHARSET")
-        try:
-            value.encode(charset)
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(name, f"holds characters that {charset} lacks", "BAD_CHARSET") from error
+    check_writable(fields, charset)
     try:
         read = read_intent(operation, fields)
         if operation == m.PAY:

@@ -12,7 +12,9 @@ from typing import Final
 
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
-from tongbao.wire.form import FormLimits, split_form
+from tongbao.wire import field
+from tongbao.wire.field import invalid, required
+from tongbao.wire.form import FormLimits
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import equal, md5_suffix
 
@@ -27,12 +29,6 @@ _ENCODINGS: Final = {"": GBK, "gbk": GBK, "gb2312": GBK, "utf-8": UTF_8, "utf8":
 LIMITS: Final = FormLimits(size=16_384, fields=60, field=2_048)
 
 _HEX: Final = re.compile(r"[0-9A-F]{32}", re.ASCII)
-_NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000-\uf8ff\ufeff\ufffd\ufffe\uffff]")
-
-
-def is_text(value: str) -> bool:
-    """Whether a value holds no controls but tab and line breaks, and nothing that stands for lost characters."""
-    return _NOT_TEXT.search(value) is None
 
 
 def charset_of(encoding: str) -> str:
@@ -43,30 +39,9 @@ def charset_of(encoding: str) -> str:
     return charset
 
 
-def read_text(raw: bytes, field: str, charset: str) -> str:
-    """Bytes of a page's charset as text. Raises RemoteProtocolError."""
-    try:
-        value = raw.decode(charset)
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError(field, f"bytes are not {charset}", "BAD_CHARSET") from error
-    if not is_text(value):
-        raise RemoteProtocolError(field, "holds controls or replacement characters", "BAD_CHARSET")
-    return value
-
-
 def read_fields(parts: Iterable[bytes], charset: str) -> dict[str, str]:
-    """The fields of query and body. A name may stand once in all of them (T08); no structures (T07)."""
-    fields: dict[str, str] = {}
-    for part in parts:
-        for raw_name, raw_value in split_form(part, LIMITS):
-            name = read_text(raw_name, "", charset)
-            shown = name[:40]
-            if not name or "[" in name or "]" in name:
-                raise RemoteProtocolError(shown, "is no field name", "MALFORMED")
-            if name in fields:
-                raise RemoteProtocolError(shown, "appears twice", "DUPLICATE_PARAM")
-            fields[name] = read_text(raw_value, shown, charset)
-    return fields
+    """The fields of query and body, within the limits of a page. Raises RemoteProtocolError."""
+    return field.read_fields(parts, charset, LIMITS)
 
 
 def glue(fields: Fields, names: Sequence[str]) -> str:
@@ -100,18 +75,6 @@ def authenticate(fields: Fields, names: Sequence[str], proof: str, ring: KeyRing
         if secret is not None and equal(md5_suffix(text, secret).upper(), signature):
             return key
     raise InvalidSignature(proof)
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
 
 
 def read_money(fields: Fields) -> Money:

@@ -7,8 +7,9 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.protocols.chinabank import messages as m
-from tongbao.protocols.chinabank.codec import Fields, invalid, read_money, required, write_money
+from tongbao.protocols.chinabank.codec import Fields, read_money, write_money
 from tongbao.protocols.chinabank.grammar import is_order
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade
 

@@ -9,8 +9,9 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.protocols.chinabank import messages as m
-from tongbao.protocols.chinabank.codec import GBK, Fields, is_text, read_money, read_text, write_money
+from tongbao.protocols.chinabank.codec import GBK, Fields, read_money, write_money
 from tongbao.wire import http
+from tongbao.wire.field import is_text, read_text
 from tongbao.wire.http import Response
 from tongbao.wire.vocabulary import Notification, Role, TradeState, TradeView
 

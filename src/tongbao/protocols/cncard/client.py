@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant
 from tongbao.protocols.cncard import messages as m
-from tongbao.protocols.cncard.codec import (
-    ALGORITHM,
-    GBK,
-    LIMITS,
-    PROOF,
-    Fields,
-    authenticate,
-    invalid,
-    is_text,
-    read_fields,
-    required,
-    sign,
-)
+from tongbao.protocols.cncard.codec import ALGORITHM, GBK, LIMITS, PROOF, Fields, authenticate, read_fields, sign
 from tongbao.protocols.cncard.grammar import check_answer, check_result, is_order
 from tongbao.protocols.cncard.request import read_intent, write_intent
 from tongbao.protocols.cncard.view import read_answer, read_event, read_reply
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import check_writable, invalid, required
 from tongbao.wire.form import Pairs, encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
-from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses, complete, find_query_gateway
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
-    CreateTrade,
     Intent,
     Notification,
     Outcome,
@@ -62,9 +49,7 @@ class Client:
         values["query_gateway"] = values["query_gateway"] or _query_address(values["gateway"])
         if values["order_sample"] and not is_order(values["order_sample"]):
             raise ConfigurationError("order_sample", "holds more than letters, digits, _ and -")
-        for name in ("gateway", "query_gateway", "c_returl", "notify_url"):
-            if values[name]:
-                _check_address(name, values[name])
+        check_addresses(values, ("gateway", "query_gateway", "c_returl", "notify_url"))
         secret = load_secret(settings.get("c_pass") or "", "c_pass", published=m.PUBLISHED_KEYS)
         key = Key(merchant, 1, ALGORITHM, secret)
         return Credentials("cncard", merchant, values["gateway"], values, KeyRing(merchant, (key,), (key,)))
@@ -72,7 +57,7 @@ class Client:
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
-        intent = _complete(intent, credentials)
+        intent = complete(intent, credentials, "notify_url", "c_returl")
         operation, fields = write_intent(intent, now)
         fields = {name: value for name, value in ({"c_mid": credentials.merchant} | fields).items() if value}
         _check_said(operation, intent, fields)
@@ -81,7 +66,9 @@ class Client:
         if len(encode_form(pairs, GBK)) > LIMITS.size:
             raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
         if operation == m.QUERY:
-            return Call(Carriage.SERVER, "POST", _query_gateway(credentials), pairs, GBK)
+            return Call(
+                Carriage.SERVER, "POST", find_query_gateway(credentials, "query_gateway", _query_address), pairs, GBK
+            )
         return Call(Carriage.BROWSER, "POST", credentials.gateway, pairs, GBK)
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
@@ -115,49 +102,14 @@ class Client:
         return _read_result(request, credentials, Role.RETURN)
 
 
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
-
-
 def _query_address(gateway: str) -> str:
     """Beside the gateway."""
     return re.sub(r"/(?:purchase/getorder\.asp|cnpayment/pay/getorder\.aspx)$", m.QUERY_PATH, gateway)
 
 
-def _query_gateway(credentials: Credentials) -> str:
-    """The configured one, unless the gateway was changed after the settings were read."""
-    values = credentials.values
-    same = values.get("gateway", credentials.gateway) == credentials.gateway
-    return (values.get("query_gateway") if same else "") or _query_address(credentials.gateway)
-
-
-def _complete(intent: Intent, credentials: Credentials) -> Intent:
-    """The intent with what the settings say wherever it is silent. The payee is always the merchant."""
-    if not intent.merchant:
-        intent = replace(intent, merchant=credentials.merchant)
-    if not isinstance(intent, CreateTrade):
-        return intent
-    values = credentials.values
-    return replace(
-        intent,
-        seller=Party() if intent.seller == Party(credentials.merchant) else intent.seller,
-        notify_url=intent.notify_url or values.get("notify_url", ""),
-        return_url=intent.return_url or values.get("c_returl", ""),
-    )
-
-
 def _check_said(operation: str, intent: Intent, fields: Fields) -> None:
     """Read the fields as the platform will; raise LocalProtocolError where they do not say the whole intent."""
-    for name, value in fields.items():
-        if not is_text(value):
-            raise LocalProtocolError(name, "holds control characters", "BAD_CHARSET")
-        try:
-            value.encode(GBK)
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(name, "holds characters that gbk lacks", "BAD_CHARSET") from error
+    check_writable(fields, GBK)
     try:
         read = read_intent(operation, fields)
     except RemoteProtocolError as error:

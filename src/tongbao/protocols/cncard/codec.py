@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
-from tongbao.wire.form import FormLimits, split_form
+from tongbao.wire import field
+from tongbao.wire.field import invalid, required
+from tongbao.wire.form import FormLimits
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import equal, md5_suffix
 
@@ -24,38 +26,11 @@ LIMITS: Final = FormLimits(size=16_384, fields=60, field=2_048)
 
 _TWO_DECIMALS: Final = re.compile(r"\.[0-9]{2}\Z", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000-\uf8ff\ufeff\ufffd\ufffe\uffff]")
-
-
-def is_text(value: str) -> bool:
-    """Whether a value holds no controls but tab and line breaks, and nothing that stands for lost characters."""
-    return _NOT_TEXT.search(value) is None
-
-
-def read_text(raw: bytes, field: str) -> str:
-    """GBK bytes as text. Raises RemoteProtocolError."""
-    try:
-        value = raw.decode(GBK)
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError(field, "bytes are not gbk", "BAD_CHARSET") from error
-    if not is_text(value):
-        raise RemoteProtocolError(field, "holds controls or replacement characters", "BAD_CHARSET")
-    return value
 
 
 def read_fields(parts: Iterable[bytes]) -> dict[str, str]:
-    """The fields of query and body. A name may stand once in all of them (T08); no structures (T07)."""
-    fields: dict[str, str] = {}
-    for part in parts:
-        for raw_name, raw_value in split_form(part, LIMITS):
-            name = read_text(raw_name, "")
-            shown = name[:40]
-            if not name or "[" in name or "]" in name:
-                raise RemoteProtocolError(shown, "is no field name", "MALFORMED")
-            if name in fields:
-                raise RemoteProtocolError(shown, "appears twice", "DUPLICATE_PARAM")
-            fields[name] = read_text(raw_value, shown)
-    return fields
+    """The fields of query and body, within the limits of a page. Raises RemoteProtocolError."""
+    return field.read_fields(parts, GBK, LIMITS)
 
 
 def glue(fields: Fields, names: Sequence[str]) -> str:
@@ -91,18 +66,6 @@ def authenticate(fields: Fields, names: Sequence[str], ring: KeyRing, *, any_cas
         if secret is not None and equal(md5_suffix(text, secret), signature):
             return key
     raise InvalidSignature(PROOF)
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
 
 
 def read_money(fields: Fields) -> Money:

@@ -8,8 +8,9 @@ from typing import Final
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.cncard import messages as m
-from tongbao.protocols.cncard.codec import Fields, invalid, read_money, required, write_money
+from tongbao.protocols.cncard.codec import Fields, read_money, write_money
 from tongbao.protocols.cncard.grammar import check_pay, date_in, is_date, is_order
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade
 

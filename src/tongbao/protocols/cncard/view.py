@@ -9,8 +9,9 @@ from typing import Final
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.cncard import messages as m
-from tongbao.protocols.cncard.codec import GBK, PROOF, Fields, is_text, read_fields, read_money, write_money
+from tongbao.protocols.cncard.codec import GBK, PROOF, Fields, read_fields, read_money, write_money
 from tongbao.wire import http
+from tongbao.wire.field import is_text
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import Response
 from tongbao.wire.vocabulary import Notification, Role, TradeState, TradeView

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
@@ -22,11 +21,8 @@ from tongbao.protocols.kuaiqian.codec import (
     Fields,
     authenticate,
     check_borders,
-    invalid,
-    is_text,
     read_fields,
     refund_mac,
-    required,
     sign,
 )
 from tongbao.protocols.kuaiqian.refund import read_item as read_refund_item
@@ -35,12 +31,13 @@ from tongbao.protocols.kuaiqian.request import MERCHANT, check_lengths, read_int
 from tongbao.protocols.kuaiqian.view import read_event, read_item
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import check_writable, invalid, required
 from tongbao.wire.form import Pairs, encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.movement import QueryRefund, RefundFound, RefundTrade
-from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses, complete, find_query_gateway
 from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -72,9 +69,7 @@ class Client:
         values["inputCharset"] = values["inputCharset"] or "1"
         if values["inputCharset"] not in CODECS:
             raise ConfigurationError("inputCharset", "is neither 1, 2 nor 3")
-        for name in ("gateway", "query_gateway", "pageUrl", "bgUrl"):
-            if values[name]:
-                _check_address(name, values[name])
+        check_addresses(values, ("gateway", "query_gateway", "pageUrl", "bgUrl"))
         values["signType"] = values["signType"] or WORD_OF[MD5 if settings.get("key") else RSA]
         if values["signType"] not in ALGORITHM_OF:
             raise ConfigurationError("signType", "is neither 1, MD5, nor 4, PKI")
@@ -84,7 +79,7 @@ class Client:
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
-        intent = _complete(intent, credentials)
+        intent = complete(intent, credentials, "bgUrl", "pageUrl")
         word = (credentials.values.get("inputCharset") or "1") if isinstance(intent, CreateTrade) else "1"
         sign_type = _sign_type(credentials)
         operation, fields = write_intent(intent, credentials.merchant, word, sign_type, now)
@@ -152,13 +147,6 @@ class Client:
         return _read_result(request, credentials, Role.RETURN)
 
 
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
-
-
 def _query_address(gateway: str) -> str:
     """Beside the gateway."""
     return gateway.removesuffix(m.PAY_PATH) + m.QUERY_PATH
@@ -214,41 +202,13 @@ def _address(credentials: Credentials, operation: str) -> str:
     if operation == m.PAY:
         return credentials.gateway
     if operation == m.QUERY:
-        return _query_gateway(credentials)
+        return find_query_gateway(credentials, "query_gateway", _query_address)
     return credentials.gateway.removesuffix(m.PAY_PATH) + m.PATH_OF[operation]
-
-
-def _query_gateway(credentials: Credentials) -> str:
-    """The configured one, unless the gateway was changed after the settings were read."""
-    values = credentials.values
-    same = values.get("gateway", credentials.gateway) == credentials.gateway
-    return (values.get("query_gateway") if same else "") or _query_address(credentials.gateway)
-
-
-def _complete(intent: Intent, credentials: Credentials) -> Intent:
-    """The intent with what the settings say wherever it is silent. The payee is always the merchant."""
-    if not intent.merchant:
-        intent = replace(intent, merchant=credentials.merchant)
-    if not isinstance(intent, CreateTrade):
-        return intent
-    values = credentials.values
-    return replace(
-        intent,
-        seller=Party() if intent.seller == Party(credentials.merchant) else intent.seller,
-        notify_url=intent.notify_url or values.get("bgUrl", ""),
-        return_url=intent.return_url or values.get("pageUrl", ""),
-    )
 
 
 def _check_said(operation: str, intent: Intent, fields: Fields, codec: str) -> None:
     """Read the fields as the platform will; raise LocalProtocolError where they do not say the whole intent."""
-    for name, value in fields.items():
-        if not is_text(value):
-            raise LocalProtocolError(name, "holds control characters", "BAD_CHARSET")
-        try:
-            value.encode(codec)
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(name, f"holds characters that {codec} lacks", "BAD_CHARSET") from error
+    check_writable(fields, codec)
     try:
         check_lengths(fields)
         check_borders(fields, m.PAY_NAMES)

@@ -16,7 +16,9 @@ from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemotePro
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.protocols.kuaiqian import messages as m
-from tongbao.wire.form import FormLimits, split_form
+from tongbao.wire import field
+from tongbao.wire.field import invalid, required
+from tongbao.wire.form import FormLimits
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import SHA1, equal, md5_suffix, rsa_sign, rsa_verify
 
@@ -39,37 +41,11 @@ _SUM: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _TIME: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})", re.ASCII)
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _BORDER: Final = re.compile(r"&([A-Za-z0-9]+)=", re.ASCII)
-_NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000-\uf8ff\ufeff\ufffd\ufffe\uffff]")
-
-
-def is_text(value: str) -> bool:
-    """Whether a value holds no controls but tab and line breaks, and nothing that stands for lost characters."""
-    return _NOT_TEXT.search(value) is None
-
-
-def _read_text(raw: bytes, field: str, codec: str) -> str:
-    try:
-        value = raw.decode(codec)
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError(field, f"bytes are not {codec}", "BAD_CHARSET") from error
-    if not is_text(value):
-        raise RemoteProtocolError(field, "holds controls or replacement characters", "BAD_CHARSET")
-    return value
 
 
 def read_fields(parts: Iterable[bytes], codec: str) -> dict[str, str]:
-    """The fields of query and body. A name may stand once in all of them (T08); no structures (T07)."""
-    fields: dict[str, str] = {}
-    for part in parts:
-        for raw_name, raw_value in split_form(part, LIMITS):
-            name = _read_text(raw_name, "", codec)
-            shown = name[:40]
-            if not name or "[" in name or "]" in name:
-                raise RemoteProtocolError(shown, "is no field name", "MALFORMED")
-            if name in fields:
-                raise RemoteProtocolError(shown, "appears twice", "DUPLICATE_PARAM")
-            fields[name] = _read_text(raw_value, shown, codec)
-    return fields
+    """The fields of query and body, within the limits of a page. Raises RemoteProtocolError."""
+    return field.read_fields(parts, codec, LIMITS)
 
 
 def join(fields: Fields, names: Sequence[str]) -> str:
@@ -153,18 +129,6 @@ def authenticate_refund(fields: Fields, ring: KeyRing) -> Key:
         if equal(refund_mac(fields, key), signature.upper()):
             return key
     raise InvalidSignature(m.REFUND_PROOF)
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
 
 
 def read_fen(fields: Fields, name: str) -> Money:

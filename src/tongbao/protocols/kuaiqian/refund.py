@@ -8,9 +8,10 @@ from typing import Final
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import parse_major
 from tongbao.protocols.kuaiqian import messages as m
-from tongbao.protocols.kuaiqian.codec import Fields, invalid, required
+from tongbao.protocols.kuaiqian.codec import Fields
 from tongbao.protocols.kuaiqian.request import ORDER
 from tongbao.wire import http
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import Response
 from tongbao.wire.movement import MovementState, RefundView
 from tongbao.wire.xml import Element, escape, read_xml

@@ -9,7 +9,8 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import parse_major
 from tongbao.kernel.time import DAY, Instant, china_compact
 from tongbao.protocols.kuaiqian import messages as m
-from tongbao.protocols.kuaiqian.codec import Fields, invalid, read_fen, read_time, required, write_fen
+from tongbao.protocols.kuaiqian.codec import Fields, read_fen, read_time, write_fen
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.movement import QueryRefund, RefundTrade
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade

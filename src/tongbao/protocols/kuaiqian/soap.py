@@ -8,8 +8,9 @@ from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.protocols.kuaiqian import messages as m
-from tongbao.protocols.kuaiqian.codec import Fields, is_text
+from tongbao.protocols.kuaiqian.codec import Fields
 from tongbao.wire import http
+from tongbao.wire.field import is_text
 from tongbao.wire.http import Response
 from tongbao.wire.xml import Element, XmlLimits, escape, read_xml
 

@@ -8,18 +8,9 @@ from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.kuaiqian import messages as m
-from tongbao.protocols.kuaiqian.codec import (
-    MD5,
-    WORD_OF,
-    Fields,
-    invalid,
-    is_text,
-    read_fen,
-    read_time,
-    required,
-    write_fen,
-)
+from tongbao.protocols.kuaiqian.codec import MD5, WORD_OF, Fields, read_fen, read_time, write_fen
 from tongbao.protocols.kuaiqian.request import read_order
+from tongbao.wire.field import invalid, is_text, required
 from tongbao.wire.vocabulary import Notification, Role, TradeState, TradeView
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from tongbao.kernel.error import (
@@ -22,23 +21,22 @@ from tongbao.protocols.tenpay.codec import (
     authentic,
     check_borders,
     find_codec,
-    is_text,
     join,
     join_bill,
     read_fields,
-    required,
     sign,
 )
 from tongbao.protocols.tenpay.request import MERCHANT, read_intent, write_intent
 from tongbao.protocols.tenpay.view import common, read_refund, read_refunds, read_trade
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import check_writable, required
 from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.movement import QueryRefund, RefundFound, RefundTrade, RequestBill
-from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses, complete
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -79,9 +77,7 @@ class Client:
         if values["input_charset"] not in CODECS:
             raise ConfigurationError("input_charset", "is neither GBK nor UTF-8")
         values["gateway"] = values["gateway"] or m.GATEWAY
-        for name in ("gateway", "return_url", "notify_url"):
-            if values[name]:
-                _check_address(name, values[name])
+        check_addresses(values, ("gateway", "return_url", "notify_url"))
         secret = load_secret(settings.get("key") or "", "key", published=m.PUBLISHED_KEYS)
         key = Key(partner, 1, ALGORITHM, secret)
         return Credentials(
@@ -95,7 +91,7 @@ class Client:
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
-        intent = _complete(intent, credentials)
+        intent = complete(intent, credentials)
         charset = credentials.values["input_charset"]
         codec = CODECS[charset]
         password = credentials.values.get("op_user_passwd", "")
@@ -146,13 +142,6 @@ class Client:
         return _read_result(request, credentials, Role.RETURN)
 
 
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
-
-
 def _address(gateway: str, operation: str) -> str:
     """Beside the gateway, except where the old platform had another host."""
     if gateway == m.GATEWAY and operation in m.OWN_HOSTS:
@@ -160,30 +149,9 @@ def _address(gateway: str, operation: str) -> str:
     return gateway.removesuffix(m.PATH_OF[m.PAY]) + m.PATH_OF[operation]
 
 
-def _complete(intent: Intent, credentials: Credentials) -> Intent:
-    """The intent with what the settings say wherever it is silent. The payee is always the merchant."""
-    if not intent.merchant:
-        intent = replace(intent, merchant=credentials.merchant)
-    if not isinstance(intent, CreateTrade):
-        return intent
-    values = credentials.values
-    return replace(
-        intent,
-        seller=Party() if intent.seller == Party(credentials.merchant) else intent.seller,
-        notify_url=intent.notify_url or values.get("notify_url", ""),
-        return_url=intent.return_url or values.get("return_url", ""),
-    )
-
-
 def _check_said(operation: str, intent: Intent, fields: Fields, codec: str) -> None:
     """Read the fields as the platform will; raise LocalProtocolError where they do not say the whole intent."""
-    for name, value in fields.items():
-        if not is_text(value):
-            raise LocalProtocolError(name, "holds control characters", "BAD_CHARSET")
-        try:
-            value.encode(codec)
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(name, f"holds characters that {codec} lacks", "BAD_CHARSET") from error
+    check_writable(fields, codec)
     try:
         check_borders(fields)
         read = read_intent(operation, fields)

@@ -18,6 +18,8 @@ from tongbao.kernel.error import (
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.protocols.tenpay import messages as m
+from tongbao.wire import field
+from tongbao.wire.field import invalid, required
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import equal, md5_suffix
@@ -39,23 +41,6 @@ _SUM: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _TIME: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})", re.ASCII)
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _BORDER: Final = re.compile(r"&([A-Za-z_]+)=", re.ASCII)
-_NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ue000-\uf8ff\ufeff\ufffd\ufffe\uffff]")
-
-
-def is_text(value: str) -> bool:
-    """Whether a value holds no controls but tab and line breaks, and nothing that stands for lost characters."""
-    return _NOT_TEXT.search(value) is None
-
-
-def read_text(raw: bytes, field: str, codec: str) -> str:
-    """Text in a charset, strictly. Raises RemoteProtocolError BAD_CHARSET."""
-    try:
-        value = raw.decode(codec)
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError(field, f"bytes are not {codec}", "BAD_CHARSET") from error
-    if not is_text(value):
-        raise RemoteProtocolError(field, "holds controls or replacement characters", "BAD_CHARSET")
-    return value
 
 
 def find_codec(parts: Iterable[bytes]) -> str:
@@ -71,18 +56,8 @@ def find_codec(parts: Iterable[bytes]) -> str:
 
 
 def read_fields(parts: Iterable[bytes], codec: str) -> dict[str, str]:
-    """The fields of query and body. A name may stand once in all of them (T08); no structures (T07)."""
-    fields: dict[str, str] = {}
-    for part in parts:
-        for raw_name, raw_value in split_form(part, LIMITS):
-            name = read_text(raw_name, "", codec)
-            shown = name[:40]
-            if not name or "[" in name or "]" in name:
-                raise RemoteProtocolError(shown, "is no field name", "MALFORMED")
-            if name in fields:
-                raise RemoteProtocolError(shown, "appears twice", "DUPLICATE_PARAM")
-            fields[name] = read_text(raw_value, shown, codec)
-    return fields
+    """The fields of query and body, within the limits of a page. Raises RemoteProtocolError."""
+    return field.read_fields(parts, codec, LIMITS)
 
 
 def join(fields: Fields) -> str:
@@ -149,18 +124,6 @@ def authentic(fields: Fields, ring: KeyRing, codec: str, *, any_case: bool = Fal
     key = authenticate(join(fields), fields.get(m.PROOF, ""), ring, codec, said, any_case=any_case)
     check_borders(fields)
     return key
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
 
 
 def read_fen(fields: Fields, name: str) -> Money:

@@ -10,14 +10,8 @@ from typing import Final
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.time import SECOND, Instant, china_compact, later
 from tongbao.protocols.tenpay import messages as m
-from tongbao.protocols.tenpay.codec import (
-    Fields,
-    invalid,
-    read_fen,
-    read_time,
-    required,
-    write_fen,
-)
+from tongbao.protocols.tenpay.codec import Fields, read_fen, read_time, write_fen
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.movement import QueryRefund, RefundTrade, RequestBill
 from tongbao.wire.party import Party

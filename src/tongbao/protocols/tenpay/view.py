@@ -7,16 +7,9 @@ import re
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.tenpay import messages as m
-from tongbao.protocols.tenpay.codec import (
-    Fields,
-    invalid,
-    is_text,
-    read_fen,
-    read_time,
-    required,
-    write_fen,
-)
+from tongbao.protocols.tenpay.codec import Fields, read_fen, read_time, write_fen
 from tongbao.protocols.tenpay.request import NUMBER, ORDER
+from tongbao.wire.field import invalid, is_text, required
 from tongbao.wire.movement import MovementState, RefundView
 from tongbao.wire.vocabulary import Method, Product, TradeState, TradeView
 

@@ -18,20 +18,20 @@ from tongbao.protocols.tenpay_cgi.codec import (
     Fields,
     authenticate,
     check_borders,
-    is_text,
     read_fields,
-    required,
     sign,
 )
 from tongbao.protocols.tenpay_cgi.request import MERCHANT, read_intent, write_intent
 from tongbao.protocols.tenpay_cgi.view import read_event, read_trade
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import check_writable, required
 from tongbao.wire.form import Pairs, encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses, find_query_gateway
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -62,9 +62,7 @@ class Client:
             raise ConfigurationError("cs", "is neither GBK nor UTF-8")
         values["gateway"] = values["gateway"] or m.GATEWAY
         values["query_gateway"] = values["query_gateway"] or _query_address(values["gateway"])
-        for name in ("gateway", "query_gateway", "return_url"):
-            if values[name]:
-                _check_address(name, values[name])
+        check_addresses(values, ("gateway", "query_gateway", "return_url"))
         secret = load_secret(settings.get("key") or "", "key", published=m.PUBLISHED_KEYS)
         key = Key(merchant, 1, ALGORITHM, secret)
         return Credentials("tenpay_cgi", merchant, values["gateway"], values, KeyRing(merchant, (key,), (key,)))
@@ -86,7 +84,9 @@ class Client:
         if len(encode_form(pairs, codec)) > LIMITS.size:
             raise LocalProtocolError("", f"longer than {LIMITS.size} bytes", "TOO_LARGE")
         if operation == m.QUERY:
-            return Call(Carriage.SERVER, "POST", _query_gateway(credentials), pairs, codec)
+            return Call(
+                Carriage.SERVER, "POST", find_query_gateway(credentials, "query_gateway", _query_address), pairs, codec
+            )
         return Call(Carriage.BROWSER, "POST", credentials.gateway, pairs, codec)
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
@@ -126,22 +126,8 @@ class Client:
         return _read_result(request, credentials, Role.RETURN)
 
 
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
-
-
 def _query_address(gateway: str) -> str:
     return m.QUERY_GATEWAY if gateway == m.GATEWAY else gateway.removesuffix(m.PAY_PATH) + m.QUERY_PATH
-
-
-def _query_gateway(credentials: Credentials) -> str:
-    """The configured one, unless the gateway was changed after the settings were read."""
-    values = credentials.values
-    same = values.get("gateway", credentials.gateway) == credentials.gateway
-    return (values.get("query_gateway") if same else "") or _query_address(credentials.gateway)
 
 
 def _complete(intent: Intent, credentials: Credentials) -> Intent:
@@ -159,13 +145,7 @@ def _complete(intent: Intent, credentials: Credentials) -> Intent:
 
 def _check_said(operation: str, intent: Intent, fields: Fields, codec: str) -> None:
     """Read the fields as the platform will; raise LocalProtocolError where they do not say the whole intent."""
-    for name, value in fields.items():
-        if not is_text(value):
-            raise LocalProtocolError(name, "holds control characters", "BAD_CHARSET")
-        try:
-            value.encode(codec)
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(name, f"holds characters that {codec} lacks", "BAD_CHARSET") from error
+    check_writable(fields, codec)
     try:
         check_borders(fields, m.PAY_NAMES if operation == m.PAY else m.QUERY_NAMES)
         read = read_intent(operation, fields)

@@ -10,7 +10,8 @@ from typing import Final
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.tenpay_cgi import messages as m
-from tongbao.protocols.tenpay_cgi.codec import Fields, invalid, read_fen, required, write_fen
+from tongbao.protocols.tenpay_cgi.codec import Fields, read_fen, write_fen
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.tenpay_cgi import messages as m
-from tongbao.protocols.tenpay_cgi.codec import Fields, invalid, is_text, read_fen, required, write_fen
+from tongbao.protocols.tenpay_cgi.codec import Fields, read_fen, write_fen
 from tongbao.protocols.tenpay_cgi.request import DEAL, deal_number, read_order
+from tongbao.wire.field import invalid, is_text, required
 from tongbao.wire.vocabulary import Notification, Product, Role, TradeState, TradeView
 
 

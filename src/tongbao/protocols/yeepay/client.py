@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields as members
-from dataclasses import replace
 from typing import Final
 
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
@@ -18,10 +17,8 @@ from tongbao.protocols.yeepay.codec import (
     Fields,
     Proof,
     authenticate,
-    invalid,
     is_text,
     read_fields,
-    required,
     sign,
 )
 from tongbao.protocols.yeepay.request import read_intent, write_intent
@@ -39,11 +36,12 @@ from tongbao.protocols.yeepay.split import (
 from tongbao.protocols.yeepay.view import read_answer, read_event, read_lines, read_refund, read_refund_result
 from tongbao.wire import http
 from tongbao.wire.contract import Call, Credentials
+from tongbao.wire.field import invalid, required
 from tongbao.wire.form import Pairs, encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.movement import QueryRefund, RefundFound, RefundTrade
-from tongbao.wire.party import Party
+from tongbao.wire.setting import check_addresses, complete, find_query_gateway
 from tongbao.wire.sign import load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -87,9 +85,7 @@ class Client:
             raise ConfigurationError("query_version", f"is neither {m.NEW_VERSION} nor {m.OLD_VERSION}")
         if values["order_sample"] and not is_order(values["order_sample"]):
             raise ConfigurationError("order_sample", "holds more than letters, digits, _ and -")
-        for name in ("gateway", "queryURL", "return_url", "notify_url"):
-            if values[name]:
-                _check_address(name, values[name])
+        check_addresses(values, ("gateway", "queryURL", "return_url", "notify_url"))
         secret = load_secret(settings.get("keyValue") or "", "keyValue", published=m.PUBLISHED_KEYS)
         key = Key(merchant, 1, ALGORITHM, secret)
         return Credentials("yeepay", merchant, values["gateway"], values, KeyRing(merchant, (key,), (key,)))
@@ -98,7 +94,7 @@ class Client:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
         values = credentials.values
-        intent = _complete(intent, credentials)
+        intent = complete(intent, credentials)
         fields = write_intent(intent, values.get("query_version") or m.NEW_VERSION)
         fields |= {"p1_MerId": credentials.merchant}
         names = m.REQUEST_NAMES[fields["p0_Cmd"]]
@@ -112,7 +108,7 @@ class Client:
             return Call(Carriage.BROWSER, "POST", credentials.gateway, pairs, WIRE)
         if isinstance(intent, QueryRefund):
             return Call(Carriage.SERVER, "POST", credentials.gateway, pairs, WIRE)
-        return Call(Carriage.SERVER, "POST", _query_address(credentials), pairs, WIRE)
+        return Call(Carriage.SERVER, "POST", find_query_gateway(credentials, "queryURL", _command_address), pairs, WIRE)
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
         command = _COMMAND.get(type(intent))
@@ -144,38 +140,9 @@ class Client:
         return event
 
 
-def _check_address(name: str, url: str) -> None:
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise ConfigurationError(name, str(error)) from error
-
-
 def _command_address(gateway: str) -> str:
     """Where queries go: a host of their own in production, else beside the gateway."""
     return m.QUERY_GATEWAY if gateway == m.GATEWAY else re.sub(r"node$", "command", gateway)
-
-
-def _query_address(credentials: Credentials) -> str:
-    """The configured one, unless the gateway was changed after the settings were read."""
-    values = credentials.values
-    same = values.get("gateway", credentials.gateway) == credentials.gateway
-    return (values.get("queryURL") if same else "") or _command_address(credentials.gateway)
-
-
-def _complete(intent: Intent, credentials: Credentials) -> Intent:
-    """The intent with what the settings say wherever it is silent. The payee is always the merchant."""
-    if not intent.merchant:
-        intent = replace(intent, merchant=credentials.merchant)
-    if not isinstance(intent, CreateTrade):
-        return intent
-    values = credentials.values
-    return replace(
-        intent,
-        seller=Party() if intent.seller == Party(credentials.merchant) else intent.seller,
-        notify_url=intent.notify_url or values.get("notify_url", ""),
-        return_url=intent.return_url or values.get("return_url", ""),
-    )
 
 
 def _check_said(intent: Intent, fields: Fields) -> None:

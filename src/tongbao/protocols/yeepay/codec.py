@@ -13,6 +13,7 @@ from typing import Final
 
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
+from tongbao.wire.field import invalid, required
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import equal, hmac_hex
@@ -132,18 +133,6 @@ def authenticate(
                     raise InvalidSignature("hmac_safe")
                 return Proof(key, charset, bool(safe))
     raise InvalidSignature("hmac")
-
-
-def required(fields: Fields, name: str) -> str:
-    """The value, which may not be missing or empty."""
-    value = fields.get(name, "")
-    if not value:
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    return value
-
-
-def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtocolError:
-    return RemoteProtocolError(name, reason, code)
 
 
 def read_money(fields: Fields, name: str) -> Money:

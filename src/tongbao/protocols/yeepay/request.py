@@ -9,8 +9,9 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
 from tongbao.protocols.yeepay import messages as m
-from tongbao.protocols.yeepay.codec import Fields, invalid, read_money, required
+from tongbao.protocols.yeepay.codec import Fields, read_money
 from tongbao.protocols.yeepay.split import is_order
+from tongbao.wire.field import invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.movement import QueryRefund, RefundTrade
 from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Expiry, Intent, Method, Product, QueryTrade

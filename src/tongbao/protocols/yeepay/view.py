@@ -9,7 +9,8 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_compact, parse_china
 from tongbao.protocols.yeepay import messages as m
-from tongbao.protocols.yeepay.codec import WIRE, Fields, invalid, is_text, read_money, read_text, required, write_money
+from tongbao.protocols.yeepay.codec import WIRE, Fields, is_text, read_money, read_text, write_money
+from tongbao.wire.field import invalid, required
 from tongbao.wire.form import quote, unquote
 from tongbao.wire.http import Response
 from tongbao.wire.movement import MovementState, RefundView
