@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -30,12 +31,29 @@ def brute_force(text: str, shapes: Sequence[Shape]) -> Iterator[tuple[str, ...]]
                 yield (text[:stop], *rest)
 
 
+def marked(values: Sequence[str]) -> str:
+    return "#".join([value for value in values if value])
+
+
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(st.text("012.aA", max_size=10))
 def test_T10_no_reading_is_missed(text: str) -> None:
     """The search finds exactly the cuts that trying all of them finds."""
     found = list(list_splits(text, SHAPES))
     assert sorted(found) == sorted(brute_force(text, SHAPES))
+    assert len(set(found)) == len(found)
+
+
+WORDS = (("1", "1#2", ""), ("2", "#", "##", ""), ("1", "2", "2#1"), ("12", "1", ""))
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.one_of(st.text("12#", max_size=9), st.tuples(*map(st.sampled_from, WORDS)).map(marked)))
+def test_T10_a_mark_shows_borders_but_for_what_is_empty(text: str) -> None:
+    """Cuts of a marked string are all values whose filled ones, joined by the mark, are that string."""
+    shapes = tuple(word(name, *words) for name, words in zip("abcd", WORDS, strict=True))
+    found = list(list_splits(text, shapes, "#"))
+    assert sorted(found) == sorted(cut for cut in product(*WORDS) if marked(cut) == text)
     assert len(set(found)) == len(found)
 
 

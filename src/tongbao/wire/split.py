@@ -2,14 +2,14 @@
 
 Where values are glued with nothing between, a digit may move from one field into its neighbour under one signature.
 A reader therefore asks: is there a second legal way to cut this very string? If there is, the message proves nothing.
+A mark between values shows borders, unless a value holds it; who leaves out what is empty leaves doubt all the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
@@ -55,8 +55,8 @@ def sample_pattern(sample: str) -> str:
 class _Walk:
     """One search. ``dead`` remembers from where no way leads on, so that the work is bounded by length and shapes."""
 
-    def __init__(self, text: str, shapes: Sequence[Shape]) -> None:
-        self.text, self.shapes = text, shapes
+    def __init__(self, text: str, shapes: Sequence[Shape], mark: str) -> None:
+        self.text, self.shapes, self.mark = text, shapes, mark
         self.dead: set[tuple[int, int]] = set()
         self.work = 0
 
@@ -68,27 +68,37 @@ class _Walk:
         if (index, start) in self.dead:
             return
         alive = False
-        for stop in self.stops(self.shapes[index], start):
+        for value, stop in self.values(self.shapes[index], start):
             for rest in self.walk(index + 1, stop):
                 alive = True
-                yield (self.text[start:stop], *rest)
+                yield (value, *rest)
         if not alive:
             self.dead.add((index, start))
 
-    def stops(self, one: Shape, start: int) -> Iterator[int]:
+    def values(self, one: Shape, start: int) -> Iterator[tuple[str, int]]:
         if one.optional:
-            yield start
-        for stop in range(start + 1, min(len(self.text), start + one.longest) + 1):
+            yield "", start
+        begin = start
+        if self.mark and start:
+            if self.text[start : start + 1] != self.mark:
+                return
+            begin = start + 1
+        for stop in range(begin + 1, min(len(self.text), begin + one.longest) + 1):
+            if self.mark and self.text[stop : stop + 1] not in ("", self.mark):
+                continue
             self.work += 1
             if self.work > WORK_MAX:
                 raise RemoteProtocolError(one.name, "has too many readings", "AMBIGUOUS_SPLIT")
-            if one.pattern.fullmatch(self.text, start, stop):
-                yield stop
+            if one.pattern.fullmatch(self.text, begin, stop):
+                yield self.text[begin:stop], stop
 
 
-def list_splits(text: str, shapes: Sequence[Shape]) -> Iterator[Split]:
-    """Every legal cut of ``text``, each once. Raises RemoteProtocolError AMBIGUOUS_SPLIT where they are too many."""
-    yield from _Walk(text, shapes).walk(0, 0)
+def list_splits(text: str, shapes: Sequence[Shape], mark: str = "") -> Iterator[Split]:
+    """Every legal cut of ``text``, each once; with a ``mark``, of values that are not empty, joined by it.
+
+    Raises RemoteProtocolError AMBIGUOUS_SPLIT where they are too many.
+    """
+    yield from _Walk(text, shapes, mark).walk(0, 0)
 
 
 def check_shapes(values: Sequence[str], shapes: Sequence[Shape]) -> None:
@@ -100,6 +110,16 @@ def check_shapes(values: Sequence[str], shapes: Sequence[Shape]) -> None:
             raise RemoteProtocolError(one.name, "has not the shape of this field", "FIELD_INVALID")
 
 
+def check_alone(own: Split, splits: Iterable[Split], shapes: Sequence[Shape]) -> None:
+    """Refuse values beside which ``splits`` has others. Raises RemoteProtocolError AMBIGUOUS_SPLIT, which names the
+    first field whose border is in doubt."""
+    for other in splits:
+        if other != own:
+            moved = [one.name for one, mine, theirs in zip(shapes, own, other, strict=True) if mine != theirs]
+            reason = f"the same signature covers another {', '.join(moved)}"
+            raise RemoteProtocolError(moved[0], reason, "AMBIGUOUS_SPLIT")
+
+
 def check_split(values: Sequence[str], shapes: Sequence[Shape]) -> None:
     """Refuse values that have not their shape, and those whose glued string can be cut in a second way.
 
@@ -107,7 +127,4 @@ def check_split(values: Sequence[str], shapes: Sequence[Shape]) -> None:
     """
     own = tuple(values)
     check_shapes(own, shapes)
-    others = [split for split in islice(list_splits("".join(own), shapes), 2) if split != own]
-    if others:
-        moved = [one.name for one, mine, other in zip(shapes, own, others[0], strict=True) if mine != other]
-        raise RemoteProtocolError(moved[0], f"the same signature covers another {', '.join(moved)}", "AMBIGUOUS_SPLIT")
+    check_alone(own, list_splits("".join(own), shapes), shapes)

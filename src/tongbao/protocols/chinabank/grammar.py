@@ -13,7 +13,7 @@ from typing import Final
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.protocols.chinabank import messages as m
 from tongbao.protocols.chinabank.codec import Fields
-from tongbao.wire.split import Shape, check_shapes, list_splits, sample_pattern, shape, word
+from tongbao.wire.split import Shape, check_alone, check_shapes, list_splits, sample_pattern, shape, word
 
 _ORDER: Final = r"[A-Za-z0-9_\-#$():;,.]{1,64}"
 _SUM: Final = r"(?:0|[1-9][0-9]{0,10})(?:\.[0-9]{1,2})?"
@@ -70,11 +70,8 @@ def _check(fields: Fields, shapes: Sequence[Shape]) -> None:
     check_shapes(own, shapes)
     if not _is_legal(fields):
         raise RemoteProtocolError("v_amount", "beside 0 for yuan it needs two decimals", "AMBIGUOUS_SPLIT")
-    for other in list_splits("".join(own), shapes):
-        if other != own and _is_legal(dict(zip(names, other, strict=True))):
-            moved = [name for name, mine, theirs in zip(names, own, other, strict=True) if mine != theirs]
-            reason = f"the same signature covers another {', '.join(moved)}"
-            raise RemoteProtocolError(moved[0], reason, "AMBIGUOUS_SPLIT")
+    legal = (split for split in list_splits("".join(own), shapes) if _is_legal(dict(zip(names, split, strict=True))))
+    check_alone(own, legal, shapes)
 
 
 def check_pay(fields: Fields, merchant: str) -> None:

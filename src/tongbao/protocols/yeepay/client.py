@@ -25,7 +25,7 @@ from tongbao.protocols.yeepay.request import read_intent, write_intent
 from tongbao.protocols.yeepay.split import (
     answer_shapes,
     callback_shapes,
-    check_split,
+    check_fields,
     is_answer,
     is_any,
     is_callback,
@@ -179,7 +179,7 @@ def _read_callback(request: Request, credentials: Credentials) -> Notification:
     sample = credentials.values.get("order_sample", "")
     shapes = callback_shapes(credentials.merchant, sample, marked=proof.safe)
     loose = callback_shapes(credentials.merchant, "", marked=True)
-    check_split(fields, shapes, is_callback, proof, loose)
+    check_fields(fields, shapes, is_callback, proof, loose)
     known = {*m.CALLBACK_NAMES, "hmac", "hmac_safe"}
     return read_event(fields, {name: value for name, value in fields.items() if name not in known})
 
@@ -215,7 +215,7 @@ def _found(intent: QueryTrade, fields: Fields, proof: Proof, credentials: Creden
     order = required(fields, "r6_Order")
     new = (credentials.values.get("query_version") or m.NEW_VERSION) == m.NEW_VERSION
     shapes = answer_shapes(order, new=new, marked=proof.safe)
-    check_split(fields, shapes, is_answer, proof, answer_shapes(order, new=new, marked=True))
+    check_fields(fields, shapes, is_answer, proof, answer_shapes(order, new=new, marked=True))
     return TradeFound(read_answer(fields, credentials.merchant))
 
 
@@ -226,7 +226,7 @@ def _refund_found(
     if required(fields, "r2_TrxId") != intent.trade_no or fields.get("r4_Order", intent.refund_no) != intent.refund_no:
         raise RemoteProtocolError("r2_TrxId", "the answer is about another refund", "MALFORMED")
     if isinstance(intent, RefundTrade):
-        check_split(fields, refund_shapes(intent.trade_no), is_any, proof)
+        check_fields(fields, refund_shapes(intent.trade_no), is_any, proof)
         return RefundFound((read_refund(fields, credentials.merchant, intent.refund_no),))
-    check_split(fields, refund_query_shapes(intent.trade_no, intent.refund_no), is_any, proof)
+    check_fields(fields, refund_query_shapes(intent.trade_no, intent.refund_no), is_any, proof)
     return RefundFound((read_refund_result(fields, credentials.merchant),), total=1)

@@ -1,4 +1,4 @@
-"""Signed strings without borders (T10): the strict shape of every field, and all ways a string can be cut by them.
+"""Signed strings without borders (T10): the strict shape of every field; ``wire.split`` finds all ways to cut them.
 
 The plain ``hmac`` covers values glued with nothing between, so digits may move from a number into the sum beside it
 under one signature. The merchant's half therefore asks: is there a second legal way to cut this very string? If there
@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.protocols.yeepay import messages as m
 from tongbao.protocols.yeepay.codec import Fields, Proof, glue, join
-
-WORK_MAX: Final = 100_000
-"""Cuts tried on one string; what needs more is as good as ambiguous."""
+from tongbao.wire.split import Shape, Split, check_alone, check_shapes, list_splits, sample_pattern, shape, word
 
 _MONEY: Final = r"(?:0|[1-9][0-9]{0,10})\.[0-9]{1,2}"
 _TIME: Final = r"20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]"
@@ -27,34 +23,6 @@ _TRADE: Final = r"[0-9A-Za-z]{1,50}"
 _CLOSED_TRADE: Final = r"[0-9]{10,49}[A-Z]"
 _ORDER: Final = r"[0-9A-Za-z_-]{1,50}"
 _MARK: Final = "#"
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What one field may hold: a pattern for the whole value and the longest length; ``optional`` may be empty."""
-
-    name: str
-    pattern: re.Pattern[str]
-    longest: int
-    optional: bool = False
-
-    def fits(self, value: str) -> bool:
-        return self.optional if not value else len(value) <= self.longest and bool(self.pattern.fullmatch(value))
-
-
-def _shape(name: str, pattern: str, longest: int, *, optional: bool = False) -> Shape:
-    return Shape(name, re.compile(pattern, re.ASCII | re.DOTALL), longest, optional)
-
-
-def _word(name: str, *words: str) -> Shape:
-    return _shape(name, "|".join([re.escape(word) for word in words]), max(len(word) for word in words))
-
-
-def order_pattern(sample: str) -> str:
-    """The shape of a shop's order numbers from one of them: digits for digits, letters for letters, marks for marks."""
-    classes = {"0": "[0-9]", "A": "[A-Z]", "a": "[a-z]"}
-    kinds = ["0" if sign.isdigit() else "A" if sign.isupper() else "a" if sign.islower() else sign for sign in sample]
-    return "".join([classes.get(kind, re.escape(kind)) for kind in kinds])
 
 
 def is_order(text: str) -> bool:
@@ -66,71 +34,68 @@ def callback_shapes(merchant: str, sample: str, *, marked: bool) -> tuple[Shape,
     """Shapes of a callback, in its order. ``sample`` is one of the shop's order numbers, '' where their shape is not
     known; without marks the platform's number must show by itself where it ends (digits, then one capital)."""
     return (
-        _word("p1_MerId", merchant),
-        _word("r0_Cmd", m.BUY),
-        _shape("r1_Code", "[0-9]", 1),
-        _shape("r2_TrxId", _TRADE if marked else _CLOSED_TRADE, 50),
-        _shape("r3_Amt", _MONEY, 14),
-        _word("r4_Cur", "RMB"),
-        _shape("r5_Pid", ".+", 60),
-        _shape("r6_Order", order_pattern(sample) if sample and not marked else _ORDER, 50),
-        _shape("r7_Uid", "[0-9]+", 20, optional=True),
-        _shape("r8_MP", ".+", 200, optional=True),
-        _word("r9_BType", "1", "2"),
+        word("p1_MerId", merchant),
+        word("r0_Cmd", m.BUY),
+        shape("r1_Code", "[0-9]", 1),
+        shape("r2_TrxId", _TRADE if marked else _CLOSED_TRADE, 50),
+        shape("r3_Amt", _MONEY, 14),
+        word("r4_Cur", "RMB"),
+        shape("r5_Pid", ".+", 60),
+        shape("r6_Order", sample_pattern(sample) if sample and not marked else _ORDER, 50),
+        shape("r7_Uid", "[0-9]+", 20, optional=True),
+        shape("r8_MP", ".+", 200, optional=True),
+        word("r9_BType", "1", "2"),
     )
 
 
 def answer_shapes(order: str, *, new: bool, marked: bool) -> tuple[Shape, ...]:
     """Shapes of an answer to a query about ``order``: new ones say when the trade was made, and may say more."""
     kept = (
-        _word("r0_Cmd", m.QUERY),
-        _word("r1_Code", m.OK),
-        _shape("r2_TrxId", _TRADE if marked else _CLOSED_TRADE, 50),
-        _shape("r3_Amt", _MONEY, 14),
-        _word("r4_Cur", "RMB"),
-        _shape("r5_Pid", ".+", 60),
-        _word("r6_Order", order),
-        _shape("r8_MP", ".+", 200, optional=True),
+        word("r0_Cmd", m.QUERY),
+        word("r1_Code", m.OK),
+        shape("r2_TrxId", _TRADE if marked else _CLOSED_TRADE, 50),
+        shape("r3_Amt", _MONEY, 14),
+        word("r4_Cur", "RMB"),
+        shape("r5_Pid", ".+", 60),
+        word("r6_Order", order),
+        shape("r8_MP", ".+", 200, optional=True),
     )
     added = (
-        _shape("rw_RefundRequestID", "(?!)", 0, optional=True),
-        _shape("rx_CreateTime", _TIME if new else "(?!)", 14, optional=not new),
-        _shape("ry_FinshTime", _TIME if new else "(?!)", 14, optional=True),
-        _shape("rz_RefundAmount", _MONEY if new else "(?!)", 14, optional=True),
+        shape("rw_RefundRequestID", "(?!)", 0, optional=True),
+        shape("rx_CreateTime", _TIME if new else "(?!)", 14, optional=not new),
+        shape("ry_FinshTime", _TIME if new else "(?!)", 14, optional=True),
+        shape("rz_RefundAmount", _MONEY if new else "(?!)", 14, optional=True),
     )
     return (
         *kept,
         *added,
-        _word("rb_PayStatus", *m.STATUS_WORDS),
-        _shape("rc_RefundCount", "0|[1-9][0-9]{0,3}", 4),
-        _shape("rd_RefundAmt", _MONEY, 14),
+        word("rb_PayStatus", *m.STATUS_WORDS),
+        shape("rc_RefundCount", "0|[1-9][0-9]{0,3}", 4),
+        shape("rd_RefundAmt", _MONEY, 14),
     )
 
 
 def refund_shapes(trade_no: str) -> tuple[Shape, ...]:
     """Shapes of the answer to a refund of a trade that was named."""
     return (
-        _word("r0_Cmd", m.REFUND),
-        _word("r1_Code", m.OK),
-        _word("r2_TrxId", trade_no),
-        _shape("r3_Amt", _MONEY, 14),
-        _word("r4_Cur", "RMB"),
+        word("r0_Cmd", m.REFUND),
+        word("r1_Code", m.OK),
+        word("r2_TrxId", trade_no),
+        shape("r3_Amt", _MONEY, 14),
+        word("r4_Cur", "RMB"),
     )
 
 
 def refund_query_shapes(trade_no: str, refund_no: str) -> tuple[Shape, ...]:
     """Shapes of the answer to a query about a refund that was named."""
     return (
-        _word("r0_Cmd", m.REFUND_QUERY),
-        _word("r1_Code", m.OK),
-        _word("r2_TrxId", trade_no),
-        _word("r4_Order", refund_no),
-        _word("refundStatus", m.TAKEN),
-        _word("refundFrpStatus", *m.REFUND_STATE_OF),
+        word("r0_Cmd", m.REFUND_QUERY),
+        word("r1_Code", m.OK),
+        word("r2_TrxId", trade_no),
+        word("r4_Order", refund_no),
+        word("refundStatus", m.TAKEN),
+        word("refundFrpStatus", *m.REFUND_STATE_OF),
     )
-
-
-Split = tuple[str, ...]
 
 
 def is_any(split: Split) -> bool:
@@ -151,60 +116,19 @@ def is_answer(split: Split) -> bool:
     return bool(paid) == (status == "SUCCESS") or status in ("AUTHORIZED", "FAILED")
 
 
-class _Walk:
-    """One search. ``dead`` remembers from where no way leads on, so that the work is bounded by length and shapes."""
-
-    def __init__(self, text: str, shapes: Sequence[Shape], mark: str) -> None:
-        self.text, self.shapes, self.mark = text, shapes, mark
-        self.dead: set[tuple[int, int]] = set()
-        self.work = 0
-
-    def walk(self, index: int, start: int) -> Iterator[Split]:
-        if index == len(self.shapes):
-            if start == len(self.text):
-                yield ()
-            return
-        if (index, start) in self.dead:
-            return
-        alive = False
-        for value, stop in self.values(self.shapes[index], start):
-            for rest in self.walk(index + 1, stop):
-                alive = True
-                yield (value, *rest)
-        if not alive:
-            self.dead.add((index, start))
-
-    def values(self, shape: Shape, start: int) -> Iterator[tuple[str, int]]:
-        if shape.optional:
-            yield "", start
-        begin = start
-        if self.mark and start:
-            if self.text[start : start + 1] != self.mark:
-                return
-            begin = start + 1
-        for stop in range(begin + 1, min(len(self.text), begin + shape.longest) + 1):
-            if self.mark and self.text[stop : stop + 1] not in ("", self.mark):
-                continue
-            self.work += 1
-            if self.work > WORK_MAX:
-                raise RemoteProtocolError(shape.name, "has too many readings", "AMBIGUOUS_SPLIT")
-            if shape.pattern.fullmatch(self.text, begin, stop):
-                yield self.text[begin:stop], stop
-
-
-def list_splits(
+def list_readings(
     fields: Fields, shapes: Sequence[Shape], legal: Callable[[Split], bool], *, marked: bool
 ) -> Iterator[Split]:
     """Every legal cut of the string that these fields sign; with marks, of both strings at once."""
-    names = [shape.name for shape in shapes]
+    names = [one.name for one in shapes]
     whole = glue(fields, names)
-    text = join(fields, names) if marked else whole
-    for split in _Walk(text, shapes, _MARK if marked else "").walk(0, 0):
+    splits = list_splits(join(fields, names), shapes, _MARK) if marked else list_splits(whole, shapes)
+    for split in splits:
         if legal(split) and (not marked or "".join(split) == whole):
             yield split
 
 
-def check_split(
+def check_fields(
     fields: Fields, shapes: Sequence[Shape], legal: Callable[[Split], bool], proof: Proof, loose: Sequence[Shape] = ()
 ) -> None:
     """Refuse fields that have not their shape, and a string that can be cut in a second way.
@@ -212,19 +136,13 @@ def check_split(
     ``loose`` are the shapes that suffice beside ``hmac_safe``: who keeps those only cannot do without it. Raises
     RemoteProtocolError, with code AMBIGUOUS_SPLIT naming the first field whose border is in doubt.
     """
-    own = tuple([fields.get(shape.name, "") for shape in shapes])
-    for shape, value, wide in zip(shapes, own, loose or shapes, strict=True):
-        if not value and not shape.optional:
-            raise RemoteProtocolError(shape.name, "is missing", "FIELD_MISSING")
-        if not wide.fits(value):
-            raise RemoteProtocolError(shape.name, "has not the shape of this field", "FIELD_INVALID")
-        if not shape.fits(value):
+    own = tuple([fields.get(one.name, "") for one in shapes])
+    for strict, value, wide in zip(shapes, own, loose or shapes, strict=True):
+        check_shapes((value,), (wide,))
+        if not strict.fits(value):
             raise RemoteProtocolError(
-                shape.name, "does not show where it ends, and hmac_safe is missing", "AMBIGUOUS_SPLIT"
+                strict.name, "does not show where it ends, and hmac_safe is missing", "AMBIGUOUS_SPLIT"
             )
-    others = [split for split in islice(list_splits(fields, shapes, legal, marked=proof.safe), 2) if split != own]
-    if others:
-        moved = [shape.name for shape, one, two in zip(shapes, own, others[0], strict=True) if one != two]
-        raise RemoteProtocolError(moved[0], f"the same signature covers another {', '.join(moved)}", "AMBIGUOUS_SPLIT")
+    check_alone(own, list_readings(fields, shapes, legal, marked=proof.safe), shapes)
     if not legal(own):
         raise RemoteProtocolError(shapes[-1].name, "fields contradict each other", "FIELD_INVALID")
