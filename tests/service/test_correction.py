@@ -222,7 +222,8 @@ def test_a_chargeback_falls_on_the_merchant(stage: Stage) -> None:
 
 
 def test_a_payment_is_charged_back_once(sqlite_stage: Stage) -> None:
-    """Two references take no more than was paid together; money that came late was never the merchant's."""
+    """Two references take no more than was paid together, the fee stays the platform's, and nothing is left that could
+    be refunded; money that came late was never the merchant's."""
 
     async def scene(house: House) -> list[Any]:
         number = await charged_back(house, 0)
@@ -230,14 +231,17 @@ def test_a_payment_is_charged_back_once(sqlite_stage: Stage) -> None:
         codes = [await refusal(house.submit(take(number, bank_ref="cb2", amount=401)))]
         await house.submit(take(number, bank_ref="cb3", amount=400))
         codes.append(await refusal(house.submit(take(number, bank_ref="cb4", amount=1))))
+        codes.append(await refusal(house.refund("B")))
+        balances = await house.balances()
         await house.open("L")
         late = await house.start("L")
         await house.close("L")
         await house.say(late)
         codes.append(await refusal(house.submit(take(late, bank_ref="cb5", out_trade_no="L"))))
-        return codes
+        return [codes, balances]
 
-    expected = ["AMOUNT_INVALID", "AMOUNT_INVALID", "STATE_CONFLICT"]
+    codes = ["AMOUNT_INVALID", "AMOUNT_INVALID", "REFUND_EXCEEDS", "STATE_CONFLICT"]
+    expected = [codes, {"bank ICBC": -PLENTY, "buyer": PLENTY, "fee": 6, "receivable": -6}]
     assert sqlite_stage.play(scene, furnished=False) == expected
 
 

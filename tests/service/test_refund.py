@@ -219,6 +219,38 @@ def test_a_refund_that_its_bank_refuses(stage: Stage) -> None:
     ]
 
 
+@pytest.mark.slow
+def test_a_cancelled_trade_whose_bank_refuses(sqlite_stage: Stage) -> None:
+    """Asked again while the bank has not spoken, nothing is done twice; after its no all is given back under another
+    number; after the third no the merchant is told that it cannot be done, and has his money, his trade and cases."""
+
+    async def scene(house: House) -> list[Any]:
+        await shop(house)
+        payment = await bank_trade(house)
+        cancel = CancelTrade(merchant=MERCHANT, out_trade_no="B")
+        seen: list[Any] = []
+        for n in (1, 2, 3):
+            said = [await house.ask(cancel), await house.ask(cancel)]
+            assert said == [Cancelled((await house.trade("B")).trade_no, "B", "refund")] * 2
+            seen.append([one.state for one in await refunds_of(house.platform, await house.trade("B"))])
+            await house.inquire(f"{payment}R{n:04d}", "silence")
+            await house.ask(cancel)
+            await house.inquire(f"{payment}R{n:04d}", {"result": "failed"})
+        seen += [await refusal(house.ask(cancel)) for _ in range(2)]
+        cases = await house.platform.database.read("case.open", {"most": 9})
+        return [*seen, len(cases), await stand(house, "B"), (await house.balances())["pending"]]
+
+    assert sqlite_stage.play(scene, furnished=False) == [
+        ["accepted"],
+        ["failed", "accepted"],
+        ["failed", "failed", "accepted"],
+        *["STATE_CONFLICT"] * 2,
+        3,
+        ("paid", 0, "closed"),
+        1_000 - FEE,
+    ]
+
+
 def test_cash_goes_to_the_balance_of_who_paid_it(stage: Stage) -> None:
     """An outlet gives no cash back: the buyer who went there has it on his balance, at once."""
 

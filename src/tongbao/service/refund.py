@@ -380,7 +380,7 @@ class RequestRefund:
             raise Refused("LIMIT_EXCEEDED", f"a merchant refunds a trade at most {REFUNDS_OF_MERCHANT} times")
         left = max(trade.amount - trade.refunded - known.charged_back, 0)
         amount = left if self.amount is None else self.amount
-        if amount > left:
+        if not 0 < amount <= left:
             raise Refused("REFUND_EXCEEDS", f"{left} of {trade.amount} are left")
         wish = Wish(self.cause, self.refund_no, self.batch_no, self.reason, self.notify_url, self.splits)
         refund_id = refund_number(trade.trade_no, known.refunds + 1)

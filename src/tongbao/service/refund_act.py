@@ -25,6 +25,7 @@ from tongbao.store.schema import REFUND, REFUND_BATCH, REFUND_LINE, TRADE, TRADE
 from tongbao.trade import refund as rows
 from tongbao.trade.record import Trade
 from tongbao.trade.refund import Refund
+from tongbao.trade.state import RefundState
 from tongbao.wire.movement import (
     BatchTaken,
     BatchView,
@@ -38,6 +39,9 @@ from tongbao.wire.movement import (
     RefundView,
 )
 from tongbao.wire.vocabulary import Outcome, TradeView
+
+CANCEL_TRIES: Final = 3
+"""How often a trade that is cancelled gives all back, where its bank refuses each time."""
 
 LINES_AT_ONCE: Final = 500
 """Lines of batches that one round of the duty takes."""
@@ -147,7 +151,8 @@ async def _query(platform: Platform, asker: Asker, intent: QueryRefund) -> Outco
 
 async def _cancel(platform: Platform, asker: Asker, intent: CancelTrade) -> Outcome:
     """An unpaid trade is closed, a paid one gives all back; whichever of the two comes first to a trade in flight wins
-    (T42), so the answer says what was done. Asked again, it says the same."""
+    (T42), so the answer says what was done. Asked again, it says the same; where the bank has surely refused to give
+    the money back, it gives back once more, ``CANCEL_TRIES`` times in all. Raises Refused STATE_CONFLICT afterwards."""
     trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
     if trade.state == "unpaid":
         try:
@@ -161,13 +166,21 @@ async def _cancel(platform: Platform, asker: Asker, intent: CancelTrade) -> Outc
     if not trade.paid_attempt:
         return Cancelled(trade.trade_no, trade.out_trade_no, "close")
     if trade.refunded < trade.amount:
-        # our own number of the trade stands for its cancelling: asked twice at once, it gives back once
-        await platform.submit(
-            RequestRefund(
-                asker, trade.out_trade_no, trade.trade_no, None, trade.currency, cause="cancel", of_trade=True
-            )
-        )
+        await _give_all_back(platform, asker, trade)
     return Cancelled(trade.trade_no, trade.out_trade_no, "refund")
+
+
+async def _give_all_back(platform: Platform, asker: Asker, trade: Trade) -> None:
+    """Our own number of the trade stands for its cancelling: asked twice at once, it gives back once. The next number
+    is used only after a refund under the one before has failed, which is a bank's word and never its silence."""
+    for n in range(1, CANCEL_TRIES + 1):
+        number = trade.trade_no if n == 1 else f"{trade.trade_no}-{n}"
+        given: Given = await platform.submit(
+            RequestRefund(asker, trade.out_trade_no, number, None, trade.currency, cause="cancel", of_trade=True)
+        )
+        if given.refund.state != RefundState.FAILED:
+            return
+    raise Refused("STATE_CONFLICT", f"the buyer's bank has refused to take the money back {CANCEL_TRIES} times")
 
 
 async def _batch(platform: Platform, asker: Asker, intent: RefundBatch) -> Outcome:

@@ -130,7 +130,11 @@ CODES_OF: Final[dict[str, Mapping[str, str]]] = {
         "RATE_LIMITED": "USER_RATE_LIMIT",
     },
     m.CLOSE: {"TRADE_NOT_PAYABLE": "ACQ.TRADE_STATUS_ERROR"},
-    m.CANCEL: {"TRADE_STATE": "ACQ.TRADE_HAS_FINISHED", "TRADE_NOT_FOUND": SUCCESS},
+    m.CANCEL: {
+        "TRADE_STATE": "ACQ.TRADE_HAS_FINISHED",
+        "STATE_CONFLICT": "ACQ.CANCEL_NOT_ALLOWED",
+        "TRADE_NOT_FOUND": SUCCESS,
+    },
 }
 """Operation -> the words it has for itself."""
 
@@ -197,6 +201,7 @@ TEXT: Final[dict[str, str]] = {
     "ACQ.TRADE_HAS_SUCCESS": "交易已被支付",
     "ACQ.TRADE_HAS_CLOSE": "交易已经关闭",
     "ACQ.TRADE_HAS_FINISHED": "交易已完结",
+    "ACQ.CANCEL_NOT_ALLOWED": "不允许撤销",
     "ACQ.TRADE_STATUS_ERROR": "交易状态不合法",
     "ACQ.SYSTEM_ERROR": "系统异常",
     "ACQ.INVALID_PARAMETER": "参数无效",
@@ -264,6 +269,7 @@ _ALIASES: Final[dict[str, str]] = {
     "ACQ.CONTEXT_INCONSISTENT": "TRADE_FROZEN",
     "ACQ.TRADE_HAS_CLOSE": "TRADE_NOT_PAYABLE",
     "ACQ.TRADE_STATUS_ERROR": "TRADE_STATE",
+    "ACQ.CANCEL_NOT_ALLOWED": "STATE_CONFLICT",
     "ACQ.REASON_TRADE_STATUS_INVALID": "TRADE_STATE",
     "ACQ.REASON_ILLEGAL_STATUS": "TRADE_STATE",
     "ACQ.TRADE_NOT_EXIST": "TRADE_NOT_FOUND",

@@ -119,8 +119,8 @@ class Server:
                 return write_rest_failure(status, word, message or word, now)
             # a word without a refusal: nothing was found to be done, or the buyer is still paying
             key, serial = _signer(claim, ring)
-            return write_rest(status, _rest_of_failure(claim, ring), key, serial, None, now)
-        return _failure(word, message, _voice(claim, ring, now, success=False), _rest_of_failure(claim, ring))
+            return write_rest(status, _rest_of_failure(claim, ring, word), key, serial, None, now)
+        return _failure(word, message, _voice(claim, ring, now, success=False), _rest_of_failure(claim, ring, word))
 
     def refusal_code(self, error: TongbaoError) -> str:
         return c.refusal_code(error)
@@ -317,12 +317,12 @@ def _failure(word: str, message: str, voice: Voice, more: Mapping[str, str] | No
 _MORE: Final[dict[str, Mapping[str, str]]] = {
     m.PAY: NO_AMOUNTS,
     m.REFUND: {"refund_fee": "0.00", "send_back_fee": "0.00"},
-    m.CANCEL: {"retry_flag": "N"},
 }
 
 
-def _rest_of_failure(claim: Claim, ring: KeyRing | None) -> dict[str, str]:
-    """What failed payments, refunds and cancellations say beside their code."""
+def _rest_of_failure(claim: Claim, ring: KeyRing | None, word: str) -> dict[str, str]:
+    """What failed payments, refunds and cancellations say beside their code; a cancellation is to be asked for again
+    while the platform cannot say what became of it."""
     if claim.operation not in (m.PAY, m.REFUND, m.CANCEL) or ring is None or claim.parsed.error is not None:
         return {}
     try:
@@ -330,6 +330,8 @@ def _rest_of_failure(claim: Claim, ring: KeyRing | None) -> dict[str, str]:
     except RemoteProtocolError:
         return {}
     said = {"out_trade_no": number} if isinstance(number, str) else {}
+    if claim.operation == m.CANCEL:
+        return {**said, "retry_flag": "Y" if word == c.UNKNOW_ERROR else "N"}
     return {**said, **_MORE[claim.operation]}
 
 

@@ -119,6 +119,8 @@ class Server:
             more = {"error_code": "20002"} if bill else {}
             return _plain({"return_code": "FAIL", "return_msg": _returned(word, error)} | more)
         said = _base(parsed) | {"result_code": "FAIL", "err_code": word, "err_code_des": _described(word, error)}
+        if parsed.service is m.REVERSE:
+            said["recall"] = "Y" if word == m.WIRE_CODE["SYSTEM"] else "N"
         if not parsed.service.signed:
             said["return_msg"] = "支付失败"
         return _respond(said, parsed, ring, now)

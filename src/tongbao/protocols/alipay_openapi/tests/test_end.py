@@ -23,7 +23,7 @@ from tongbao.wire.form import parse_form
 from tongbao.wire.http import Request
 from tongbao.wire.json import read_object
 from tongbao.wire.key import KeyRing, KeyState
-from tongbao.wire.movement import Answered, CallByName, RefundTrade, Split
+from tongbao.wire.movement import Answered, CallByName, CancelTrade, RefundTrade, Split
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -217,6 +217,22 @@ def test_a_wrong_signature_is_explained() -> None:
     assert isinstance(told, Rejection)
     assert told.wire_code == "isv.invalid-signature"
     assert told.detail.partition("：")[2].startswith("app_id=2021000000000001&amp;biz_content=")
+
+
+@pytest.mark.parametrize(
+    ("code", "word", "flag"),
+    [("SYSTEM", "isp.unknow-error", "Y"), ("STATE_CONFLICT", "ACQ.CANCEL_NOT_ALLOWED", "N")],
+)
+def test_a_cancellation_says_whether_to_call_again(code: str, word: str, flag: str) -> None:
+    """Once more where the platform does not know what became of it, not where it was refused."""
+    pair = in_mode("key")
+    intent = CancelTrade(merchant="", out_trade_no="T1")
+    claim = PROTOCOL.server.claim(PROTOCOL.client.encode(intent, pair.credentials, NOW).request())
+    answer = PROTOCOL.server.refuse(claim, Refused(code), pair.ring, NOW)
+    assert f'"retry_flag":"{flag}"'.encode() in answer.body
+    told = PROTOCOL.client.decode(intent, answer, pair.credentials, NOW)
+    assert isinstance(told, Rejection)
+    assert (told.code, told.wire_code) == (code, word)
 
 
 def test_a_claim_without_a_method_is_refused_in_general() -> None:

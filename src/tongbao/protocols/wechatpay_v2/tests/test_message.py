@@ -16,7 +16,7 @@ from tongbao.kernel.money import Money
 from tongbao.protocols.wechatpay_v2 import codec
 from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.wire.http import Request, Response
-from tongbao.wire.movement import FetchBill, RefundTrade
+from tongbao.wire.movement import CancelTrade, FetchBill, RefundTrade
 from tongbao.wire.vocabulary import CreateTrade, Presentation, Product, QueryTrade, Rejection
 
 QUERY = QueryTrade(merchant="", out_trade_no="T20250101000001")
@@ -74,6 +74,19 @@ def test_failures_are_signed_when_the_asker_is_known(pair: Pair) -> None:
     assert said == {"return_code": "FAIL", "return_msg": "签名错误"}
     closed = server.refuse(claim, Refused("TRADE_NOT_PAYABLE", "the trade is closed"), pair.ring, NOW)
     assert codec.read_fields(closed.body)["err_code"] == "ORDERCLOSED"
+
+
+@pytest.mark.parametrize(("code", "recall"), [("SYSTEM", "Y"), ("STATE_CONFLICT", "N")])
+def test_a_reversal_says_whether_to_call_again(code: str, recall: str, pair: Pair) -> None:
+    """Once more where the platform does not know what became of it, not where it was refused."""
+    intent = CancelTrade(merchant="", out_trade_no="T1")
+    request = pair.manifest.client.encode(intent, pair.credentials, NOW).request()
+    claim = pair.manifest.server.claim(secure(request, certificate(pair.credentials.merchant)))
+    answer = pair.manifest.server.refuse(claim, Refused(code), pair.ring, NOW)
+    assert codec.read_fields(answer.body)["recall"] == recall
+    read = pair.manifest.client.decode(intent, answer, pair.credentials, NOW)
+    assert isinstance(read, Rejection)
+    assert read.code == code
 
 
 def test_a_missing_bill_is_told_as_xml(pair: Pair) -> None:
