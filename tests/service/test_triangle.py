@@ -1,4 +1,5 @@
-"""T43, I15: buyer, seller, arbiter, bank and timer act on an escrow trade in every order, to a depth of six.
+"""T43, I15: buyer, seller, arbiter, bank and timer act on an escrow trade in every order, to a depth of six. The bank
+also takes the payment back, whole or in part, whatever else has become of it.
 
 The rules depend on nothing but the rows, so two orders that lead to the same rows need be followed once only: what is
 explored is every state that six acts can reach, by every act that is possible there.
@@ -19,6 +20,7 @@ from tongbao.kernel.error import Refused
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import bank_clearing, buyer_balance, open_account
 from tongbao.service.bank import ReportInstruction
+from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.claim import BuyerAskRefund, OpenDispute, ReturnGoods, SellerAnswer, WithdrawClaim
 from tongbao.service.create import Asker, OpenTrade
 from tongbao.service.dispute import DecideDispute, ProposeDecision
@@ -42,6 +44,7 @@ from tongbao.store.schema import (
 )
 from tongbao.trade.party import Authorisation
 from tongbao.trade.record import Trade
+from tongbao.trade.refund import TradeReturn
 from tongbao.trade.state import CLAIM_OPEN
 
 DEPTH: Final = 6
@@ -113,11 +116,24 @@ ACTS: Final[dict[str, Callable[[], Any]]] = {
 }
 
 
+def take_back(ref: str, amount: int) -> TakeChargeback:
+    """The bank takes back what it paid."""
+    return TakeChargeback("ICBC", ref, f"{'1' * 28}01P", *OF, amount, "olga", "the holder denies it")
+
+
+BANK_ACTS: Final[dict[str, Callable[[], Any]]] = {
+    "bank takes all back": lambda: take_back("all", AMOUNT),
+    "bank takes a part back": lambda: take_back("part", 400),
+}
+
+
 def act(books: Memory, name: str) -> tuple[Memory, Any]:
     """The books after one act."""
     trade: Trade = books.get(TRADE, *OF)
     if name == "timer comes":
         return (books.at(trade.due_at) if trade.due_at else books).submit(TimerDue(*OF))
+    if name in BANK_ACTS:
+        return books.submit(BANK_ACTS[name]())
     if name.startswith("bank"):
         open_ones = [one for one in books.all(INSTRUCTION) if one.state == "created"]
         if not open_ones:
@@ -147,7 +163,7 @@ def check(books: Memory) -> None:
     """Nothing is made, lost or overdrawn, and escrow holds what the trade says."""
     balances = books.balances()
     assert sum(balances.values()) == 0
-    assert all(amount > 0 or code.startswith("bank:") for code, amount in balances.items())
+    assert all(amount > 0 or code.startswith("bank:") or ":receivable:" in code for code, amount in balances.items())
     trade: Trade = books.get(TRADE, *OF)
     held = trade.amount - trade.refunded if trade.state in ("escrowed", "shipped") else 0
     assert balances.get(f"merchant:{MERCHANT}:escrow:CNY", 0) == held
@@ -170,8 +186,9 @@ def finish(books: Memory) -> Memory:
         elif trade.state in ("finished", "closed"):
             return books
         elif claim is not None and claim.state == "disputed":
-            books, _ = books.submit(ProposeDecision(*OF, 100, "olga", "at last"))
-            books, outcome = books.submit(DecideDispute(*OF, 100, True, "otto"))
+            part = min(100, max(trade.amount - trade.refunded - _charged(books), 0))
+            books, _ = books.submit(ProposeDecision(*OF, part, "olga", "at last"))
+            books, outcome = books.submit(DecideDispute(*OF, part, True, "otto"))
         elif trade.due_at is not None:
             books, outcome = act(books, "timer comes")
         else:
@@ -186,13 +203,14 @@ def check_end(books: Memory, method: str) -> None:
     trade: Trade = books.get(TRADE, *OF)
     assert not [code for code in balances if ":escrow:" in code or ":refunding:" in code]
     assert trade.state != "closed" or trade.refunded == trade.amount
-    merchants = balances.get(f"merchant:{MERCHANT}:pending:CNY", 0) + balances.get("platform:0:fee:CNY", 0)
-    assert merchants == trade.amount - trade.refunded
+    his = ("platform:0:fee:CNY", f"merchant:{MERCHANT}:pending:CNY", f"merchant:{MERCHANT}:receivable:CNY")
+    left = trade.amount - trade.refunded - _charged(books)
+    assert sum(balances.get(code, 0) for code in his) == left
     buyers = balances.get(buyer_balance(BUYER, "CNY"), 0)
     outside = balances.get(bank_clearing("ICBC", 0, "CNY"), 0)
     spent = trade.amount - trade.refunded
     assert buyers + outside == (WEALTH - spent if method == "balance" else WEALTH + outside + _kept(books))
-    assert method == "balance" or outside == -(trade.amount - trade.refunded + _kept(books))
+    assert method == "balance" or outside == -(left + _kept(books))
 
 
 def _kept(books: Memory) -> int:
@@ -200,9 +218,15 @@ def _kept(books: Memory) -> int:
     return sum(one.amount for one in books.all(REFUND) if one.back_to == "buyer")
 
 
+def _charged(books: Memory) -> int:
+    """What the bank has taken back."""
+    back: TradeReturn | None = books.get(TRADE_RETURN, *OF)
+    return back.charged_back if back is not None else 0
+
+
 def explore(method: str, depth: int) -> tuple[int, set[str], set[str]]:
     """How many states were seen, which trades' ends were reached, and which acts ever succeeded."""
-    names = [*ACTS, "timer comes", *(["bank pays", "bank refuses"] if method == "debit" else [])]
+    names = [*ACTS, "timer comes", *(["bank pays", "bank refuses", *BANK_ACTS] if method == "debit" else [])]
     first = start(method)
     seen = {sketch(first)}
     frontier = [first]
@@ -238,4 +262,4 @@ def test_T43_every_interleaving_to_depth_six(method: str) -> None:
     states, ends, taken = explore(method, DEPTH)
     assert (states > 500, ends) == (True, {"finished", "closed"})
     never = {"olga agrees with herself"}
-    assert set(ACTS) - taken == never
+    assert {*ACTS, *(BANK_ACTS if method == "debit" else ())} - taken == never
