@@ -17,7 +17,7 @@ NAME = "wechatpayv3"
 VERSION = version_of(NAME)
 
 
-def script(town: City, trust: str) -> Script:
+def script(town: City, trust: str, **more: Any) -> Script:
     said = town.credentials
     options = {
         "mchid": said["mchid"],
@@ -26,6 +26,7 @@ def script(town: City, trust: str) -> Script:
         "apiv3_key": said["apiv3_key"],
         "appid": said["appid"],
         "notify_url": town.ear.url,
+        **more,
     }
     if trust == "public_key":
         options |= {"public_key": said["wechatpay_public_key"], "public_key_id": said["wechatpay_public_key_id"]}
@@ -191,3 +192,76 @@ def check_sharing(town: City, sdk: Script, account: Account) -> None:
     code, told = sdk.ask("method", name="profitsharing_unfreeze", kwargs=free)
     assert (code, told["out_order_no"]) == (200, "P2"), told
     account.passed("profitsharing_unfreeze")
+
+
+@pytest.mark.slow
+def test_wechatpayv3_as_a_service_provider() -> None:
+    """In another merchant's name: create, pay, notification, query, refund and its notification, close, bill."""
+    with (
+        city("wechatpay_v3", Ear(b"", status=204)) as town,
+        script(town, "public_key", partner_mode=True) as sdk,
+        Account("PyPI wechatpayv3", VERSION, "WeChat Pay v3, service provider") as account,
+    ):
+        sub, number = {"sub_mchid": town.sub_merchant}, "T20250101000001"
+        code, said = sdk.ask("method", name="pay", kwargs={**order(number, town.ear.url), **sub})
+        assert (code, list(said)) == (200, ["code_url"])
+        account.passed("pay (NATIVE)")
+        known = {"sub_appid": "wx1f87d44db95cba7a"}
+        payers: tuple[tuple[str, dict[str, Any], dict[str, str]], ...] = (
+            ("T2025010100J1", {"sp_openid": town.openid()}, {}),
+            ("T2025010100J2", {"sub_openid": town.openid(town.sub_merchant)}, known),
+        )
+        for at, payer, appid in payers:
+            asked = {**order(at, town.ear.url), **sub, **appid, "payer": payer, "pay_type": "JSAPI"}
+            code, said = sdk.ask("method", name="pay", kwargs=asked)
+            assert (code, list(said)) == (200, ["prepay_id"]), said
+        account.passed("pay (JSAPI)")
+        scene = {"scene_info": {"payer_client_ip": "192.0.2.7", "h5_info": {"type": "Wap"}}}
+        for kind, answer in (("APP", "prepay_id"), ("H5", "h5_url")):
+            asked = {**order(f"T2025010100{kind}", town.ear.url), **scene, **sub, "pay_type": kind}
+            code, said = sdk.ask("method", name="pay", kwargs=asked)
+            assert (code, list(said)) == (200, [answer]), said
+            account.passed(f"pay ({kind})")
+        _, headers, raw = town.pay(number)
+        paid = sdk.ask("callback", headers=headers, body=raw.decode())["resource"]
+        ends = {name: paid[name] for name in ("sp_mchid", "sub_mchid", "out_trade_no")}
+        assert ends == {"sp_mchid": town.merchant, "out_trade_no": number, **sub}
+        assert (paid["payer"], "mchid" in paid) == ({"sp_openid": town.openid()}, False)
+        account.passed("callback (TRANSACTION.SUCCESS)")
+        code, said = sdk.ask("method", name="query", kwargs={"transaction_id": paid["transaction_id"], **sub})
+        assert (code, said["trade_state"], said["sub_mchid"]) == (200, "SUCCESS", town.sub_merchant)
+        _, headers, raw = town.pay("T2025010100J2")
+        payer = sdk.ask("callback", headers=headers, body=raw.decode())["resource"]["payer"]
+        assert payer == {"sp_openid": town.openid(), "sub_openid": town.openid(town.sub_merchant)}
+        code, said = sdk.ask("method", name="query", kwargs={"out_trade_no": "T2025010100H5", **sub})
+        assert (code, said["trade_state"], said["sp_mchid"]) == (200, "NOTPAY", town.merchant)
+        account.passed("query")
+        seen = len(town.ear.heard)
+        code, said = sdk.ask("method", name="refund", kwargs={**refund(number, "R1", town.ear.url), **sub})
+        assert (code, said["out_refund_no"]) == (200, "R1"), said
+        account.passed("refund")
+        _, headers, raw = town.ear.wait(seen + 1)
+        told = sdk.ask("callback", headers=headers, body=raw.decode())
+        assert (told["event_type"], told["resource"]["sub_mchid"]) == ("REFUND.SUCCESS", town.sub_merchant)
+        account.passed("callback (REFUND.SUCCESS)")
+        code, said = sdk.ask("method", name="query_refund", kwargs={"out_refund_no": "R1", **sub})
+        assert (code, said["status"]) == (200, "SUCCESS")
+        account.passed("query_refund")
+        closed = sdk.ask("method", name="close", kwargs={"out_trade_no": "T2025010100APP", **sub})
+        assert closed == [204, {"bytes": ""}]
+        account.passed("close")
+        stranger = {**order("T20250101000009", town.ear.url), "sub_mchid": "1900000199"}
+        code, said = sdk.ask("method", name="pay", kwargs=stranger)
+        assert (code, said["code"]) == (400, "MCH_NOT_EXISTS"), said
+        code, said = sdk.ask("method", name="query", kwargs={"out_trade_no": "T20250101000009", **sub})
+        assert (code, said["code"]) == (404, "ORDER_NOT_EXIST")
+        day = town.next_day()
+        code, said = sdk.ask("method", name="trade_bill", kwargs={"bill_date": day, **sub})
+        assert code == 200, said
+        code, file = sdk.ask("method", name="download_bill", kwargs={"url": said["download_url"]})
+        plain = gzip.decompress(base64.b64decode(file["bytes"]))
+        assert (code, hashlib.sha1(plain).hexdigest()) == (200, said["hash_value"])
+        assert {line.out_trade_no for line in Bill().read([plain])} == {number, "T2025010100J2"}
+        account.passed("trade_bill")
+        account.passed("download_bill")
+        assert town.sandbox.audit() == "clean"

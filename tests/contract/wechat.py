@@ -39,9 +39,14 @@ class City:
         self.sandbox.pay(number)
         return self.ear.wait(seen + 1)
 
-    def openid(self) -> str:
-        """The buyer as this merchant knows him."""
-        asked = {"protocol": self.protocol, "merchant": self.merchant}
+    @property
+    def sub_merchant(self) -> str:
+        """The merchant in whose name this one may ask, as his service provider."""
+        return str(self.sandbox.credentials["merchant"]["sub_ids"][self.protocol])
+
+    def openid(self, merchant: str = "") -> str:
+        """The buyer as this merchant knows him, or another."""
+        asked = {"protocol": self.protocol, "merchant": merchant or self.merchant}
         return str(self.sandbox.control("POST", f"buyers/{self.buyer}/consent", asked)["buyer"])
 
     def code(self) -> str:

@@ -140,14 +140,16 @@ def _signing_rings(merchant: str, algorithm: str, number: int, *, certified: boo
 
 
 @cache
-def make_pair(name: str, algorithm: str, charset: str = "", number: int = 0) -> Pair:
-    """A pair whose merchant is configured from what ``credentials_for`` hands out, as the sandbox's is."""
+def make_pair(name: str, algorithm: str, charset: str = "", number: int = 0, mode: str = "") -> Pair:
+    """A pair whose merchant is configured from what ``credentials_for`` hands out, as the sandbox's is; ``mode`` is one
+    of the folder's, '' for the ordinary one."""
     manifest = load_protocol(name)
     merchant = manifest.merchant_example
     platform, own = make_rings(manifest, algorithm, number)
     # without a return every request must name where notifications go
     extra = {} if manifest.returns else {"notify_url": NOTIFY_URL}
     extra |= {"charset": charset} if charset else {}
+    extra |= dict(manifest.modes[mode]) if mode else {}
     settings = manifest.credentials_for(merchant, own, "http://127.0.0.1:8080", extra)
     credentials = manifest.client.load(settings)
     return Pair(manifest, algorithm, charset or manifest.charset, platform, credentials, settings)

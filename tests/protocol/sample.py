@@ -272,18 +272,19 @@ def _first_said(pair: Pair, alternatives: list[Intent]) -> tuple[Intent, str, Ca
     return None
 
 
-def weakest_pair(name: str, algorithm: str = "") -> Pair:
+def weakest_pair(name: str, algorithm: str = "", mode: str = "") -> Pair:
     """The folder's quick pair: its last algorithm (or another that is named) in its first charset."""
     manifest = load_protocol(name)
-    return make_pair(name, algorithm or manifest.algorithms[-1], (manifest.charsets or ("",))[0])
+    return make_pair(name, algorithm or manifest.algorithms[-1], (manifest.charsets or ("",))[0], mode=mode)
 
 
 @cache
-def said_intents(name: str, algorithm: str = "") -> tuple[tuple[Intent, str, Carriage], ...]:
-    """Every sample of a folder with its operation and who carries it, as far as this algorithm signs it."""
+def said_intents(name: str, algorithm: str = "", mode: str = "") -> tuple[tuple[Intent, str, Carriage], ...]:
+    """Every sample of a folder with its operation and who carries it, as far as this algorithm signs it, and as this
+    mode says it."""
     manifest = load_protocol(name)
     offered = set(manifest.operations.values())
-    pair = weakest_pair(name, algorithm)
+    pair = weakest_pair(name, algorithm, mode)
     found = [
         _first_said(pair, alternatives)
         for alternatives in _candidates(products(manifest))

@@ -113,7 +113,8 @@ def having(test: Callable[[str], object]) -> pytest.MarkDecorator:
 def test_every_offer_has_a_sample(name: str) -> None:
     """Whatever intent the manifest offers can be said by some plain sample, and every operation is reached by one."""
     manifest = load_protocol(name)
-    said = [one for algorithm in manifest.algorithms for one in said_intents(name, algorithm)]
+    modes = ("", *manifest.modes)
+    said = [one for algorithm in manifest.algorithms for mode in modes for one in said_intents(name, algorithm, mode)]
     assert {type(intent) for intent, _, _ in said} == set(manifest.operations.values())
     assert {operation for _, operation, _ in said} == set(manifest.operations)
 

@@ -50,7 +50,7 @@ def asked(vector: Vector) -> Intent:
     kind = getattr(vocabulary, name, None) or getattr(movement, name)
     about |= {name: parse_major(about[name]) for name in ("amount", "total") if name in about}
     about |= {name: word(about[name]) for name, word in WORDS.items() if name in about}
-    intent: Intent = kind(merchant=vector.data["merchant"], **about)
+    intent: Intent = kind(merchant=vector.data.get("speaks_for", vector.data["merchant"]), **about)
     return intent
 
 

@@ -10,6 +10,7 @@ A vector is an object::
               belongs may stand the name of a table in ``vectors/keys.toml``, which has it once for all vectors
     now       wire time of the reading, in milliseconds; 0 where the protocol compares no times
     settings  plain settings of the merchant's half, by the protocol's own names
+    speaks_for  the merchant in whose name ``merchant`` signs, as his service provider; absent where in his own
     message   {"kind": request | notification | return | response, "method", "url", "headers", "body", "charset"}
     operation, merchant, intent   what a request says (``plain``); or
     event     what a notification or return says; or
@@ -84,8 +85,9 @@ class Vector:
 
     def credentials(self) -> Credentials:
         settings = self.data.get("settings", {})
+        merchant = self.data.get("speaks_for", self.data["merchant"])
         return Credentials(
-            self.protocol, self.data["merchant"], settings.get("gateway", self.manifest.gateway), settings, self.ring()
+            self.protocol, merchant, settings.get("gateway", self.manifest.gateway), settings, self.ring()
         )
 
     def request(self) -> Request:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tongbao.sandbox.population import BUYERS, SHOP_NAME, balance_of
-from tongbao.sandbox.state import Party, SandboxState, sandbox_key
+from tongbao.sandbox.state import Party, SandboxState, sandbox_key, sub_merchants
 from tongbao.service.platform import Platform
 from tongbao.service.wallet import told_buyer
 from tongbao.wire.certificate import load_chain
@@ -63,6 +63,7 @@ async def build_credentials(
             "id": first.merchant_id,
             "login": first.login,
             "ids": {name: party.merchant_id for name, party in state.parties.items()},
+            "sub_ids": sub_merchants(state),
         },
         "buyers": [
             {

@@ -1,15 +1,17 @@
-"""The sandbox's people: one approved merchant (with a number per protocol), two funded buyers with cards."""
+"""The sandbox's people: one approved merchant (with a number per protocol), two funded buyers with cards; where a
+protocol has service providers, one more merchant, who has agreed to the first as his."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import buyer_balance
-from tongbao.sandbox.state import SandboxState, sandbox_key
+from tongbao.sandbox.state import SandboxState, sandbox_key, sub_merchants
 from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import hash_password
 from tongbao.service.payout_card import VerifyPayoutCard, put_card
@@ -21,6 +23,7 @@ from tongbao.wire.party import Payee
 from tongbao.wire.sign import public_pem
 
 SHOP_NAME: Final = "通宝示范商店"
+SUB_NAME: Final = "通宝示范特约商户"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,12 @@ class CardIssuer(Protocol):
 async def populate(platform: Platform, state: SandboxState, issuer: CardIssuer) -> None:
     """Make the people and keys that are not there yet; what is there stays as it is."""
     for name, party in state.parties.items():
-        await _merchant(platform, name, party.merchant_id, party.login)
+        await _merchant(platform, name, party.merchant_id, party.login, SHOP_NAME, AGREEMENT)
         await _keys(platform, platform.protocol(name), state)
         await _card(platform, party.merchant_id)
+    for name, number in sub_merchants(state).items():
+        agreed = {"providers": [state.parties[name].merchant_id]}
+        await _merchant(platform, name, number, f"sub.{state.parties[name].login}", SUB_NAME, agreed)
     shop = SHOP_CARD
     await issuer.add_card(shop.bank, shop.kind, shop.number, shop.password, SHOP_NAME, shop.balance, shop.outcome)
     for buyer in BUYERS:
@@ -126,10 +132,12 @@ async def _quietly(platform: Platform, command: object) -> bool:
     return True
 
 
-async def _merchant(platform: Platform, protocol: str, merchant_id: str, login: str) -> None:
+async def _merchant(
+    platform: Platform, protocol: str, merchant_id: str, login: str, title: str, agreed: Mapping[str, Any]
+) -> None:
     merchant = Merchant(
         merchant_id=merchant_id,
-        name=SHOP_NAME,
+        name=title,
         status="applied",
         environment=platform.settings.environment,
         login=login,
@@ -143,7 +151,7 @@ async def _merchant(platform: Platform, protocol: str, merchant_id: str, login: 
         fee_min=1,
         fee_cap=0,
         anti_phishing=False,
-        settings=json.dumps(AGREEMENT),
+        settings=json.dumps(agreed),
         created_by="",
         approved_by="",
         created_at=Instant(0),

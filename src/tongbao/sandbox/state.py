@@ -110,11 +110,27 @@ def certify(state: SandboxState, entropy: Entropy) -> None:
         )
 
 
+def sub_merchants(state: SandboxState) -> dict[str, str]:
+    """Protocol -> number of the merchant in whose name the sandbox's shop may ask, where the protocol has providers."""
+    found: dict[str, str] = state.extra.get("sub_merchants", {})
+    return found
+
+
+def _complete_sub_merchants(state: SandboxState, entropy: Entropy) -> None:
+    known = sub_merchants(state)
+    for name in state.parties:
+        manifest = load_protocol(name)
+        if "partner" in manifest.modes and name not in known:
+            known[name] = merchant_number(manifest, entropy)
+    state.extra["sub_merchants"] = known
+
+
 def make_state(entropy: Entropy, secrets: Entropy, given: Mapping[str, Mapping[str, str]]) -> SandboxState:
     """A new sandbox: ``entropy`` (maybe seeded) gives numbers, ``secrets`` (never seeded) the root secret."""
     parties = {name: make_party(load_protocol(name), entropy, given.get(name, {})) for name in protocol_names()}
     state = SandboxState(secrets.token(32).hex(), parties)
     certify(state, entropy)
+    _complete_sub_merchants(state, entropy)
     return state
 
 
@@ -138,6 +154,7 @@ def complete_state(state: SandboxState, entropy: Entropy) -> None:
         if name not in state.parties:
             state.parties[name] = make_party(load_protocol(name), entropy, {})
     certify(state, entropy)
+    _complete_sub_merchants(state, entropy)
 
 
 def save_state(path: Path, state: SandboxState) -> None:

@@ -14,7 +14,7 @@ from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.time import HOUR
 from tongbao.service.bill_act import ACTS as BILL_ACTS
 from tongbao.service.certificate_act import ACTS as CERTIFICATE_ACTS
-from tongbao.service.create import Asker, Opened, OpenTrade
+from tongbao.service.create import Asker, Opened, OpenTrade, check_provider
 from tongbao.service.escrow import Close, Ship
 from tongbao.service.notice import event_key
 from tongbao.service.payout_act import ACTS as PAYOUT_ACTS
@@ -56,14 +56,18 @@ async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
     """Carry out what a merchant asked over ``protocol``. Raises Refused, OutcomeUnknown, RemoteProtocolError STALE for
     a request that was seen before."""
     intent, key = verified.intent, verified.key
-    asker = Asker(intent.merchant, protocol, key.id if key else "", key.version if key else 0)
+    asker = Asker(intent.merchant, protocol, key.id if key else "", key.version if key else 0, verified.provider)
     carry_out = _ACTS.get(type(intent))
     if carry_out is None:
         raise Refused("UNKNOWN_SERVICE", type(intent).__name__)
     if verified.once:
-        word = f"{protocol}:{intent.merchant}:{verified.once}"
+        word = f"{protocol}:{asker.signer}:{verified.once}"
         if not platform.onces.take(word, platform.world.clock.monotonic()):
             raise RemoteProtocolError("nonce", "was seen before", "STALE")
+    if asker.provider:
+        # a look at the books is no command: what commands check once more, whoever only looks is told here
+        merchant, provider = await platform.merchant(asker.merchant_id), await platform.merchant(asker.provider)
+        check_provider(merchant, provider, protocol)
     return await carry_out(platform, asker, intent)
 
 
@@ -85,7 +89,7 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
         code = platform.seal.read_phishing_key(intent.anti_phishing_key, intent.merchant, platform.world.clock.wire())
         if code:
             raise Refused(code, "anti_phishing_key")
-    meant = meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer)
+    meant = meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer, asker.provider)
     if meant is not intent.buyer:
         intent = replace(intent, buyer=meant)
     await check_shares(platform, asker.protocol, asker.merchant_id, intent)
@@ -99,18 +103,18 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
 
 
 async def _query(platform: Platform, asker: Asker, intent: QueryTrade) -> Outcome:
-    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     return TradeFound(await see_trade(platform, trade))
 
 
 async def _close(platform: Platform, asker: Asker, intent: CloseTrade) -> Outcome:
-    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     await platform.submit(Close(asker, trade.out_trade_no))
     return Done(await see_trade(platform, await platform.find_trade(trade.merchant_id, trade.out_trade_no)))
 
 
 async def _ship(platform: Platform, asker: Asker, intent: ShipTrade) -> Outcome:
-    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     await platform.submit(Ship(asker, trade.out_trade_no, intent.carrier, intent.tracking_no))
     return Done(await see_trade(platform, await platform.find_trade(trade.merchant_id, trade.out_trade_no)))
 

@@ -13,7 +13,7 @@ from tongbao.kernel.error import LocalProtocolError, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, MINUTE, Instant
 from tongbao.service.bill import account_pages, bill_pages, check_head, keep_bill
-from tongbao.service.create import Asker
+from tongbao.service.create import Asker, check_provider
 from tongbao.service.platform import Platform
 from tongbao.service.wallet import told_buyer
 from tongbao.store.spool import Draft, Spooled
@@ -199,9 +199,19 @@ async def fetch_bill(platform: Platform, asker: Asker, intent: FetchBill) -> Out
         made = await make_bill(platform, asker.protocol, head)
         return BillOpened(compress(made.chunks()) if intent.compressed else made.chunks(), intent.compressed)
     bill = await open_bill(platform, intent.word)
-    if bill.merchant != asker.merchant_id:
+    if bill.merchant != asker.merchant_id and not await _provides(platform, asker, bill.merchant):
         raise Refused("NOT_FOUND", "no such bill, or the address is too old")
     return BillOpened(bill.chunks(), bill.compressed)
+
+
+async def _provides(platform: Platform, asker: Asker, merchant_id: str) -> bool:
+    """Whether the asker is a service provider of that merchant: the address of a bill does not name whose it is."""
+    try:
+        merchant, provider = await platform.merchant(merchant_id), await platform.merchant(asker.merchant_id)
+        check_provider(merchant, provider, asker.protocol)
+    except Refused:
+        return False
+    return True
 
 
 async def query_movements(platform: Platform, asker: Asker, intent: QueryMovements) -> Outcome:

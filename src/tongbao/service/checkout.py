@@ -30,7 +30,7 @@ from tongbao.service.password import (
 from tongbao.service.pay import Paid, PayFromBalance, Started, StartPayment
 from tongbao.service.payout_bank import inquire_payout, take_payout_word
 from tongbao.service.platform import Platform
-from tongbao.service.view import terms_of
+from tongbao.service.view import hearer_of, terms_of
 from tongbao.store.record import Attempt
 from tongbao.store.schema import INSTRUCTION
 from tongbao.trade.party import Buyer
@@ -273,7 +273,7 @@ async def go_home(platform: Platform, trade: Trade, brought: str = "") -> Reques
     at = platform.world.clock.wire()
     view = await see_trade(platform, trade)
     note = Notification(id=platform.seal.return_id(trade.trade_no, at), at=at, trade=view, role=Role.RETURN)
-    ring = await platform.rings.ring(trade.merchant_id, trade.protocol)
+    ring = await platform.rings.ring(hearer_of(trade), trade.protocol)
     try:
         return manifest.server.return_to(note, target, ring, at)
     except LocalProtocolError:

@@ -37,19 +37,29 @@ EXPIRY_RANGE = (1 * MINUTE, 15 * DAY)
 class Asker:
     """Who asks and how he proved it: the key is checked again here, so that a revocation holds at once.
 
-    ``key_id`` '' means that the protocol leaves this operation unsigned, or that the platform itself asks.
+    ``key_id`` '' means that the protocol leaves this operation unsigned, or that the platform itself asks. ``provider``
+    is the service provider whose key it is, where he asks in the merchant's name; the merchant's agreement must name
+    him, which is checked again here, too.
     """
 
     merchant_id: str
     protocol: str
     key_id: str = ""
     key_version: int = 0
+    provider: str = ""
+
+    @property
+    def signer(self) -> str:
+        """Whose key proved the request."""
+        return self.provider or self.merchant_id
 
     def needs(self) -> Needs:
         """The rows ``check`` reads."""
         yield MERCHANT, (self.merchant_id,)
+        if self.provider:
+            yield MERCHANT, (self.provider,)
         if self.key_id:
-            yield MERCHANT_KEY, (self.merchant_id, self.protocol, self.key_id)
+            yield MERCHANT_KEY, (self.signer, self.protocol, self.key_id)
 
     def check(self, sheet: Sheet) -> Merchant:
         """The merchant, if he may act now. Raises Refused."""
@@ -58,8 +68,10 @@ class Asker:
             raise Refused("UNKNOWN_MERCHANT", "no merchant by that number")
         if merchant.status != "approved":
             raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
+        if self.provider:
+            check_provider(merchant, sheet.get(MERCHANT, self.provider), self.protocol)
         if self.key_id:
-            key: MerchantKey | None = sheet.get(MERCHANT_KEY, self.merchant_id, self.protocol, self.key_id)
+            key: MerchantKey | None = sheet.get(MERCHANT_KEY, self.signer, self.protocol, self.key_id)
             if key is None or key.version != self.key_version:
                 raise Refused("KEY_UNKNOWN", "the key was replaced")
             if key.state not in ("active", "retiring"):
@@ -70,8 +82,19 @@ class Asker:
         """Whether the key that proved the request makes MD5 signatures (T12)."""
         if not self.key_id:
             return False
-        key: MerchantKey = sheet.get(MERCHANT_KEY, self.merchant_id, self.protocol, self.key_id)
+        key: MerchantKey = sheet.get(MERCHANT_KEY, self.signer, self.protocol, self.key_id)
         return is_weak(key.algorithm)
+
+
+def check_provider(merchant: Merchant, provider: Merchant | None, protocol: str) -> None:
+    """Whether a service provider may act in a merchant's name over ``protocol``: only for who agreed to him, and while
+    he himself may act. Raises Refused NO_PRIVILEGE, MERCHANT_DISABLED."""
+    if provider is None or provider.merchant_id not in read_agreement(merchant.settings).providers:
+        raise Refused("NO_PRIVILEGE", "the merchant has not agreed to this service provider")
+    if provider.status != "approved":
+        raise Refused("MERCHANT_DISABLED", f"the service provider is {provider.status}")
+    if protocol not in _listed(provider.protocols):
+        raise Refused("NO_PRIVILEGE", f"{protocol} is not opened for the service provider")
 
 
 @record
@@ -97,7 +120,7 @@ class OpenTrade:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         merchant = self.asker.check(sheet)
-        intent = _complete(self.intent, merchant)
+        intent = replace(_complete(self.intent, merchant), provider=self.asker.provider)
         _check_merchant(intent, merchant, self.asker.protocol)
         _check_terms(intent, now)
         if self.asker.signs_weakly(sheet) and intent.amount.minor > read_agreement(merchant.settings).weak_most:
@@ -207,6 +230,7 @@ def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
         ("TRADE_SELLER_MISMATCH", first.seller, intent.seller),
         ("TRADE_BUYER_MISMATCH", first.buyer, intent.buyer),
         ("TRADE_FROZEN", first.expiry, intent.expiry),
+        ("TRADE_FROZEN", first.provider, intent.provider),
     ):
         if old != new:
             raise Refused(code, f"first {old!r}, now {new!r}")

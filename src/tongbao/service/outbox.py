@@ -11,7 +11,7 @@ from tongbao.kernel.time import SECOND, Instant
 from tongbao.service.notice import about, is_of_trade, own_number, told_over
 from tongbao.service.platform import Platform
 from tongbao.service.refund_view import refund_then
-from tongbao.service.view import view_then
+from tongbao.service.view import hearer_of, view_then
 from tongbao.service.wallet import told_view
 from tongbao.store.outbox import ATTEMPT, FINISH, Finish
 from tongbao.store.record import Attempt, Case
@@ -109,7 +109,8 @@ async def write_notification(platform: Platform, claimed: Claimed) -> Request:
             trade=told_view(platform, trade, view_then(trade, event.snapshot, login)),
             refund=refund_then(trade, event.snapshot),
         )
-    ring = await platform.rings.ring(event.merchant_id, claimed.protocol)
+    hearer = hearer_of(trade) if trade is not None else event.merchant_id
+    ring = await platform.rings.ring(hearer, claimed.protocol)
     manifest = platform.protocol(claimed.protocol)
     if not manifest.costly:
         return manifest.server.notify(note, event.target, ring, at)

@@ -20,6 +20,7 @@ from tongbao.service.link import Seal
 from tongbao.service.once import Onces
 from tongbao.service.ring import RingCache
 from tongbao.service.vault import Vault
+from tongbao.service.view import provider_of
 from tongbao.store.committer import Committer
 from tongbao.store.schema import BUYER, MERCHANT, PAYMENT, TRADE
 from tongbao.store.spool import Spool
@@ -152,15 +153,18 @@ class Platform:
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    async def find_trade(self, merchant_id: str, out_trade_no: str = "", trade_no: str = "") -> Trade:
-        """A merchant's trade by either number; both given must agree. Raises Refused TRADE_NOT_FOUND."""
+    async def find_trade(
+        self, merchant_id: str, out_trade_no: str = "", trade_no: str = "", *, provider: str = ""
+    ) -> Trade:
+        """A merchant's trade by either number; both given must agree. A ``provider`` finds only what he asked for.
+        Raises Refused TRADE_NOT_FOUND."""
         if trade_no:
             rows = await self.database.read("trade.by_no", {"trade_no": trade_no})
             if not rows or rows[0][0] != merchant_id or out_trade_no not in ("", rows[0][1]):
                 raise Refused("TRADE_NOT_FOUND", "no such trade")
             out_trade_no = rows[0][1]
         found: list[Trade] = await self.database.load(TRADE, [(merchant_id, out_trade_no)])
-        if not found:
+        if not found or (provider and provider_of(found[0]) != provider):
             raise Refused("TRADE_NOT_FOUND", "no such trade")
         return found[0]
 

@@ -82,7 +82,7 @@ async def _see(platform: Platform, trade: Trade) -> TradeView:
 
 
 async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outcome:
-    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     scoped = platform.protocol(asker.protocol).refund_no_of_trade
     backs: tuple[Back, ...] = ()
     if intent.splits and not await _is_known(platform, trade, intent.refund_no, scoped=scoped):
@@ -127,7 +127,7 @@ async def _query(platform: Platform, asker: Asker, intent: QueryRefund) -> Outco
         return RefundFound(lines[intent.offset :], total=len(lines))
     named: Trade | None = None
     if intent.trade_no or intent.out_trade_no:
-        named = await platform.find_trade(merchant_id, intent.out_trade_no, intent.trade_no)
+        named = await platform.find_trade(merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     if intent.refund_id:
         found = [await find_refund(platform, merchant_id, intent.refund_id)]
     elif intent.refund_no:
@@ -144,7 +144,7 @@ async def _query(platform: Platform, asker: Asker, intent: QueryRefund) -> Outco
         found = [one for one in found if one.refund_no == intent.refund_no]
     if not found:
         raise Refused("REFUND_NOT_FOUND", "no such refund")
-    trade = named or await platform.find_trade(merchant_id, found[-1].out_trade_no)
+    trade = named or await platform.find_trade(merchant_id, found[-1].out_trade_no, provider=asker.provider)
     views = tuple(refund_view(one, trade) for one in found if one.out_trade_no == trade.out_trade_no)
     return RefundFound(views[intent.offset :], await _see(platform, trade), total=len(views))
 
@@ -153,7 +153,7 @@ async def _cancel(platform: Platform, asker: Asker, intent: CancelTrade) -> Outc
     """An unpaid trade is closed, a paid one gives all back; whichever of the two comes first to a trade in flight wins
     (T42), so the answer says what was done. Asked again, it says the same; where the bank has surely refused to give
     the money back, it gives back once more, ``CANCEL_TRIES`` times in all. Raises Refused STATE_CONFLICT afterwards."""
-    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     if trade.state == "unpaid":
         try:
             await platform.submit(Close(asker, trade.out_trade_no))

@@ -108,7 +108,7 @@ def _digest(splits: Sequence[Split], *, finish: bool) -> str:
 async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcome:
     if not intent.split_no or intent.split_no == AT_PAYMENT:
         raise Refused("FIELD_INVALID", "split_no: is missing or reserved")
-    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+    trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     wanted = await find_receivers(platform, asker.protocol, asker.merchant_id, intent.splits)
     await platform.submit(
         ShareTrade(
@@ -127,13 +127,15 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
 
 async def _query(platform: Platform, asker: Asker, intent: QuerySplit) -> Outcome:
     if intent.trade_no or intent.out_trade_no:
-        trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no)
+        trade = await platform.find_trade(
+            asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider
+        )
         return SplitFound(await split_view(platform, asker.protocol, trade, intent.split_no))
     where = {"merchant_id": asker.merchant_id, "split_no": intent.split_no}
     rows = await platform.database.read("split.by_no", where)
     if len(rows) != 1:
         raise Refused("SPLIT_NOT_FOUND", "no such split, or several: name the trade")
-    trade = await platform.find_trade(asker.merchant_id, rows[0][0])
+    trade = await platform.find_trade(asker.merchant_id, rows[0][0], provider=asker.provider)
     return SplitFound(await split_view(platform, asker.protocol, trade, intent.split_no))
 
 

@@ -21,6 +21,7 @@ _PLAIN = (
     "bank",
     "passback",
     "client_ip",
+    "provider",
 )
 
 _WRITER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -62,6 +62,17 @@ def named_methods(trade: Trade) -> Sequence[str]:
     return named
 
 
+def provider_of(trade: Trade) -> str:
+    """The service provider who asked for the trade, '' where its merchant did."""
+    provider: str = _read_terms(trade.terms).get("provider", "")
+    return provider
+
+
+def hearer_of(trade: Trade) -> str:
+    """Whose keys the trade's messages are made with: its service provider's, where one asked for it."""
+    return provider_of(trade) or trade.merchant_id
+
+
 def notify_address(trade: Trade) -> str:
     """Where the merchant is told, '' for nowhere."""
     address: str = _read_terms(trade.terms).get("notify_url", "")

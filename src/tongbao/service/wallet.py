@@ -16,6 +16,7 @@ from tongbao.service.code import CODE_DIGITS, Consent, IssueCode, PayByCode, Use
 from tongbao.service.create import Asker, Opened, OpenTrade
 from tongbao.service.pay import Paid
 from tongbao.service.platform import Platform
+from tongbao.service.view import provider_of
 from tongbao.store.schema import AUTHORISATION
 from tongbao.trade.record import Trade
 from tongbao.wire.http import Request
@@ -100,16 +101,26 @@ def told_buyer(platform: Platform, protocol: str, merchant_id: str, buyer_id: st
 
 
 def told_view(platform: Platform, trade: Trade, view: TradeView) -> TradeView:
-    """A view with the buyer under the number that this merchant knows."""
+    """A view with the buyer under the number that this merchant knows; where a service provider asked, under his, and
+    the merchant's beside it."""
     told = told_buyer(platform, trade.protocol, trade.merchant_id, view.buyer.id)
-    return view if told == view.buyer.id else replace(view, buyer=Party(told, view.buyer.login))
+    if told == view.buyer.id:
+        return view
+    provider = provider_of(trade)
+    if not provider:
+        return replace(view, buyer=Party(told, view.buyer.login))
+    known = told_buyer(platform, trade.protocol, provider, view.buyer.id)
+    return replace(view, buyer=Party(known, view.buyer.login), buyer_alias=told)
 
 
-def meant_buyer(platform: Platform, protocol: str, merchant_id: str, named: Party) -> Party:
-    """The buyer whom a merchant names by the number he was told. Raises Refused BUYER_UNKNOWN."""
+def meant_buyer(platform: Platform, protocol: str, merchant_id: str, named: Party, provider: str = "") -> Party:
+    """The buyer whom a merchant names by the number he was told, or by the one that ``provider`` was told, who asks in
+    his name. Raises Refused BUYER_UNKNOWN."""
     if not named.id or not platform.protocol(protocol).own_buyers:
         return named
     buyer_id = platform.seal.read_open_id(merchant_id, named.id)
+    if buyer_id is None and provider:
+        buyer_id = platform.seal.read_open_id(provider, named.id)
     if buyer_id is None:
         raise Refused("BUYER_UNKNOWN", "the buyer's number is not one that was told to this merchant")
     return Party(buyer_id, named.login)

@@ -7,9 +7,11 @@
      "reserve": {"rate": 500, "days": 7},
      "early": {"rate": 10, "minimum": 100, "cap": 0},
      "payout": {"rate": 0, "minimum": 100, "cap": 100, "most": 5000000, "day": 50000000, "check": 1000000},
-     "weak": {"most": 5000000}}
+     "weak": {"most": 5000000},
+     "providers": ["1900000109"]}
 
-Rates are basis points; sums are minor units; what is left out is the default.
+Rates are basis points; sums are minor units; what is left out is the default. ``providers`` are the numbers of service
+providers who may ask for money in this merchant's name.
 """
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ class Agreement:
     payout_day: int = 0
     payout_check: int = 0
     weak_most: int = WEAK_MOST
+    providers: tuple[str, ...] = ()
+    """Service providers (merchants by number) who may open, look up, close and refund trades of this merchant."""
 
     def rate(self, product: str, protocol: str, method: str, flat: Rate) -> Rate:
         """The row that fits and names most; among equals the first; ``flat`` where none fits."""
@@ -99,6 +103,12 @@ def _object(where: str, said: Any, numbers: dict[str, int], names: tuple[str, ..
     return said
 
 
+def _providers(said: Any) -> tuple[str, ...]:
+    if not isinstance(said, list) or not all(isinstance(number, str) and number for number in said):
+        raise Refused("FIELD_INVALID", "providers: is not a list of merchants' numbers")
+    return tuple(said)
+
+
 @lru_cache(1_024)
 def read_agreement(text: str) -> Agreement:
     """The agreement in a merchant's ``settings``. Raises Refused FIELD_INVALID naming the field."""
@@ -113,7 +123,7 @@ def read_agreement(text: str) -> Agreement:
         raise Refused("FIELD_INVALID", "rates: is not a list")
     parts = {name: _object(name, said[name], numbers) for name, numbers in _PARTS.items() if name in said}
     for name in said:
-        if name not in (*_PARTS, "rates"):
+        if name not in (*_PARTS, "rates", "providers"):
             raise Refused("FIELD_INVALID", f"{name}: unknown")
     payout, reserve = parts.get("payout", {}), parts.get("reserve", {})
     return Agreement(
@@ -126,4 +136,5 @@ def read_agreement(text: str) -> Agreement:
         payout_day=payout.get("day", 0),
         payout_check=payout.get("check", 0),
         weak_most=parts.get("weak", {}).get("most", WEAK_MOST),
+        providers=_providers(said.get("providers", [])),
     )

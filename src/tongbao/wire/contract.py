@@ -71,6 +71,8 @@ class Verified:
     intent: Intent
     key: Key | None
     once: str = ""
+    provider: str = ""
+    """The service provider who signed, where he asks in the name of the intent's merchant; '' where that one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +317,9 @@ class Manifest:
     its form: ``base64`` (16 bytes) or ``text`` (32 letters and digits). Such a key stands in both halves of a ring."""
     presentations: tuple[Presentation, ...] = (Presentation.PAGE,)
     """Where buyers can meet trades of this protocol; the first is what it does when nothing else is asked."""
+    modes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Other ways to configure the merchant's half, in which it speaks operations of their own: name -> examples of the
+    settings that make it so (a service provider who asks in another merchant's name)."""
     costly: bool = False
     """Whether signing and checking cost so much (RSA) that a face leaves them to a thread."""
     own_buyers: bool = False

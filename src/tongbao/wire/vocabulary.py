@@ -159,6 +159,8 @@ class CreateTrade:
     passback: str = ""
     client_ip: str = ""
     anti_phishing_key: str = field(default="", repr=False)
+    provider: str = ""
+    """The service provider who asks in the merchant's name; the platform enters it, no message says it here."""
     echo: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -258,6 +260,8 @@ class TradeView:
     tracking_no: str = ""
     seller: Party = field(default_factory=Party)
     buyer: Party = field(default_factory=Party)
+    buyer_alias: str = ""
+    """The buyer's number as the merchant knows it, where ``buyer`` has the number that his service provider knows."""
     created_at: Instant | None = None
     paid_at: Instant | None = None
     shipped_at: Instant | None = None

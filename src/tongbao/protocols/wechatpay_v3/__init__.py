@@ -38,6 +38,8 @@ def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str,
         "appid": extra.get("appid", "") or APPID,
         "gateway": base,
         "notify_url": extra.get("notify_url", ""),
+        "sub_mchid": extra.get("sub_mchid", ""),
+        "sub_appid": extra.get("sub_appid", ""),
     }
     for key in ring.sign:
         if key.algorithm == m.AEAD and isinstance(key.material, bytes):
@@ -90,6 +92,10 @@ PROTOCOL = Manifest(
         CredentialField("platform_serial_no", "text", "the serial number of the newest of them", required=False),
         CredentialField("gateway", "url", "address of the API, without a path", required=False),
         CredentialField("notify_url", "url", "where notifications go, unless a request says", required=False),
+        CredentialField(
+            "sub_mchid", "text", "the merchant in whose name a service provider asks (特约商户号)", required=False
+        ),
+        CredentialField("sub_appid", "text", "the appid of that merchant", required=False),
     ),
     server=Server(),
     client=Client(),
@@ -115,6 +121,7 @@ PROTOCOL = Manifest(
     content_keys={m.AEAD: "text"},
     presentations=(Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5, Presentation.BARCODE),
     code_prefix="13",
+    modes={"partner": {"sub_mchid": "1900000117", "sub_appid": "wx1f87d44db95cba7a"}},
     costly=True,
     own_buyers=True,
     notifies_refund="own",

@@ -14,8 +14,9 @@ from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.protocols.wechatpay_v3.event import read_event
 from tongbao.protocols.wechatpay_v3.field import Fields
-from tongbao.protocols.wechatpay_v3.request import Cover, Parts, local, plain, read_intent, write_intent
-from tongbao.protocols.wechatpay_v3.view import read_refund, read_share, read_trade, read_transfer
+from tongbao.protocols.wechatpay_v3.partner import Speaker, read_request, write_request
+from tongbao.protocols.wechatpay_v3.request import Cover, Parts, local, plain
+from tongbao.protocols.wechatpay_v3.view import read_owner, read_refund, read_share, read_trade, read_transfer
 from tongbao.wire.certificate import certificate_key, load_chain
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import encode_form
@@ -100,6 +101,7 @@ class Client:
             raise ConfigurationError("mchid", "is not the 8 to 10 digits of a merchant's number")
         if not _APPID.fullmatch(values["appid"]):
             raise ConfigurationError("appid", "is no appid")
+        merchant = _whose(values)
         values["gateway"] = (values["gateway"] or GATEWAY).rstrip("/")
         for name in ("gateway", "notify_url"):
             if values[name]:
@@ -110,7 +112,7 @@ class Client:
         content = Key("apiv3_key", 1, m.AEAD, secret)
         own, theirs = _own_key(values, settings), _platform_keys(values, settings)
         ring = KeyRing(mchid, (content, *theirs), (content, own))
-        return Credentials("wechatpay_v3", mchid, values["gateway"], values, ring)
+        return Credentials("wechatpay_v3", merchant, values["gateway"], values, ring)
 
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
@@ -120,7 +122,7 @@ class Client:
         intent = _complete(intent, credentials)
         self._check_said(intent, credentials)
         cover = _Hiding(credentials.ring)
-        parts = write_intent(intent, credentials.values["appid"], cover)
+        parts = write_request(intent, _speaker(credentials), cover)
         route = parts.route
         path = re.sub(r"{([a-z_]+)}", lambda name: quote(parts.path[name[1]], safe=_SAFE), route.path)
         query = encode_form(tuple(parts.query.items()))
@@ -137,12 +139,13 @@ class Client:
 
     def _check_said(self, intent: Intent, credentials: Credentials) -> None:
         """Read the request as the platform will; raise LocalProtocolError where it does not say the whole intent."""
-        parts = write_intent(intent, credentials.values["appid"], plain)
+        speaker = _speaker(credentials)
+        parts = write_request(intent, speaker, plain)
         try:
-            read = read_intent(_as_sent(parts), credentials.merchant, plain)
+            read, _ = read_request(_as_sent(parts), speaker.mchid, plain)
         except RemoteProtocolError as error:
             raise local(error) from error
-        said: Any = intent
+        said: Any = replace(intent, merchant=read.merchant) if parts.route in m.SIGNERS_OWN else intent
         if isinstance(intent, QueryTrade) and intent.out_trade_no:
             said = replace(intent, trade_no="")  # one number names the trade; the answer is compared with both
         if isinstance(intent, CreateTrade) and intent.presentation is Presentation.H5:
@@ -236,7 +239,33 @@ class _Revealing:
         return codec.reveal(text, self._keys, "name")
 
 
-_PLAIN: Final = ("mchid", "appid", "serial_no", "wechatpay_public_key_id", "gateway", "notify_url")
+_PLAIN: Final = (
+    "mchid", "appid", "serial_no", "wechatpay_public_key_id", "gateway", "notify_url", "sub_mchid", "sub_appid",
+)  # fmt: skip
+
+
+def _whose(values: dict[str, str]) -> str:
+    """The merchant's number: a service provider's settings name another one, in whose name he asks. Then ``sp_mchid``
+    is the provider's. Raises ConfigurationError."""
+    merchant = values["sub_mchid"]
+    if not merchant:
+        if values["sub_appid"]:
+            raise ConfigurationError("sub_appid", "stands without sub_mchid")
+        return values["mchid"]
+    if not _MCHID.fullmatch(merchant) or merchant == values["mchid"]:
+        raise ConfigurationError("sub_mchid", "is not the 8 to 10 digits of another merchant's number")
+    if values["sub_appid"] and not _APPID.fullmatch(values["sub_appid"]):
+        raise ConfigurationError("sub_appid", "is no appid")
+    values["sp_mchid"] = values["mchid"]
+    return merchant
+
+
+def _speaker(credentials: Credentials) -> Speaker:
+    """Who signs, and in whose name."""
+    values, provider = credentials.values, credentials.values.get("sp_mchid", "")
+    if not provider:
+        return Speaker(credentials.merchant, values["appid"])
+    return Speaker(provider, values["appid"], credentials.merchant, values.get("sub_appid", ""))
 
 
 def _own_key(values: Mapping[str, str], settings: Mapping[str, str]) -> Key:
@@ -293,7 +322,7 @@ def _headers(
     timestamp = str(now // 1_000)
     nonce = codec.request_nonce(credentials, method, target, body, now)
     text = codec.request_text(method, target, timestamp, nonce, body)
-    proof = codec.Proof(credentials.merchant, codec.serial_of(key), timestamp, nonce, codec.sign(text, key))
+    proof = codec.Proof(_speaker(credentials).mchid, codec.serial_of(key), timestamp, nonce, codec.sign(text, key))
     return (
         (b"Content-Type", b"application/json"),
         (b"Accept", b"application/json"),
@@ -340,11 +369,16 @@ def _compare(asked: Any, told: Any, *names: str) -> None:
             raise RemoteProtocolError(name, "the answer is about another one", "MALFORMED")
 
 
+def _own(view: TradeView, credentials: Credentials, said: Mapping[str, Any]) -> TradeView:
+    """The order, if it is the merchant's, told to who asked. Raises RemoteProtocolError."""
+    if read_owner(Fields(said)) != (credentials.merchant, credentials.values.get("sp_mchid", "")):
+        raise RemoteProtocolError("mchid", "is another merchant's", "FIELD_INVALID")
+    return view
+
+
 def _scanned(intent: CreateTrade, credentials: Credentials, said: Mapping[str, Any], state: TradeState) -> TradeView:
     """The order that a scanned code was to pay. Raises RemoteProtocolError."""
-    view = read_trade(said)
-    if view.merchant != credentials.merchant:
-        raise RemoteProtocolError("mchid", "is another merchant's", "FIELD_INVALID")
+    view = _own(read_trade(said), credentials, said)
     if view.state is not state:
         raise RemoteProtocolError("trade_state", "is not what the status says", "FIELD_INVALID")
     _compare(intent, view, "out_trade_no", *(["amount"] if view.amount else []))
@@ -365,9 +399,7 @@ def _reversed(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
 
 
 def _found(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
-    view = read_trade(said)
-    if view.merchant != reading.credentials.merchant:
-        raise RemoteProtocolError("mchid", "is another merchant's", "FIELD_INVALID")
+    view = _own(read_trade(said), reading.credentials, said)
     intent = reading.intent
     if intent.trade_no and not view.trade_no and intent.out_trade_no == view.out_trade_no:
         intent = replace(intent, trade_no="")  # an unpaid order does not tell its number

@@ -19,6 +19,7 @@ from tongbao.protocols.wechatpay_v3.codec import (
 )
 from tongbao.protocols.wechatpay_v3.field import Fields, invalid
 from tongbao.protocols.wechatpay_v3.view import (
+    read_owner,
     read_refund,
     read_trade,
     read_transfer,
@@ -78,7 +79,8 @@ def read_event(said: Mapping[str, Any], credentials: Credentials, at: Instant) -
         raise invalid("event_type", "is none that is known, or not that of the resource")
     mchid = credentials.merchant
     content = read_body(unseal(resource.said, content_key(credentials.ring)), "resource")
-    if content.get("mchid") != mchid:
+    merchant, provider = read_owner(Fields(content))
+    if merchant != mchid or provider != credentials.values.get("sp_mchid", ""):
         raise RemoteProtocolError("mchid", "is another merchant's", "SELLER_UNKNOWN")
     if kind == m.TRANSACTION_EVENT:
         return Notification(id=number, at=at, trade=read_trade(content))

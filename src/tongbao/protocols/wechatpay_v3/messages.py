@@ -29,6 +29,7 @@ WINDOW: Final = 300_000
 """How far a signed time may be from now, in milliseconds, either way."""
 
 PAY: Final = "/v3/pay/transactions"
+PARTNER: Final = "/v3/pay/partner/transactions"
 BY_NUMBER: Final = f"{PAY}/out-trade-no/{{out_trade_no}}"
 REFUNDS: Final = "/v3/refund/domestic/refunds"
 TRANSFERS: Final = "/v3/fund-app/mch-transfer/transfer-bills"
@@ -80,9 +81,21 @@ SHARE: Final = _route("POST", SHARING, SplitTrade)
 UNFREEZE: Final = _route("POST", f"{SHARING}/unfreeze", SplitTrade)
 QUERY_SHARE: Final = _route("GET", f"{SHARING}/{{out_order_no}}", QuerySplit)
 
+PARTNER_OF: Final = {
+    route: _route(route.method, route.path.replace(PAY, PARTNER), route.intent)
+    for route in (NATIVE, JSAPI, APP, H5, QUERY, QUERY_ID, CLOSE)
+}
+"""What a merchant asks himself -> how his service provider asks it for him."""
+
+DIRECT_OF: Final = {theirs: own for own, theirs in PARTNER_OF.items()}
+
+SIGNERS_OWN: Final = (CERTIFICATES, DOWNLOAD)
+"""What a service provider asks in his own name, whomever he speaks for."""
+
 ROUTES: Final = (
     NATIVE, JSAPI, APP, H5, CODEPAY, QUERY, QUERY_ID, CLOSE, REVERSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL,
     FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, SHARE, UNFREEZE, QUERY_SHARE,
+    *PARTNER_OF.values(),
 )  # fmt: skip
 """An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
 
@@ -329,6 +342,8 @@ PUBLISHED_KEYS: Final = frozenset(
 )
 """APIv3 keys that everybody can read in a manual or a test suite (T01)."""
 
-PRIVATE: Final = frozenset(
-    ("signature", "authorization", "wechatpay-signature", "openid", "user_name", "ciphertext", "apiv3_key", "token")
-)
+_PRIVATE: Final = (
+    "signature", "authorization", "wechatpay-signature", "openid", "sp_openid", "sub_openid", "user_name",
+    "ciphertext", "apiv3_key", "token",
+)  # fmt: skip
+PRIVATE: Final = frozenset(_PRIVATE)

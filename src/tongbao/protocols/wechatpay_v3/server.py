@@ -20,7 +20,8 @@ from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.protocols.wechatpay_v3.client import PREPAID, SCAN
 from tongbao.protocols.wechatpay_v3.event import write_event
-from tongbao.protocols.wechatpay_v3.request import Cover, Parts, read_intent
+from tongbao.protocols.wechatpay_v3.partner import read_request
+from tongbao.protocols.wechatpay_v3.request import Cover, Parts
 from tongbao.protocols.wechatpay_v3.view import write_refund, write_share, write_trade, write_transfer
 from tongbao.wire import http
 from tongbao.wire.certificate import chain_pem
@@ -96,8 +97,8 @@ class Server:
             raise InvalidSignature("signature", "sign not match")
         if parsed.serial and _answering(ring, parsed.serial) is None:
             raise RemoteProtocolError("Wechatpay-Serial", "names no key of the platform", "KEY_UNKNOWN")
-        intent = read_intent(_parts(parsed), claim.merchant, _revealing(ring, parsed.serial))
-        return Verified(intent, key, once=f"{proof.timestamp}:{proof.nonce_str}")
+        intent, provider = read_request(_parts(parsed), claim.merchant, _revealing(ring, parsed.serial))
+        return Verified(intent, key, f"{proof.timestamp}:{proof.nonce_str}", provider)
 
     def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
         if isinstance(outcome, Rejection):
@@ -246,7 +247,7 @@ def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant)
     """The body of a successful answer. Raises LocalProtocolError."""
     parsed: Parsed = claim.parsed
     if isinstance(outcome, TradeOpened):
-        return _opened(outcome, parsed.route, now)
+        return _opened(outcome, m.DIRECT_OF.get(parsed.route, parsed.route), now)
     if isinstance(outcome, TradeFound):
         return write_trade(outcome.trade, claim.merchant)
     if isinstance(outcome, Cancelled):

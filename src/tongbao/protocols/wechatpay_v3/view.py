@@ -56,14 +56,31 @@ def _bank_type(view: TradeView) -> str:
     return f"{bank}_{view.method.upper()}"
 
 
+def _ends(view: TradeView, mchid: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Whose an order is, and who pays it: as the merchant is told it, or his service provider (``mchid``)."""
+    appid, payer = view.echo.get("appid", ""), view.buyer.id
+    if view.merchant in ("", mchid):
+        return {"appid": appid, "mchid": mchid}, {"openid": payer}
+    sub_appid = view.echo.get("sub_appid", "")
+    ends = {"sp_appid": appid, "sp_mchid": mchid, "sub_appid": sub_appid, "sub_mchid": view.merchant}
+    return ends, {"sp_openid": payer, "sub_openid": view.buyer_alias if sub_appid else ""}
+
+
+def read_owner(fields: Fields) -> tuple[str, str]:
+    """(merchant, service provider or '') of an order or a refund's notification. Raises RemoteProtocolError."""
+    if "sp_mchid" in fields.said:
+        return fields.text("sub_mchid", _ANY, needed=True), fields.text("sp_mchid", _ANY, needed=True)
+    return fields.text("mchid", _ANY, needed=True), ""
+
+
 def write_trade(view: TradeView, mchid: str) -> dict[str, Any]:
-    """An order as query and notification tell it: what is not known yet is absent, never null or empty."""
+    """An order as query and notification tell it to ``mchid``, its merchant or his service provider: what is not known
+    yet is absent, never null or empty."""
     if view.amount is None or not view.out_trade_no:
         raise LocalProtocolError("out_trade_no" if view.amount else "amount", "is missing")
-    state = write_state(view)
+    state, (ends, payer) = write_state(view), _ends(view, mchid)
     said = {
-        "appid": view.echo.get("appid", ""),
-        "mchid": mchid,
+        **ends,
         "out_trade_no": view.out_trade_no,
         "trade_state": state,
         "trade_state_desc": m.STATE_SAID[state],
@@ -78,7 +95,7 @@ def write_trade(view: TradeView, mchid: str) -> dict[str, Any]:
         "bank_type": _bank_type(view),
         "attach": view.passback,
         "success_time": _time(view.paid_at),
-        "payer": filled({"openid": view.buyer.id}),
+        "payer": filled(payer),
         "amount": {"total": total, "payer_total": total, "currency": currency, "payer_currency": currency},
     }
     return filled(said | paid)
@@ -103,7 +120,8 @@ def _read_bank(text: str) -> tuple[Method | None, str]:
 def read_trade(said: Mapping[str, Any]) -> TradeView:
     """What an order object says. Raises RemoteProtocolError naming the field."""
     fields = Fields(said)
-    number, mchid, word = _needed(fields, "out_trade_no", "mchid", "trade_state")
+    number, word = _needed(fields, "out_trade_no", "trade_state")
+    (mchid, provider), payer = read_owner(fields), fields.child("payer")
     if word not in m.STATE_OF:
         raise invalid("trade_state", "is no state of an order")
     state = m.STATE_OF[word]
@@ -121,7 +139,8 @@ def read_trade(said: Mapping[str, Any]) -> TradeView:
         product=Product.INSTANT,
         amount=total,
         seller=Party(mchid),
-        buyer=Party(fields.child("payer").text("openid")),
+        buyer=Party(payer.text("sp_openid" if provider else "openid")),
+        buyer_alias=payer.text("sub_openid") if provider else "",
         paid_at=fields.time("success_time"),
         refund_state="success" if word == "REFUND" else "",
         method=method,
@@ -171,8 +190,9 @@ def write_event_refund(view: RefundView, mchid: str) -> dict[str, Any]:
     """A refund's end as a notification tells it. Raises LocalProtocolError."""
     said = write_refund(view)
     amount = said["amount"]
+    own = view.merchant in ("", mchid)
     told = {
-        "mchid": mchid,
+        **({"mchid": mchid} if own else {"sp_mchid": mchid, "sub_mchid": view.merchant}),
         **{name: said.get(name) for name in ("out_trade_no", "transaction_id", "out_refund_no", "refund_id")},
         "refund_status": said["status"],
         "success_time": said.get("success_time"),
