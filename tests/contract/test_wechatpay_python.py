@@ -104,6 +104,7 @@ def test_wechatpayv3(trust: str) -> None:
         check_codes(town, sdk, account)
         check_bills(town, sdk, account)
         check_transfers(town, sdk, account)
+        check_batches(town, sdk, account)
         check_sharing(town, sdk, account)
 
 
@@ -169,6 +170,55 @@ def check_transfers(town: City, sdk: Script, account: Account) -> None:
     wrong = {**said, **more, "out_bill_no": "B2", "user_name": "李四", "transfer_scene_report_infos": scene}
     code, told = sdk.ask("method", name="mch_transfer_bills", kwargs=wrong)
     assert (code, told["code"]) == (400, "INVALID_REQUEST"), told
+
+
+def check_batches(town: City, sdk: Script, account: Account) -> None:
+    """Money to a buyer three times under one number: one line has another name and comes back; the end is told."""
+    lines = [
+        {"out_detail_no": f"L{n}", "transfer_amount": 100 * n, "transfer_remark": "奖励", "openid": town.openid()}
+        for n in (1, 2, 3)
+    ]
+    lines[1]["user_name"], lines[2]["user_name"] = "王小明", "李四"
+    asked = {"out_batch_no": "X1", "batch_name": "四月奖励", "batch_remark": "奖励与补贴", "total_amount": 600}
+    more = {"total_num": 3, "transfer_detail_list": lines, "notify_url": town.ear.url}
+    seen = len(town.ear.heard)
+    code, told = sdk.ask("method", name="transfer_batch", kwargs={**asked, **more})
+    assert (code, told["out_batch_no"]) == (200, "X1"), told
+    number = told["batch_id"]
+    account.passed("transfer_batch")
+    _, headers, raw = town.ear.wait(seen + 1)
+    event = sdk.ask("callback", headers=headers, body=raw.decode())
+    ended = event["resource"]
+    assert (event["event_type"], ended["batch_id"]) == ("MCHTRANSFER.BATCH.FINISHED", number)
+    assert (ended["success_num"], ended["success_amount"], ended["fail_num"], ended["fail_amount"]) == (2, 300, 1, 300)
+    account.passed("callback (MCHTRANSFER.BATCH.FINISHED)")
+    failed: list[dict[str, Any]] = []
+    for name, kwargs in (
+        ("transfer_query_batchid", {"batch_id": number}),
+        ("transfer_query_out_batch_no", {"out_batch_no": "X1"}),
+    ):
+        code, told = sdk.ask("method", name=name, kwargs={**kwargs, "need_query_detail": True, "detail_status": "FAIL"})
+        whole, failed = told["transfer_batch"], told["transfer_detail_list"]
+        assert (code, whole["batch_status"], whole["batch_name"]) == (200, "FINISHED", "四月奖励")
+        assert [(line["out_detail_no"], line["detail_status"]) for line in failed] == [("L3", "FAIL")]
+        code, told = sdk.ask("method", name=name, kwargs=kwargs)
+        assert (code, "transfer_detail_list" in told) == (200, False)
+        account.passed(name)
+    code, told = sdk.ask(
+        "method", name="transfer_query_detail_id", kwargs={"batch_id": number, "detail_id": failed[0]["detail_id"]}
+    )
+    assert (code, told["detail_status"], told["fail_reason"]) == (200, "FAIL", "NAME_NOT_CORRECT"), told
+    account.passed("transfer_query_detail_id")
+    code, told = sdk.ask(
+        "method", name="transfer_query_out_detail_no", kwargs={"out_batch_no": "X1", "out_detail_no": "L2"}
+    )
+    assert (code, told["detail_status"], told["transfer_amount"]) == (200, "SUCCESS", 200), told
+    assert sdk.ask("decrypt", text=told["user_name"]) == "王小明"
+    account.passed("transfer_query_out_detail_no, and decrypt")
+    code, told = sdk.ask(
+        "method", name="transfer_batch", kwargs={**asked, **more, "out_batch_no": "X2", "total_num": 2}
+    )
+    assert (code, told["code"]) == (400, "PARAM_ERROR"), told
 
 
 def check_sharing(town: City, sdk: Script, account: Account) -> None:

@@ -11,13 +11,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.protocol import strategy as base
-from tests.protocol.bench import NOW, Pair
+from tests.protocol.bench import NOW, Pair, lost
 from tests.protocol.sample import simple_intents
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, Instant, later
 from tongbao.wire.contract import Manifest
 from tongbao.wire.movement import (
     BalanceFound,
+    BatchFound,
+    BatchHead,
+    BatchStage,
     BatchTaken,
     BatchView,
     BillHead,
@@ -39,6 +42,7 @@ from tongbao.wire.movement import (
     QueryBalance,
     QueryMovements,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
     RefundBatch,
@@ -192,11 +196,12 @@ def payout_views(
 ) -> PayOutView:
     """A payout that fits what was asked: an intent, or a line of a batch."""
     state = draw(st.sampled_from(states))
+    batch_no = getattr(asked, "batch_no", "") or (draw(base.numbers) if getattr(asked, "batch_id", "") else "")
     return PayOutView(
         merchant=manifest.merchant_example,
         payout_no=getattr(asked, "payout_no", "") or draw(base.numbers),
         payout_id=getattr(asked, "payout_id", "") or draw(base.digits),
-        batch_no=getattr(asked, "batch_no", ""),
+        batch_no=batch_no,
         payee=getattr(asked, "payee", Payee()),
         amount=getattr(asked, "amount", None) or draw(base.small),
         state=state,
@@ -204,7 +209,46 @@ def payout_views(
         code="PAYEE_NAME_MISMATCH" if state is MovementState.FAILED else "",
         created_at=draw(base.instants),
         ended_at=draw(base.instants),
+        batch=draw(batch_heads(asked)) if batch_no and isinstance(asked, QueryPayOut) else None,
     )
+
+
+@st.composite
+def batch_heads(
+    draw: st.DrawFn, asked: Any, stages: tuple[BatchStage, ...] = tuple(BatchStage), count: int = 3
+) -> BatchHead:
+    """A batch as a whole that fits what was asked, with sums that fit each other."""
+    paid, failed = draw(st.integers(0, count)), 0
+    paid_sum, failed_sum = Money(paid * 1_000), Money(0)
+    stage = draw(st.sampled_from(stages))
+    if stage in (BatchStage.DONE, BatchStage.CLOSED):
+        failed, failed_sum = count - paid, Money((count - paid) * 10)
+    return BatchHead(
+        batch_id=getattr(asked, "batch_id", "") or draw(base.digits),
+        stage=stage,
+        total=paid_sum + failed_sum + Money(0 if failed else count),
+        count=count,
+        paid=paid_sum,
+        paid_count=paid,
+        failed=failed_sum,
+        failed_count=failed,
+        name=getattr(asked, "name", "") or draw(base.names),
+        memo=getattr(asked, "memo", "") or draw(base.names),
+        created_at=draw(base.instants),
+        changed_at=draw(base.instants),
+        echo={"appid": "wxd930ea5d5a258f4f"},
+    )
+
+
+def check_found_batch(asked: BatchView, told: BatchView) -> None:
+    """The same lines in the same states, and the same sums."""
+    assert [(line.payout_no, line.state) for line in told.payouts] == [
+        (line.payout_no, line.state) for line in asked.payouts
+    ]
+    assert lost(asked, told) == ""
+    assert told.head is not None
+    for word in ("stage", "total", "count", "paid", "paid_count", "failed", "failed_count"):
+        assert getattr(told.head, word) == getattr(asked.head, word)
 
 
 KINDS = {"trade": ("payment", "refund"), "account": ("payment", "refund", "fee", "payout", "settlement", "adjustment")}
@@ -271,8 +315,15 @@ def outcomes(draw: st.DrawFn, manifest: Manifest, intent: Intent) -> Outcome:
             for view in found
         ]
         return RefundFound(tuple(same), total=count)
-    if isinstance(intent, RefundBatch | PayOutBatch):
+    if isinstance(intent, RefundBatch):
         return BatchTaken(intent.batch_no)
+    if isinstance(intent, PayOutBatch):
+        return BatchTaken(intent.batch_no, head=draw(batch_heads(intent)))
+    if isinstance(intent, QueryPayOutBatch):
+        number, head = intent.batch_no or draw(base.numbers), draw(batch_heads(intent))
+        line = QueryPayOut(merchant="", batch_no=number)
+        asked = tuple(draw(payout_views(manifest, line, ENDED[:2])) for _ in range(2 if intent.lines else 0))
+        return BatchFound(BatchView(batch_no=number, payouts=asked, merchant=manifest.merchant_example, head=head))
     if isinstance(intent, CancelTrade):
         action = draw(st.sampled_from(("close", "refund", "")))
         return Cancelled(intent.trade_no or draw(base.digits), intent.out_trade_no or draw(base.numbers), action)
@@ -330,7 +381,8 @@ def after_notices(draw: st.DrawFn, manifest: Manifest, batches: list[Intent]) ->
     if isinstance(batch, PayOutBatch):
         payouts = tuple(draw(payout_views(manifest, item, ended)) for item in batch.items)
         payer = Party(manifest.merchant_example)
-        view_ = BatchView(batch_no=batch.batch_no, payouts=payouts, payer=payer, payer_name="示例公司")
+        head = draw(batch_heads(batch, (BatchStage.DONE, BatchStage.CLOSED), len(payouts)))
+        view_ = BatchView(batch_no=batch.batch_no, payouts=payouts, payer=payer, payer_name="示例公司", head=head)
         return Notification(id=name, at=None, batch=view_)
     refunds = tuple(draw(refund_views(manifest, item, ended)) for item in batch.items)
     return Notification(id=name, at=None, batch=BatchView(batch_no=batch.batch_no, refunds=refunds))
@@ -364,8 +416,19 @@ def batch_events(pair: Pair) -> Iterator[Notification]:
                 for item, (state, code) in zip(told.items, ends, strict=True)
             )
             payer = Party(pair.manifest.merchant_example)
+            head = BatchHead(
+                batch_id="200810248427000",
+                stage=BatchStage.DONE,
+                total=told.total,
+                count=told.count,
+                paid=told.items[0].amount,
+                paid_count=1,
+                failed=told.items[1].amount,
+                failed_count=1,
+                changed_at=NOW,
+            )
             view = BatchView(
-                batch_no=told.batch_no, payouts=payouts, payer=payer, payer_name="示例公司", echo=told.echo
+                batch_no=told.batch_no, payouts=payouts, payer=payer, payer_name="示例公司", echo=told.echo, head=head
             )
         else:
             continue

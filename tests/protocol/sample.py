@@ -25,12 +25,14 @@ from tongbao.wire.movement import (
     ExchangeCode,
     FetchBill,
     FetchCertificates,
+    MovementState,
     PayOut,
     PayOutBatch,
     PayOutItem,
     QueryBalance,
     QueryMovements,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
     RefundBatch,
@@ -122,8 +124,27 @@ def _refunds(asks_password: bool, shares: tuple[tuple[Split, ...], ...]) -> list
     ]
 
 
+def _whole_batch(asks_password: bool) -> PayOutBatch:
+    """A batch that says nothing of its payer, and a word about itself."""
+    payee = Payee(Party("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"), name="张三")
+    return PayOutBatch(
+        merchant="",
+        batch_no="20150401001",
+        items=(
+            PayOutItem(payout_no="0001", payee=payee, amount=Money(2_000), memo="佣金"),
+            PayOutItem(payout_no="0002", payee=payee, amount=Money(1_050), memo="奖金"),
+        ),
+        total=Money(3_050),
+        count=2,
+        name="四月佣金",
+        memo="四月的佣金与奖金",
+        notify_url=AFTER_URL,
+        asks_password=asks_password,
+    )
+
+
 def _payouts(asks_password: bool) -> list[Intent]:
-    return [
+    batches: list[Intent] = [
         PayOutBatch(
             merchant="",
             batch_no="20150401001",
@@ -143,6 +164,7 @@ def _payouts(asks_password: bool) -> list[Intent]:
         for payee in _PAYEES
         for name in ("四月佣金", "")
     ]
+    return [*batches, _whole_batch(asks_password)]
 
 
 _FREE: Final[tuple[list[Intent], ...]] = (
@@ -206,6 +228,11 @@ _FREE: Final[tuple[list[Intent], ...]] = (
     _payouts(True),
     [QueryPayOut(merchant="", payout_no="20150405001", payout_id="20150405110070001502", batch_no="20150401001")],
     [QueryPayOut(merchant="", payout_no="20150405001")],
+    [QueryPayOut(merchant="", payout_id="20150405110070001502")],
+    [QueryPayOut(merchant="", payout_no="0001", batch_no="20150401001")],
+    [QueryPayOut(merchant="", payout_id="20150405110070001502", batch_id="20150401110070001500")],
+    [QueryPayOutBatch(merchant="", batch_no="20150401001", lines=True, offset=20, most=50, only=MovementState.FAILED)],
+    [QueryPayOutBatch(merchant="", batch_id="20150401110070001500")],
     [QueryBalance(merchant="")],
     [
         QueryMovements(

@@ -38,9 +38,9 @@ CARD = Payee(Party(), "王小明", "ICBC", "6200000000000018")
 EARNED = 99_400
 
 
-async def earn(house: House, amount: int = 100_000) -> None:
+async def earn(house: House, amount: int = 100_000, **changes: Any) -> None:
     """A merchant with ``EARNED`` available, and somebody to be paid."""
-    await house.furnish(merchant=make_merchant(settings=TERMS))
+    await house.furnish(merchant=make_merchant(settings=TERMS, **changes))
     await house.add_buyer(make_buyer(PAYEE, name="王小明"), 0)
     await house.open("A", amount=amount)
     await house.pay("A")

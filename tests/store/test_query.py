@@ -22,7 +22,7 @@ from tongbao.store.step import Commit, Query, Script, Write
 from tongbao.store.table import Table
 
 LATER: Final = START + 20 * DAY
-LIMITS: Final = {"most": 500, "after": 0, "last": 1_000, "low": "", "high": "z"}
+LIMITS: Final = {"most": 500, "after": 0, "start": 0, "last": 1_000, "low": "", "high": "z"}
 KEY: Final = {"merchant_id": MERCHANT, "out_trade_no": "G", "seq": 1, "n": 9, "lane": 0, "case_id": "c1"}
 WORDS: Final = {
     "trade_no": "",
@@ -68,7 +68,7 @@ BILLS: Final[dict[str, Any]] = {
     "number_after": "",
 }
 TIMES: Final = dict.fromkeys(("now", "now_wire", "until", "at", "unknown_before", "rot_before", "future"), LATER)
-LISTS: Final = {"merchants": [MERCHANT], "trades": ["A"], "words": [BUYER]}
+LISTS: Final = {"merchants": [MERCHANT], "trades": ["A"], "words": [BUYER], "states": ["proposed"]}
 PARAMETERS: Final[dict[str, Any]] = {
     **LIMITS,
     **KEY,

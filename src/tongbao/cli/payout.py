@@ -15,8 +15,8 @@ from tongbao.cli.party import PASSWORDS, add_act, prove
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.service.payout import ThrowSwitch
-from tongbao.service.payout_act import decide_payout, find_payout_batch
-from tongbao.service.payout_batch import CloseBatch, StartBatch
+from tongbao.service.payout_act import close_batch, decide_payout, find_payout_batch
+from tongbao.service.payout_batch import StartBatch
 from tongbao.service.payout_card import RULES, SetStanding, VerifyPayoutCard, find_card, pay_own_card, put_card
 from tongbao.service.payout_file import upload, write_result
 from tongbao.service.platform import Platform
@@ -117,7 +117,7 @@ async def _refuse(platform: Platform, chosen: argparse.Namespace, environ: Mappi
     if chosen.single:
         taken = await decide_payout(platform, chosen.merchant, chosen.number, actor, agrees=False, reason=chosen.reason)
         return {"payout": chosen.number, "state": taken.state}
-    said = await platform.submit(CloseBatch(chosen.merchant, chosen.number, actor, chosen.reason))
+    said = await close_batch(platform, chosen.merchant, chosen.number, actor, chosen.reason)
     return {"batch": chosen.number, "state": said.state}
 
 

@@ -14,14 +14,17 @@ from tongbao.wire.movement import (
     Answered,
     BalanceFound,
     BatchTaken,
+    BatchView,
     CallByName,
     Cancelled,
     MovementsFound,
+    MovementState,
     PayOut,
     PayOutItem,
     PayOutView,
     QueryMovements,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
     RefundBatch,
@@ -78,10 +81,20 @@ class BatchOptions(TypedDict, total=False):
     """What a batch of payouts may say besides number and lines."""
 
     name: str
+    memo: str
     payer: Party
     payer_name: str
     day: date
     notify_url: str
+
+
+class LinesQuestion(TypedDict, total=False):
+    """Which lines of a batch are asked for; see ``QueryPayOutBatch``."""
+
+    lines: bool
+    offset: int
+    most: int
+    only: MovementState | None
 
 
 class MovementQuestion(TypedDict, total=False):
@@ -164,10 +177,17 @@ class _Forms(Errands):
             notify_url=said.get("notify_url", ""),
         )
 
-    def _payout_question(self, payout_no: str, payout_id: str, batch_no: str) -> QueryPayOut:
+    def _payout_question(self, payout_no: str, payout_id: str, batch_no: str, batch_id: str) -> QueryPayOut:
         return QueryPayOut(
-            merchant=self.configuration.merchant, payout_no=payout_no, payout_id=payout_id, batch_no=batch_no
+            merchant=self.configuration.merchant,
+            payout_no=payout_no,
+            payout_id=payout_id,
+            batch_no=batch_no,
+            batch_id=batch_id,
         )
+
+    def _batch_question(self, batch_no: str, batch_id: str, said: LinesQuestion) -> QueryPayOutBatch:
+        return QueryPayOutBatch(merchant=self.configuration.merchant, batch_no=batch_no, batch_id=batch_id, **said)
 
     def _movement_question(self, since: Instant, until: Instant, said: MovementQuestion) -> QueryMovements:
         return QueryMovements(
@@ -245,11 +265,18 @@ class MoneyDesk(_Forms):
         found: PayOutView = self._drive(self._pay_out(self._payout_form(payout_no, payee, amount, said)))
         return found
 
-    def query_payout(self, payout_no: str = "", *, payout_id: str = "", batch_no: str = "") -> tuple[PayOutView, ...]:
+    def query_payout(
+        self, payout_no: str = "", *, payout_id: str = "", batch_no: str = "", batch_id: str = ""
+    ) -> tuple[PayOutView, ...]:
         """What became of a payout, or of a batch's."""
         found: tuple[PayOutView, ...] = self._drive(
-            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no))
+            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no, batch_id))
         )
+        return found
+
+    def query_payout_batch(self, batch_no: str = "", *, batch_id: str = "", **said: Unpack[LinesQuestion]) -> BatchView:
+        """How a batch of payouts stands as a whole and, with ``lines``, some of its lines."""
+        found: BatchView = self._drive(self.query_batch_core(self._batch_question(batch_no, batch_id, said)))
         return found
 
     def payout_batch(self, batch_no: str, items: Sequence[PayOutItem], **said: Unpack[BatchOptions]) -> BatchTaken:
@@ -330,12 +357,19 @@ class AsyncMoneyDesk(_Forms):
         return found
 
     async def query_payout(
-        self, payout_no: str = "", *, payout_id: str = "", batch_no: str = ""
+        self, payout_no: str = "", *, payout_id: str = "", batch_no: str = "", batch_id: str = ""
     ) -> tuple[PayOutView, ...]:
         """What became of a payout, or of a batch's."""
         found: tuple[PayOutView, ...] = await self._drive(
-            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no))
+            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no, batch_id))
         )
+        return found
+
+    async def query_payout_batch(
+        self, batch_no: str = "", *, batch_id: str = "", **said: Unpack[LinesQuestion]
+    ) -> BatchView:
+        """How a batch of payouts stands as a whole and, with ``lines``, some of its lines."""
+        found: BatchView = await self._drive(self.query_batch_core(self._batch_question(batch_no, batch_id, said)))
         return found
 
     async def payout_batch(

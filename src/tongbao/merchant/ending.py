@@ -30,9 +30,12 @@ from tongbao.merchant.movement import (
 )
 from tongbao.merchant.verdict import Stop, VerdictKind
 from tongbao.wire.movement import (
+    BatchHead,
+    BatchView,
     MovementState,
     PayOutView,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     RefundTrade,
     RefundView,
@@ -71,7 +74,7 @@ def is_ending(notification: Notification, endpoint: Endpoint) -> bool:
 def _told(notification: Notification) -> tuple[MovementKind, str, Sequence[RefundView | PayOutView]]:
     batch = notification.batch
     if batch is not None:
-        kind = MovementKind.PAYOUT if batch.payouts else MovementKind.REFUND
+        kind = MovementKind.PAYOUT if batch.payouts or batch.head is not None else MovementKind.REFUND
         return kind, batch.batch_no, batch.payouts or batch.refunds
     if notification.payout is not None:
         return MovementKind.PAYOUT, notification.payout.batch_no, (notification.payout,)
@@ -161,6 +164,9 @@ class Endings:
     def accept(self, notification: Notification, endpoint: Endpoint) -> Core[tuple[VerdictKind, str, str]]:
         """Steps 11 to 15; the kind of verdict, its reason, and the event. Raises Stop."""
         check_recipient(notification, endpoint)
+        batch = notification.batch
+        if batch is not None and batch.head is not None and not batch.payouts:
+            return (yield from self._accept_whole(batch, batch.head, endpoint))
         kind, batch_no, _ = _told(notification)
         lines: list[Line] = yield Work(
             lambda: self._database.read(lambda rows: self._match(rows, notification, endpoint, lock=False))
@@ -177,6 +183,48 @@ class Endings:
             )
         )
         return verdict, reason, event
+
+    def _accept_whole(
+        self, batch: BatchView, head: BatchHead, endpoint: Endpoint
+    ) -> Core[tuple[VerdictKind, str, str]]:
+        """The same for a batch that is told of by its sums alone: they must be ours (step 12), and what became of each
+        line the platform is asked (step 13), whether or not the endpoint would ask otherwise."""
+        rows: list[Movement] = yield Work(
+            lambda: self._database.read(lambda found: self._lines_of(found, batch, endpoint))
+        )
+        if not rows:
+            raise Stop(12, "PAYOUT_UNKNOWN", f"no batch {batch.batch_no[:64]} was asked for")
+        currency = rows[0].amount.currency
+        if head.count != len(rows) or head.total != Money(sum(row.amount.minor for row in rows), currency):
+            raise Stop(12, "AMOUNT_MISMATCH", "count or total is not that of the lines that were asked for")
+        event = f"{MovementKind.PAYOUT}:{batch.batch_no}"
+        if not any(row.is_open for row in rows):
+            return VerdictKind.DUPLICATE, "", event
+        errands = Errands(endpoint.configuration, self._clock)
+        if QueryPayOutBatch not in errands.offered:
+            raise Stop(13, "PROOF_UNAVAILABLE", "it names no line, and nobody can be asked")
+        found = yield from _answer(errands.batch_lines_core(batch.batch_no))
+        lines = _told_lines(rows, head, found)
+        verdict, reason = yield Work(
+            lambda: self._database.run(
+                lambda transaction: self._apply(transaction, self._locked(transaction, lines), "NOTIFY"),
+                lambda: self._crash("15.before_commit"),
+                lambda: self._crash("15.after_commit"),
+            )
+        )
+        return verdict, reason, event
+
+    def _lines_of(self, transaction: Transaction, batch: BatchView, endpoint: Endpoint) -> list[Movement]:
+        return self._table.of_batch(transaction, endpoint.name, MovementKind.PAYOUT, batch.batch_no)
+
+    def _locked(self, transaction: Transaction, lines: Sequence[Line]) -> list[Line]:
+        """The lines with their rows as they stand now, locked."""
+        found = []
+        for line in lines:
+            row = line.movement
+            known = self._table.find(transaction, row.endpoint, row.kind, row.batch_no, row.number, lock=True)
+            found.append(replace(line, movement=known or row))
+        return found
 
     def _match(
         self, transaction: Transaction, notification: Notification, endpoint: Endpoint, *, lock: bool
@@ -240,6 +288,9 @@ class Endings:
             return (yield from _answer(errands.query_refund_core(question)))  # type: ignore[no-any-return]
         if QueryPayOut not in errands.offered:
             return None
+        if whole and movement.batch_no and QueryPayOutBatch in errands.offered:
+            found = yield from _answer(errands.batch_lines_core(movement.batch_no))
+            return found.payouts  # type: ignore[no-any-return]
         payout = QueryPayOut(
             merchant=merchant,
             payout_no="" if whole and movement.batch_no else movement.number,
@@ -378,6 +429,23 @@ class Endings:
                 self._apply(transaction, [replace(line, movement=known)], "QUERY")
 
         yield Work(lambda: self._database.run(work))
+
+
+def _told_lines(rows: Sequence[Movement], head: BatchHead, found: BatchView) -> list[Line]:
+    """Step 13 of a batch told by its sums: how each of our lines ended by the platform's own answer, which must come to
+    the very counts and sums that were told. Raises Stop."""
+    told = {view.payout_no: view for view in found.payouts}
+    lines = []
+    for row in rows:
+        view = told.get(row.number)
+        if view is None or view.state not in ENDED or view.amount not in (None, row.amount):
+            raise Stop(13, "QUERY_DISAGREES", f"{row.number[:64]} did not end so")
+        lines.append(Line(row, MovementState(view.state), row.amount, view.code, view.payout_id))
+    paid = [line for line in lines if line.state is MovementState.SUCCEEDED]
+    total = Money(sum(line.movement.amount.minor for line in paid), rows[0].amount.currency)
+    if len(paid) != head.paid_count or head.paid not in (None, total):
+        raise Stop(13, "QUERY_DISAGREES", "other lines were paid than was told")
+    return lines
 
 
 def _id_of(view: RefundView | PayOutView) -> str:

@@ -26,7 +26,9 @@ from tongbao.wire.contract import Call
 from tongbao.wire.http import get, split_url
 from tongbao.wire.movement import (
     BalanceFound,
+    BatchFound,
     BatchTaken,
+    BatchView,
     BillOpened,
     Cancelled,
     CancelTrade,
@@ -41,6 +43,7 @@ from tongbao.wire.movement import (
     QueryBalance,
     QueryMovements,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
     RefundBatch,
@@ -62,6 +65,8 @@ BILL_LIMITS: Final = Limits(connect_seconds=5, first_byte_seconds=60, total_seco
 """For fetching a bill: up to 256 MiB."""
 BILL_BYTES: Final = 2_147_483_648
 """A bill that unpacks to more than this is refused."""
+PAGE_LINES: Final = 100
+"""Lines of a batch that are asked for at once."""
 _DIGESTS: Final = {32: "md5", 40: "sha1", 64: "sha256"}
 
 
@@ -235,6 +240,27 @@ class Errands:
         """What became of payouts."""
         outcome = yield from self._ask(self._said([question]))
         return expect(outcome, PayOutFound).payouts
+
+    def query_batch_core(self, question: QueryPayOutBatch) -> Core[BatchView]:
+        """How a batch of payouts stands, and some of its lines."""
+        outcome = yield from self._ask(self._said([question]))
+        return expect(outcome, BatchFound).batch
+
+    def batch_lines_core(self, batch_no: str) -> Core[BatchView]:
+        """How a batch of payouts stands, and all of its lines, page by page; lines say their state and no sum.
+
+        Raises RemoteProtocolError where pages do not come to as many lines as the batch has."""
+        lines: list[PayOutView] = []
+        while True:
+            question = QueryPayOutBatch(
+                merchant=self.configuration.merchant, batch_no=batch_no, lines=True, offset=len(lines), most=PAGE_LINES
+            )
+            found = yield from self.query_batch_core(question)
+            lines += found.payouts
+            if found.head is None or len(lines) > found.head.count or (not found.payouts and found.head.count):
+                raise RemoteProtocolError("lines", "are not as many as the batch is said to have")
+            if len(lines) == found.head.count:
+                return replace(found, payouts=tuple(lines))
 
     # --- the account -----------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from tongbao.ledger.account import (
 from tongbao.service.create import Asker
 from tongbao.service.link import CASHIER_TIME
 from tongbao.service.payout import DecidePayout, Origin, PayOne, Taken, check_amount
-from tongbao.service.payout_batch import BatchSaid, LoadLines, OpenBatch, RunLines, StartBatch
+from tongbao.service.payout_batch import BatchSaid, CloseBatch, LoadLines, OpenBatch, RunLines, StartBatch
 from tongbao.service.payout_line import check_form, look_up_again, open_payee, prepare
 from tongbao.service.platform import Platform
 from tongbao.service.wallet import meant_buyer, told_buyer
@@ -32,6 +32,9 @@ from tongbao.trade.agreement import read_agreement
 from tongbao.trade.payout import CHUNK, BatchState, Payout, PayoutBatch, PayoutState
 from tongbao.wire.movement import (
     BalanceFound,
+    BatchFound,
+    BatchHead,
+    BatchStage,
     BatchTaken,
     BatchView,
     MovementState,
@@ -42,6 +45,7 @@ from tongbao.wire.movement import (
     PayOutView,
     QueryBalance,
     QueryPayOut,
+    QueryPayOutBatch,
 )
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import Outcome
@@ -56,6 +60,55 @@ _STATES: Final = {
     PayoutState.FAILED: MovementState.FAILED,
     PayoutState.CLOSED: MovementState.CLOSED,
 }
+
+
+_STAGES: Final = {
+    BatchState.LOADING: BatchStage.TAKEN,
+    BatchState.PROPOSED: BatchStage.WAITING,
+    BatchState.RUNNING: BatchStage.RUNNING,
+    BatchState.DONE: BatchStage.DONE,
+    BatchState.CLOSED: BatchStage.CLOSED,
+}
+
+LINES_MAX: Final = 100
+"""Lines of a batch that one question is answered with at most."""
+
+STRANGER: Final = "?"
+"""Stands before a payee's number that was never told to the merchant: no account's number begins with it, so that
+nobody is found by what a merchant guesses, and the line fails by itself."""
+
+
+def batch_head(batch: PayoutBatch) -> BatchHead:
+    """A batch as a whole, without the sums of its lines."""
+    echo = json.loads(batch.echo)
+    return BatchHead(
+        batch_id=batch.batch_id,
+        stage=_STAGES[BatchState(batch.state)],
+        total=Money(batch.total, batch.currency),
+        count=batch.count,
+        name=batch.name,
+        memo=echo.get("memo", ""),
+        created_at=batch.created_at,
+        changed_at=batch.ended_at or batch.started_at or batch.created_at,
+        echo=echo,
+    )
+
+
+async def _summed_head(platform: Platform, batch: PayoutBatch) -> BatchHead:
+    """The same with what became of the lines so far. Those of a withdrawn batch have all failed to be paid."""
+    where = {"merchant_id": batch.merchant_id, "batch_no": batch.batch_no}
+    sums = {str(state): (int(n), int(fen)) for state, n, fen in await platform.database.read("payout.sums", where)}
+    paid, fen_paid = sums.get(PayoutState.SUCCEEDED, (0, 0))
+    failed, fen_failed = sums.get(PayoutState.FAILED, (0, 0))
+    if batch.state == BatchState.CLOSED:
+        failed, fen_failed = batch.count, batch.total
+    return replace(
+        batch_head(batch),
+        paid=Money(fen_paid, batch.currency),
+        paid_count=paid,
+        failed=Money(fen_failed, batch.currency),
+        failed_count=failed,
+    )
 
 
 def payout_view(platform: Platform, payout: Payout, batch: PayoutBatch | None = None) -> PayOutView:
@@ -76,12 +129,15 @@ def payout_view(platform: Platform, payout: Payout, batch: PayoutBatch | None = 
         code=payout.code,
         created_at=payout.created_at,
         ended_at=payout.ended_at,
+        batch=batch_head(batch) if batch is not None else None,
     )
 
 
 def _told_payee(platform: Platform, payout: Payout) -> Payee:
     """The payee, under the number by which this merchant knows him."""
     payee = open_payee(platform, payout)
+    if payee.party.id.startswith(STRANGER):
+        return replace(payee, party=Party(payee.party.id.removeprefix(STRANGER), payee.party.login))
     if not payout.protocol or not payee.party.id:
         return payee
     told = told_buyer(platform, payout.protocol, payout.merchant_id, payee.party.id)
@@ -130,6 +186,7 @@ async def batch_view(platform: Platform, merchant_id: str, batch_no: str) -> Bat
         payer=Party(merchant_id, merchant.login),
         payer_name=merchant.name,
         echo=json.loads(batch.echo),
+        head=await _summed_head(platform, batch),
     )
 
 
@@ -168,6 +225,14 @@ async def decide_payout(
     (line,) = await look_up_again(platform, [payout])
     taken: Taken = await platform.submit(DecidePayout(merchant_id, line, checker, agrees, reason))
     return taken
+
+
+async def close_batch(platform: Platform, merchant_id: str, batch_no: str, actor: str, reason: str) -> BatchSaid:
+    """Withdraw a batch, and tell its merchant where its protocol has a message for that. Raises Refused."""
+    batch = await find_payout_batch(platform, merchant_id, batch_no)
+    tells = bool(batch.protocol) and platform.protocol(batch.protocol).notifies_closed_batch
+    said: BatchSaid = await platform.submit(CloseBatch(merchant_id, batch_no, actor, reason, tells))
+    return said
 
 
 async def open_batch(
@@ -237,8 +302,18 @@ def _told(payee: Payee) -> list[str]:
     return [payee.party.id, payee.party.login, payee.name, payee.bank, payee.card, payee.branch]
 
 
+def _batch_payee(platform: Platform, asker: Asker, payee: Payee) -> Payee:
+    """The same for a line of a batch: a number that was told to nobody is that line's failure, not the batch's."""
+    try:
+        return _meant_payee(platform, asker, payee)
+    except Refused as refusal:
+        if refusal.code != "BUYER_UNKNOWN":
+            raise
+        return replace(payee, party=Party(STRANGER + payee.party.id, payee.party.login))
+
+
 async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) -> Outcome:
-    items = tuple([replace(item, payee=_meant_payee(platform, asker, item.payee)) for item in intent.items])
+    items = tuple([replace(item, payee=_batch_payee(platform, asker, item.payee)) for item in intent.items])
     currencies = {item.amount.currency for item in items} | {intent.total.currency}
     if currencies != {"CNY"}:
         raise Refused("CURRENCY_NOT_ALLOWED", "a batch is in CNY")
@@ -253,7 +328,7 @@ async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) 
     for item in items:
         check_form(item.payee)
         check_amount(item.amount.minor, item.amount.currency, agreement)
-    echo = json.dumps(dict(intent.echo), ensure_ascii=False)
+    echo = json.dumps({**intent.echo, **({"memo": intent.memo} if intent.memo else {})}, ensure_ascii=False)
     origin = Origin("api", asker.protocol, intent.notify_url, _signer(asker))
     said = await open_batch(
         platform,
@@ -279,7 +354,8 @@ async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) 
         return BatchTaken(intent.batch_no, payouts_url(platform, asker.merchant_id, intent.batch_no))
     if said.state == BatchState.PROPOSED and not said.checker_needed:
         await platform.submit(StartBatch(asker.merchant_id, intent.batch_no))
-    return BatchTaken(intent.batch_no)
+    batch = await find_payout_batch(platform, asker.merchant_id, intent.batch_no)
+    return BatchTaken(intent.batch_no, head=batch_head(batch))
 
 
 def payouts_url(platform: Platform, merchant_id: str, batch_no: str) -> str:
@@ -299,19 +375,76 @@ def open_payouts_url(platform: Platform, word: str) -> tuple[str, str]:
 
 async def _query(platform: Platform, asker: Asker, intent: QueryPayOut) -> Outcome:
     merchant_id = asker.merchant_id
-    batch = await find_payout_batch(platform, merchant_id, intent.batch_no) if intent.batch_no else None
+    batch = await _asked_batch(platform, merchant_id, intent.batch_no, intent.batch_id)
     if intent.payout_id:
         rows = await platform.database.read("payout.by_id", {"payout_id": intent.payout_id})
         if not rows or rows[0][0] != merchant_id or intent.payout_no not in ("", rows[0][2]):
             raise Refused("PAYOUT_NOT_FOUND", "no such payout")
+        if batch is not None and rows[0][1] != batch.batch_no:
+            raise Refused("PAYOUT_NOT_FOUND", "no such payout in this batch")
         payout = await find_payout(platform, *rows[0])
         return PayOutFound((payout_view(platform, payout, batch),))
     if intent.payout_no:
-        payout = await find_payout(platform, merchant_id, intent.batch_no, intent.payout_no)
+        payout = await find_payout(platform, merchant_id, batch.batch_no if batch else "", intent.payout_no)
         return PayOutFound((payout_view(platform, payout, batch),))
     if batch is None:
         raise Refused("FIELD_MISSING", "a payout is asked for by its number, or its batch's")
-    return PayOutFound((await batch_view(platform, merchant_id, intent.batch_no)).payouts)
+    return PayOutFound((await batch_view(platform, merchant_id, batch.batch_no)).payouts)
+
+
+async def _asked_batch(platform: Platform, merchant_id: str, batch_no: str, batch_id: str) -> PayoutBatch | None:
+    """The batch that a question names by one of its numbers, None where it names none. Raises Refused
+    BATCH_NOT_FOUND."""
+    if batch_id:
+        rows = await platform.database.read("payout.batch_by_id", {"payout_id": batch_id})
+        if not rows or rows[0][0] != merchant_id or batch_no not in ("", rows[0][1]):
+            raise Refused("BATCH_NOT_FOUND", "no such batch")
+        batch_no = rows[0][1]
+    return await find_payout_batch(platform, merchant_id, batch_no) if batch_no else None
+
+
+async def _query_batch(platform: Platform, asker: Asker, intent: QueryPayOutBatch) -> Outcome:
+    batch = await _asked_batch(platform, asker.merchant_id, intent.batch_no, intent.batch_id)
+    if batch is None:
+        raise Refused("FIELD_MISSING", "a batch is asked for by one of its numbers")
+    lines = await _some_lines(platform, batch, intent) if intent.lines else []
+    return BatchFound(
+        BatchView(
+            batch_no=batch.batch_no,
+            payouts=tuple(payout_view(platform, line, batch) for line in lines),
+            merchant=batch.merchant_id,
+            head=await _summed_head(platform, batch),
+        )
+    )
+
+
+async def _some_lines(platform: Platform, batch: PayoutBatch, intent: QueryPayOutBatch) -> list[Payout]:
+    states = _line_states(batch, intent.only)
+    if not states:
+        return []
+    where = {
+        "merchant_id": batch.merchant_id,
+        "batch_no": batch.batch_no,
+        "states": sorted(str(state) for state in states),
+        "start": intent.offset,
+        "most": min(intent.most or LINES_MAX, LINES_MAX),
+    }
+    rows = await platform.database.read("payout.of_state", where)
+    keys = sorted((batch.merchant_id, batch.batch_no, row[0]) for row in rows)
+    found: list[Payout] = await platform.database.load(PAYOUT, keys) if keys else []
+    return sorted(found, key=lambda payout: payout.n)
+
+
+def _line_states(batch: PayoutBatch, only: MovementState | None) -> tuple[PayoutState, ...]:
+    """The states in which the wanted lines of a batch are stored."""
+    closed = batch.state == BatchState.CLOSED
+    if only is None:
+        return tuple(PayoutState)
+    if only is MovementState.SUCCEEDED:
+        return (PayoutState.SUCCEEDED,)
+    if only is MovementState.FAILED:
+        return (PayoutState.PROPOSED, PayoutState.FAILED) if closed else (PayoutState.FAILED,)
+    return (PayoutState.PROPOSED,) if batch.state == BatchState.PROPOSED else ()
 
 
 async def _balance(platform: Platform, asker: Asker, intent: QueryBalance) -> Outcome:
@@ -326,5 +459,6 @@ ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = 
     PayOut: _pay_out,
     PayOutBatch: _pay_out_batch,
     QueryPayOut: _query,
+    QueryPayOutBatch: _query_batch,
     QueryBalance: _balance,
 }

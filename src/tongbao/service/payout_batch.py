@@ -223,12 +223,14 @@ class StartBatch:
 
 @record
 class CloseBatch:
-    """Withdraw a batch before any of its money moved; its lines are closed with it as they are looked at."""
+    """Withdraw a batch before any of its money moved; its lines are closed with it as they are looked at. ``tells``:
+    its protocol has a message for that."""
 
     merchant_id: str
     batch_no: str
     actor: str
     reason: str
+    tells: bool = False
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield MERCHANT, (self.merchant_id,)
@@ -239,7 +241,8 @@ class CloseBatch:
         merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
         closed = replace(batch, state=move_batch(batch.state, BatchState.CLOSED), ended_at=now.business)
         draft = AuditDraft(self.actor, "payout.refuse", batch.batch_id, self.reason)
-        return Decision(_said(closed, merchant), [(PAYOUT_BATCH, closed)], audits=[draft])
+        told = batch_event(closed, now.business) if self.tells else []
+        return Decision(_said(closed, merchant), [(PAYOUT_BATCH, closed), *told], audits=[draft])
 
 
 @record

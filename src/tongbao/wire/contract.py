@@ -332,6 +332,8 @@ class Manifest:
     """Whether a merchant's refund number is unique within its trade only; else within all of his refunds."""
     notifies_payout: bool = False
     """Whether a merchant is told of a single payout's end (a batch's end is told of where there are batches)."""
+    notifies_closed_batch: bool = False
+    """Whether a merchant is also told that a batch of payouts was withdrawn."""
     onward: Onward | None = None
     one_address: bool = False
     """Whether a merchant gives one address, to which both the platform's notices and the buyer's browser come."""

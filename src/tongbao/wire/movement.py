@@ -9,25 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
-from tongbao.wire.party import Party, Payee
+from tongbao.wire.party import Party
+from tongbao.wire.payout import BatchHead as BatchHead  # noqa: PLC0414 - words of this module too
+from tongbao.wire.payout import PayOut as PayOut  # noqa: PLC0414
+from tongbao.wire.payout import PayOutBatch as PayOutBatch  # noqa: PLC0414
+from tongbao.wire.payout import PayOutItem as PayOutItem  # noqa: PLC0414
+from tongbao.wire.payout import PayOutView as PayOutView  # noqa: PLC0414
+from tongbao.wire.payout import QueryPayOut as QueryPayOut  # noqa: PLC0414
+from tongbao.wire.payout import QueryPayOutBatch as QueryPayOutBatch  # noqa: PLC0414
+from tongbao.wire.progress import BatchStage as BatchStage  # noqa: PLC0414
+from tongbao.wire.progress import MovementState as MovementState  # noqa: PLC0414
 from tongbao.wire.statement import BillHead as BillHead  # noqa: PLC0414 - one of the words of this module
 from tongbao.wire.statement import BillLine as BillLine  # noqa: PLC0414
-
-
-class MovementState(StrEnum):
-    """How far a refund, a split or a payout has come."""
-
-    ACCEPTED = "accepted"
-    """Taken on: the merchant's money is set aside, the end is not known yet."""
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    """Ended without effect; the merchant has his money back. A protocol may call a refund's failure abnormal."""
-    CLOSED = "closed"
-    """Withdrawn before it had an effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,58 +133,6 @@ class QuerySplit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PayOut:
-    """Pay ``amount`` from the merchant's available money to one payee."""
-
-    merchant: str
-    payout_no: str
-    payee: Payee
-    amount: Money
-    memo: str = ""
-    title: str = ""
-    notify_url: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PayOutItem:
-    """One line of a batch of payouts; ``payout_no`` is its serial within the batch."""
-
-    payout_no: str
-    payee: Payee
-    amount: Money
-    memo: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PayOutBatch:
-    """Many payouts under one batch number. ``total`` and ``count`` must equal the lines'. ``echo`` as in
-    ``RefundBatch``."""
-
-    merchant: str
-    batch_no: str
-    items: tuple[PayOutItem, ...]
-    total: Money
-    count: int
-    name: str = ""
-    payer: Party = field(default_factory=Party)
-    payer_name: str = field(default="", repr=False)
-    day: date | None = None
-    notify_url: str = ""
-    asks_password: bool = False
-    echo: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryPayOut:
-    """Ask what became of a payout, by either number, within a batch where there is one."""
-
-    merchant: str
-    payout_no: str = ""
-    payout_id: str = ""
-    batch_no: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryBalance:
     """Ask for the merchant's own money."""
 
@@ -275,6 +219,7 @@ AfterIntent = (
     | PayOut
     | PayOutBatch
     | QueryPayOut
+    | QueryPayOutBatch
     | QueryBalance
     | QueryMovements
     | RequestBill
@@ -333,26 +278,9 @@ class SplitView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PayOutView:
-    """One payout. ``fee`` is what the merchant pays on top."""
-
-    merchant: str = ""
-    payout_no: str = ""
-    payout_id: str = ""
-    batch_no: str = ""
-    payee: Payee = field(default_factory=Payee)
-    amount: Money | None = None
-    fee: Money | None = None
-    state: MovementState | None = None
-    memo: str = ""
-    code: str = ""
-    created_at: Instant | None = None
-    ended_at: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """What became of a batch: refunds or payouts, line by line, in the order in which they were asked."""
+    """What became of a batch: refunds or payouts, line by line, in the order in which they were asked. ``head`` tells
+    of a batch of payouts as a whole; some protocols tell that alone, and no lines."""
 
     batch_no: str
     refunds: tuple[RefundView, ...] = ()
@@ -361,6 +289,7 @@ class BatchView:
     payer: Party = field(default_factory=Party)
     payer_name: str = field(default="", repr=False)
     echo: Mapping[str, str] = field(default_factory=dict)
+    head: BatchHead | None = None
 
 
 # --- outcomes ----------------------------------------------------------------------------------------------------
@@ -380,10 +309,12 @@ class RefundFound:
 
 @dataclass(frozen=True, slots=True)
 class BatchTaken:
-    """A batch was taken on (or had been). ``confirm_url``: where the merchant's browser agrees, '' when it need not."""
+    """A batch was taken on (or had been). ``confirm_url``: where the merchant's browser agrees, '' when it need not.
+    ``head``: how a batch of payouts stands."""
 
     batch_no: str
     confirm_url: str = ""
+    head: BatchHead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +336,13 @@ class PayOutFound:
     """One payout, or every line of a batch."""
 
     payouts: tuple[PayOutView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFound:
+    """A batch of payouts: its head, and those of its lines that were asked for."""
+
+    batch: BatchView
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,6 +404,7 @@ AfterOutcome = (
     | Cancelled
     | SplitFound
     | PayOutFound
+    | BatchFound
     | BalanceFound
     | MovementsFound
     | BillOpened

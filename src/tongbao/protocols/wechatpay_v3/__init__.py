@@ -113,7 +113,14 @@ PROTOCOL = Manifest(
     ),
     notifies=frozenset({("instant", "paid")}),
     said_as={"finished": "paid"},
-    unsaid=frozenset({("TradeFound.unpaid", "trade_no"), ("TradeFound.closed", "trade_no"), ("BillLine", "serial")}),
+    unsaid=frozenset(
+        {
+            ("TradeFound.unpaid", "trade_no"),
+            ("TradeFound.closed", "trade_no"),
+            ("BillLine", "serial"),
+            ("Notification", "payouts"),
+        }
+    ),
     codes=m.WIRE_CODE,
     merchant_example="1900000109",
     private=m.PRIVATE,
@@ -126,6 +133,7 @@ PROTOCOL = Manifest(
     own_buyers=True,
     notifies_refund="own",
     notifies_payout=True,
+    notifies_closed_batch=True,
     download=m.DOWNLOAD.path,
     returns=False,
     acknowledged_by_status=frozenset({200, 204}),

@@ -12,6 +12,7 @@ from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProt
 from tongbao.kernel.time import Instant
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.batch import read_found, read_line, read_taken
 from tongbao.protocols.wechatpay_v3.event import read_event
 from tongbao.protocols.wechatpay_v3.field import Fields
 from tongbao.protocols.wechatpay_v3.partner import Speaker, read_request, write_request
@@ -33,8 +34,10 @@ from tongbao.wire.movement import (
     FetchBill,
     FetchCertificates,
     PayOut,
+    PayOutBatch,
     PayOutFound,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
     RefundFound,
@@ -415,7 +418,27 @@ def _refunded(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
     return RefundFound((view,))
 
 
+def _batch_taken(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    taken = read_taken(said)
+    _compare(reading.intent, taken, "batch_no")
+    return taken
+
+
+def _batch_found(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    found = read_found(said, reading.credentials.merchant)
+    _compare(reading.intent, found.batch, "batch_no")
+    _compare(reading.intent, found.batch.head, "batch_id")
+    return found
+
+
 def _transferred(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    asked: Any = reading.intent
+    if isinstance(asked, QueryPayOut) and (asked.batch_no or asked.batch_id):
+        line = read_line(said, reading.credentials.merchant, reading.cover)
+        _compare(asked, line, "batch_no", "payout_no", "payout_id")
+        if asked.batch_id and Fields(said).text("batch_id") != asked.batch_id:
+            raise RemoteProtocolError("batch_id", "the answer is about another one", "MALFORMED")
+        return PayOutFound((line,))
     view = read_transfer(said, reading.credentials.merchant, reading.cover)
     _compare(reading.intent, view, "payout_no", *(["payout_id"] if isinstance(reading.intent, QueryPayOut) else []))
     if isinstance(reading.intent, PayOut):
@@ -445,6 +468,8 @@ _ANSWERS: Final[dict[type, Callable[[_Reading, Mapping[str, Any]], Outcome]]] = 
     QueryRefund: _refunded,
     PayOut: _transferred,
     QueryPayOut: _transferred,
+    PayOutBatch: _batch_taken,
+    QueryPayOutBatch: _batch_found,
     SplitTrade: _shared,
     QuerySplit: _shared,
     RequestBill: _bill,

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant
 from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.batch import read_event_batch, write_event_batch
 from tongbao.protocols.wechatpay_v3.codec import (
     content_key,
     read_body,
@@ -33,12 +34,15 @@ from tongbao.wire.vocabulary import Notification, TradeView
 
 ENVELOPE: Final = "encrypt-resource"
 _REFUND_EVENTS: Final = frozenset(m.REFUND_EVENT.values())
+_BATCH_EVENTS: Final = frozenset(m.BATCH_EVENT.values())
 
 
 def _content(notification: Notification, mchid: str) -> tuple[str, dict[str, Any], Instant | None]:
     """Kind, plain content and time of what is told. Raises LocalProtocolError where there is no such message."""
     if notification.batch is not None:
-        raise LocalProtocolError("batch", "the interface tells of no batch")
+        if notification.batch.refunds:
+            raise LocalProtocolError("batch", "the interface has no batches of refunds")
+        return write_event_batch(notification.batch, mchid)
     if notification.payout is not None:
         payout = notification.payout
         if payout.ended_at is None:
@@ -96,6 +100,8 @@ def read_event(said: Mapping[str, Any], credentials: Credentials, at: Instant) -
             seller=Party(mchid),
         )
         return Notification(id=number, at=at, trade=trade, refund=refund)
+    if kind in _BATCH_EVENTS:
+        return Notification(id=number, at=at, batch=read_event_batch(content, mchid, kind))
     return Notification(id=number, at=at, payout=read_transfer(content, mchid, _reveal(credentials)))
 
 

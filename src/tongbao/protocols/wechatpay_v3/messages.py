@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from tongbao.wire.movement import (
+    BatchStage,
     CancelTrade,
     FetchBill,
     FetchCertificates,
     MovementState,
     PayOut,
+    PayOutBatch,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
     RefundTrade,
@@ -33,6 +36,9 @@ PARTNER: Final = "/v3/pay/partner/transactions"
 BY_NUMBER: Final = f"{PAY}/out-trade-no/{{out_trade_no}}"
 REFUNDS: Final = "/v3/refund/domestic/refunds"
 TRANSFERS: Final = "/v3/fund-app/mch-transfer/transfer-bills"
+BATCHES: Final = "/v3/transfer/batches"
+BATCH_BY_NUMBER: Final = f"{BATCHES}/out-batch-no/{{out_batch_no}}"
+BATCH_BY_ID: Final = f"{BATCHES}/batch-id/{{batch_id}}"
 SHARING: Final = "/v3/profitsharing/orders"
 
 
@@ -77,6 +83,11 @@ DOWNLOAD: Final = _route("GET", "/v3/billdownload/file", FetchBill)
 TRANSFER: Final = _route("POST", TRANSFERS, PayOut)
 QUERY_TRANSFER: Final = _route("GET", f"{TRANSFERS}/out-bill-no/{{out_bill_no}}", QueryPayOut)
 QUERY_TRANSFER_ID: Final = _route("GET", f"{TRANSFERS}/transfer-bill-no/{{transfer_bill_no}}", QueryPayOut)
+BATCH: Final = _route("POST", BATCHES, PayOutBatch)
+QUERY_BATCH: Final = _route("GET", BATCH_BY_NUMBER, QueryPayOutBatch)
+QUERY_BATCH_ID: Final = _route("GET", BATCH_BY_ID, QueryPayOutBatch)
+QUERY_LINE: Final = _route("GET", f"{BATCH_BY_NUMBER}/details/out-detail-no/{{out_detail_no}}", QueryPayOut)
+QUERY_LINE_ID: Final = _route("GET", f"{BATCH_BY_ID}/details/detail-id/{{detail_id}}", QueryPayOut)
 SHARE: Final = _route("POST", SHARING, SplitTrade)
 UNFREEZE: Final = _route("POST", f"{SHARING}/unfreeze", SplitTrade)
 QUERY_SHARE: Final = _route("GET", f"{SHARING}/{{out_order_no}}", QuerySplit)
@@ -94,8 +105,8 @@ SIGNERS_OWN: Final = (CERTIFICATES, DOWNLOAD)
 
 ROUTES: Final = (
     NATIVE, JSAPI, APP, H5, CODEPAY, QUERY, QUERY_ID, CLOSE, REVERSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL,
-    FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, SHARE, UNFREEZE, QUERY_SHARE,
-    *PARTNER_OF.values(),
+    FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, BATCH, QUERY_BATCH, QUERY_BATCH_ID, QUERY_LINE,
+    QUERY_LINE_ID, SHARE, UNFREEZE, QUERY_SHARE, *PARTNER_OF.values(),
 )  # fmt: skip
 """An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
 
@@ -168,6 +179,35 @@ FAIL_REASON: Final = {
 }
 REASON_FAILED: Final = {word: code for code, word in FAIL_REASON.items()}
 
+BATCH_STAGE: Final = {
+    "ACCEPTED": BatchStage.TAKEN,
+    "WAIT_PAY": BatchStage.WAITING,
+    "PROCESSING": BatchStage.RUNNING,
+    "FINISHED": BatchStage.DONE,
+    "CLOSED": BatchStage.CLOSED,
+}
+BATCH_WORD: Final = {stage: word for word, stage in BATCH_STAGE.items()}
+LINE_STATE_OF: Final = {
+    "INIT": MovementState.ACCEPTED,
+    "WAIT_PAY": MovementState.ACCEPTED,
+    "PROCESSING": MovementState.ACCEPTED,
+    "SUCCESS": MovementState.SUCCEEDED,
+    "FAIL": MovementState.FAILED,
+}
+LINE_WANTED: Final = {
+    "ALL": None,
+    "SUCCESS": MovementState.SUCCEEDED,
+    "FAIL": MovementState.FAILED,
+    "WAIT_PAY": MovementState.ACCEPTED,
+}
+"""``detail_status`` of a question -> which lines it wants."""
+
+LINE_CLOSED: Final = "OVERDUE_CLOSE"
+"""Why a line of a batch that was withdrawn has failed."""
+
+BATCH_CLOSED: Final = "MERCHANT_REVOCATION"
+"""``close_reason`` of a batch that the merchant's second person turned down."""
+
 SHARE_STATE_OF: Final = {"PROCESSING": MovementState.ACCEPTED, "FINISHED": MovementState.SUCCEEDED}
 SHARE_RESULT: Final = {
     MovementState.ACCEPTED: "PENDING",
@@ -192,17 +232,24 @@ REFUND_EVENT: Final = {
     MovementState.CLOSED: "REFUND.CLOSED",
 }
 TRANSFER_EVENT: Final = "MCHTRANSFER.BILL.FINISHED"
+BATCH_EVENT: Final = {
+    BatchStage.DONE: "MCHTRANSFER.BATCH.FINISHED",
+    BatchStage.CLOSED: "MCHTRANSFER.BATCH.CLOSED",
+}
 SUMMARY: Final = {
     TRANSACTION_EVENT: "支付成功",
     "REFUND.SUCCESS": "退款成功",
     "REFUND.ABNORMAL": "退款异常",
     "REFUND.CLOSED": "退款关闭",
     TRANSFER_EVENT: "商家转账单据终态通知",
+    "MCHTRANSFER.BATCH.FINISHED": "商家转账批次完成通知",
+    "MCHTRANSFER.BATCH.CLOSED": "商家转账批次关闭通知",
 }
 ORIGINAL: Final = {
     TRANSACTION_EVENT: "transaction",
     **dict.fromkeys(REFUND_EVENT.values(), "refund"),
     TRANSFER_EVENT: "mch_payment",
+    **dict.fromkeys(BATCH_EVENT.values(), "mch_payment"),
 }
 
 # --- refusals ----------------------------------------------------------------------------------------------------
@@ -344,6 +391,6 @@ PUBLISHED_KEYS: Final = frozenset(
 
 _PRIVATE: Final = (
     "signature", "authorization", "wechatpay-signature", "openid", "sp_openid", "sub_openid", "user_name",
-    "ciphertext", "apiv3_key", "token",
+    "user_id_card",     "ciphertext", "apiv3_key", "token",
 )  # fmt: skip
 PRIVATE: Final = frozenset(_PRIVATE)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import date
 from typing import Any, Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.batch import (
+    read_batch,
+    read_query_batch,
+    read_query_line,
+    write_batch,
+    write_query_batch,
+    write_query_line,
+)
 from tongbao.protocols.wechatpay_v3.codec import write_time
 from tongbao.protocols.wechatpay_v3.field import (
     BILL_NUMBER,
@@ -22,13 +29,19 @@ from tongbao.protocols.wechatpay_v3.field import (
     invalid,
     missing,
 )
+from tongbao.protocols.wechatpay_v3.part import Cover as Cover  # noqa: PLC0414 - a word of this module too
+from tongbao.protocols.wechatpay_v3.part import Parts as Parts  # noqa: PLC0414
+from tongbao.protocols.wechatpay_v3.part import plain as plain  # noqa: PLC0414
+from tongbao.protocols.wechatpay_v3.part import read_name
 from tongbao.wire.form import parse_form
 from tongbao.wire.movement import (
     CancelTrade,
     FetchBill,
     FetchCertificates,
     PayOut,
+    PayOutBatch,
     QueryPayOut,
+    QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
     RefundTrade,
@@ -38,9 +51,6 @@ from tongbao.wire.movement import (
 )
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Expiry, Intent, Presentation, Product, QueryTrade
-
-Cover = Callable[[str], str]
-"""Hides or reveals a person's field."""
 
 SCENE: Final = "1000"
 _SHORTEST: Final = 6
@@ -52,24 +62,7 @@ SHOP: Final = "1"
 """The shop's own number of the place where codes are scanned: the request must name one."""
 _BILL_TYPES: Final = ("ALL", "SUCCESS", "REFUND")
 _ACCOUNTS: Final = ("BASIC", "OPERATION", "FEES")
-_NAME_FROM: Final = 200_000
-_NAME_TO: Final = 30
 _TRANSFER_LEAST: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A request taken apart: which operation, the texts in its path, its query, its body."""
-
-    route: m.Route
-    path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-
-
-def plain(text: str) -> str:
-    """A person's field as it is: for the encoder's own check."""
-    return text
 
 
 # --- orders ------------------------------------------------------------------------------------------------------
@@ -296,15 +289,10 @@ def _read_transfer(parts: Parts, mchid: str, cover: Cover) -> Intent:
     body.text("transfer_scene_id", 36, needed=True)
     if not body.children("transfer_scene_report_infos", 20):
         raise missing("transfer_scene_report_infos")
-    covered = body.text("user_name", 1_024)
-    if covered and amount.minor < _NAME_TO:
-        raise invalid("user_name", "is not taken below 0.30 yuan")
-    if not covered and amount.minor >= _NAME_FROM:
-        raise missing("user_name")
     return PayOut(
         merchant=mchid,
         payout_no=body.number("out_bill_no", BILL_NUMBER, needed=True),
-        payee=Payee(Party(body.number("openid", WORD, needed=True)), cover(covered) if covered else ""),
+        payee=Payee(Party(body.number("openid", WORD, needed=True)), read_name(body, amount.minor, cover)),
         amount=amount,
         memo=body.text("transfer_remark", 32, needed=True),
         title=body.text("user_recv_perception", 64),
@@ -330,6 +318,8 @@ def _write_transfer(intent: PayOut, appid: str, cover: Cover) -> Parts:
 
 
 def _read_query_transfer(parts: Parts, mchid: str, cover: Cover) -> Intent:
+    if parts.route in (m.QUERY_LINE, m.QUERY_LINE_ID):
+        return read_query_line(parts, mchid)
     path = Fields(parts.path)
     if parts.route is m.QUERY_TRANSFER_ID:
         return QueryPayOut(merchant=mchid, payout_id=path.number("transfer_bill_no", PLATFORM_NUMBER, needed=True))
@@ -337,6 +327,8 @@ def _read_query_transfer(parts: Parts, mchid: str, cover: Cover) -> Intent:
 
 
 def _write_query_transfer(intent: QueryPayOut, appid: str, cover: Cover) -> Parts:
+    if intent.batch_no or intent.batch_id:
+        return write_query_line(intent)
     if intent.payout_no:
         return Parts(m.QUERY_TRANSFER, {"out_bill_no": intent.payout_no})
     return Parts(m.QUERY_TRANSFER_ID, {"transfer_bill_no": intent.payout_id})
@@ -430,6 +422,8 @@ _READ: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
     FetchBill: _read_download,
     PayOut: _read_transfer,
     QueryPayOut: _read_query_transfer,
+    PayOutBatch: read_batch,
+    QueryPayOutBatch: read_query_batch,
     SplitTrade: _read_share,
     QuerySplit: _read_query_share,
 }
@@ -445,6 +439,8 @@ _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     FetchBill: _write_download,
     PayOut: _write_transfer,
     QueryPayOut: _write_query_transfer,
+    PayOutBatch: write_batch,
+    QueryPayOutBatch: write_query_batch,
     SplitTrade: _write_share,
     QuerySplit: _write_query_share,
 }

@@ -18,10 +18,11 @@ from tongbao.kernel.error import (
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.protocols.wechatpay_v3.batch import read_query_batch, write_found, write_line, write_taken
 from tongbao.protocols.wechatpay_v3.client import PREPAID, SCAN
 from tongbao.protocols.wechatpay_v3.event import write_event
 from tongbao.protocols.wechatpay_v3.partner import read_request
-from tongbao.protocols.wechatpay_v3.request import Cover, Parts
+from tongbao.protocols.wechatpay_v3.request import Cover, Parts, plain
 from tongbao.protocols.wechatpay_v3.view import write_refund, write_share, write_trade, write_transfer
 from tongbao.wire import http
 from tongbao.wire.certificate import chain_pem
@@ -29,7 +30,17 @@ from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import parse_form, unquote
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
-from tongbao.wire.movement import BillOpened, Cancelled, CertificatesFound, PayOut, PayOutFound, RefundFound, SplitFound
+from tongbao.wire.movement import (
+    BatchFound,
+    BatchTaken,
+    BillOpened,
+    Cancelled,
+    CertificatesFound,
+    PayOut,
+    PayOutFound,
+    RefundFound,
+    SplitFound,
+)
 from tongbao.wire.vocabulary import (
     Carriage,
     Done,
@@ -255,7 +266,13 @@ def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant)
         return {"appid": body.get("appid", ""), "mchid": claim.merchant, "out_trade_no": outcome.out_trade_no}
     if isinstance(outcome, RefundFound) and outcome.refunds:
         return write_refund(outcome.refunds[0])
+    if isinstance(outcome, BatchTaken):
+        return write_taken(outcome)
+    if isinstance(outcome, BatchFound):
+        return write_found(outcome, read_query_batch(_parts(parsed), claim.merchant, plain))
     if isinstance(outcome, PayOutFound) and outcome.payouts:
+        if parsed.route in (m.QUERY_LINE, m.QUERY_LINE_ID):
+            return write_line(outcome.payouts[0], claim.merchant, _covering(ring))
         whole = parsed.route.intent is not PayOut
         return write_transfer(outcome.payouts[0], claim.merchant, _covering(ring), whole=whole)
     if isinstance(outcome, SplitFound):

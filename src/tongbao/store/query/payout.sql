@@ -15,6 +15,16 @@ ORDER BY started_at, merchant_id, batch_no LIMIT :most;
 SELECT payout_no FROM payout WHERE merchant_id = :merchant_id AND batch_no = :batch_no AND n > :number
 ORDER BY n LIMIT :most;
 
+-- name: payout.of_state
+-- so many lines of a batch that stand in one of some states, after the first of them
+SELECT payout_no FROM payout WHERE merchant_id = :merchant_id AND batch_no = :batch_no AND state {in states}
+ORDER BY n LIMIT :most OFFSET :start;
+
+-- name: payout.sums
+-- how many lines of a batch stand in which state, and for how much
+SELECT state, COUNT(*), CAST(SUM(amount) AS {bigint}) FROM payout
+WHERE merchant_id = :merchant_id AND batch_no = :batch_no GROUP BY state ORDER BY state;
+
 -- name: payout.batches
 SELECT batch_no FROM payout_batch WHERE merchant_id = :merchant_id ORDER BY created_at DESC, batch_no DESC LIMIT :most;
 

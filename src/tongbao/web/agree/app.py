@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.time import Instant
-from tongbao.service.payout_act import find_payout_batch, open_payouts_url
-from tongbao.service.payout_batch import CloseBatch, StartBatch
+from tongbao.service.payout_act import close_batch, find_payout_batch, open_payouts_url
+from tongbao.service.payout_batch import StartBatch
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import lines_of, open_batch_url
 from tongbao.service.refund_batch import ConfirmRefundBatch
@@ -82,7 +82,7 @@ class AgreeDesk:
         elif agrees:
             await self._platform.submit(StartBatch(shown.merchant_id, shown.batch_no, actor, "agreed on the page"))
         else:
-            await self._platform.submit(CloseBatch(shown.merchant_id, shown.batch_no, actor, "refused on the page"))
+            await close_batch(self._platform, shown.merchant_id, shown.batch_no, actor, "refused on the page")
         return self._shell.go(request.url.path)
 
     async def _open(self, request: Request, visitor: Visitor) -> Shown:
