@@ -34,7 +34,7 @@ def answer(key: str, outcome: str = "o") -> Answer:
 
 def case(number: int, closed: int | None) -> Case:
     at = None if closed is None else Instant(closed)
-    return Case(f"c{number:03d}", "k", "m", "t", "s", number, "CNY", "open", "", Instant(1), at)
+    return Case(f"c{number:03d}", "manual", "m", "t", "s", number, "CNY", "open", "", Instant(1), at)
 
 
 @pytest.mark.parametrize("texts", [[odd] for odd in ODD] + [ODD, [odd for odd in ODD if MARK not in odd]])

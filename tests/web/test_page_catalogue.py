@@ -5,20 +5,29 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 from tests.tidy.source import ROOT
-from tongbao.trade.state import InstructionState, NotifyState, PaymentState, TradeState
+from tongbao.store.record import CaseKind
+from tongbao.trade.state import ClaimState, InstructionState, NotifyState, PaymentState, TradeState
 from tongbao.web.page.locale import CATALOGUES, accepted_language, say
 from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import Method, Product
 
+CLAIMS = tuple(f"claim.state.{state}" for state in ClaimState)
 OWN_CODES = ("CSRF", "UNKNOWN_FIELD", "OUTCOME_UNKNOWN", "SESSION_OVER", "CONTACT_INVALID", "BANK_MISSING")
 
 
 def places(sentence: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize("key", [*(f"case.kind.{kind}" for kind in get_args(CaseKind)), *CLAIMS])
+def test_every_case_and_claim_has_a_word(key: str) -> None:
+    """Operators and buyers read a word, not a name of ours."""
+    assert say("zh", key) != say("en", key)
 
 
 def test_the_languages_have_the_same_keys_and_places() -> None:

@@ -8,6 +8,7 @@ cannot be refunded a second time: the case tells what a person must look at.
 from __future__ import annotations
 
 from tongbao.kernel.error import Refused
+from tongbao.kernel.money import Money
 from tongbao.kernel.record import record, replace
 from tongbao.ledger.account import (
     Account,
@@ -141,7 +142,8 @@ class TakeChargeback:
             amount=taken.amount,
             currency=taken.currency,
             state="open",
-            note=f"{self.bank} took a payment back ({self.reason}); {taken.short} of it the merchant owes",
+            note=f"{self.bank} took a payment back ({self.reason}); the merchant owes"
+            f" {Money(taken.short, self.currency).text()} of it",
             opened_at=taken.at,
             closed_at=None,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tongbao.kernel.error import Refused
+from tongbao.kernel.money import Money
 from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant
 from tongbao.ledger.entry import Entry
@@ -97,7 +98,8 @@ def _dispute_rows(sheet: Sheet, trade: Trade, claim: Claim, now: Instant) -> Row
     """The dispute's case, opened or closed as the claim stands."""
     known: Case | None = sheet.get(CASE, dispute_case(trade.trade_no))
     if claim.state == "disputed":
-        note = f"{claim.disputed_by} opened a dispute over {claim.amount}: {claim.reason}"
+        wanted = Money(claim.amount, claim.currency).text()
+        note = f"{claim.disputed_by} opened a dispute over {wanted} {claim.currency}: {claim.reason}"
         case = Case(
             case_id=dispute_case(trade.trade_no),
             kind="dispute",

@@ -13,7 +13,7 @@ from tongbao.service.channel import BankWord
 from tongbao.service.command import Needs
 from tongbao.service.platform import Platform
 from tongbao.store.commit import Decision, Now
-from tongbao.store.record import Case
+from tongbao.store.record import Case, CaseKind
 from tongbao.store.schema import CASE, INSTRUCTION, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
@@ -41,7 +41,7 @@ def hold_needs(number: str) -> Needs:
     yield CASE, (f"{_PREFIX}{number}",)
 
 
-def case_of(known: Instruction, case_id: str, kind: str, note: str, now: Instant) -> Case:
+def case_of(known: Instruction, case_id: str, kind: CaseKind, note: str, now: Instant) -> Case:
     """A case about an instruction, over its sum."""
     return Case(
         case_id=case_id,

@@ -30,7 +30,7 @@ from tongbao.service.command import Needs
 from tongbao.service.movement import Move, bounds, walk
 from tongbao.service.platform import Platform
 from tongbao.store.commit import Decision, Now
-from tongbao.store.record import Case
+from tongbao.store.record import Case, CaseKind
 from tongbao.store.schema import ACCOUNT, CASE, GAP, STATEMENT
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
@@ -139,7 +139,9 @@ class RecordFindings:
         )
 
     def _case(self, one: Finding, number: str, now: Instant) -> Case:
-        kind = {0: "statement"}.get(one.money, "statement_credit" if one.money > 0 else "statement_debit")
+        kind: CaseKind = "statement"
+        if one.money:
+            kind = "statement_credit" if one.money > 0 else "statement_debit"
         return Case(
             case_id=number,
             kind=kind,

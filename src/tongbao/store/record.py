@@ -3,6 +3,8 @@ attempts."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tongbao.kernel.record import record
 from tongbao.kernel.time import Instant
 
@@ -82,13 +84,32 @@ class Refusal:
     body_digest: str
 
 
+CaseKind = Literal[
+    "bank_disagrees",
+    "chargeback",
+    "dispute",
+    "late_payment",
+    "late_refused",
+    "manual",
+    "notification_abandoned",
+    "notification_blocked",
+    "refund_refused",
+    "split_failed",
+    "statement",
+    "statement_credit",
+    "statement_debit",
+    "unknown_outcome",
+]
+"""What a case is about; pages have a word for each."""
+
+
 @record
 class Case:
     """Something a person must look at, or that the books must explain. ``state``: ``open`` or ``closed``. ``owner``
     answers for it: an operator's name, or the desk of ``operations`` until one takes it."""
 
     case_id: str
-    kind: str
+    kind: CaseKind
     merchant_id: str
     out_trade_no: str
     subject: str

@@ -206,6 +206,8 @@ def _columns(record: type[Any]) -> tuple[Column, ...]:
 
 
 def _column(name: str, hint: Any) -> Column:
+    if typing.get_origin(hint) is typing.Literal:
+        hint = str
     options = [option for option in typing.get_args(hint) if option is not type(None)]
     base = options[0] if options else hint
     base = getattr(base, "__supertype__", base)
