@@ -32,19 +32,8 @@ def _silent(name: str) -> None:
 
 class _Shell:
     def __init__(
-        self,
-        endpoints: Iterable[Endpoint],
-        book: OrderBook,
-        database: Database,
-        *,
-        apply: Apply | None = None,
-        moved: Apply | None = None,
-        ended: Ended | None = None,
-        after_commit: Sequence[JobMaker] = (mail_job,),
-        clock: Clock | None = None,
-        crashpoint: Callable[[str], object] = _silent,
+        self, endpoints: Iterable[Endpoint], book: OrderBook, database: Database, clock: Clock | None, hooks: Hooks
     ) -> None:
-        hooks = Hooks(apply=apply, moved=moved, ended=ended, after_commit=tuple(after_commit), crashpoint=crashpoint)
         self.database = database
         self.book = book
         self.clock: Clock = clock or SystemClock()
@@ -79,10 +68,8 @@ class Receiver(_Shell):
         crashpoint: Callable[[str], object] = _silent,
         send: SyncSend | None = None,
     ) -> None:
-        super().__init__(
-            endpoints, book, database,
-            apply=apply, moved=moved, ended=ended, after_commit=after_commit, clock=clock, crashpoint=crashpoint,
-        )  # fmt: skip
+        hooks = Hooks(apply=apply, moved=moved, ended=ended, after_commit=tuple(after_commit), crashpoint=crashpoint)
+        super().__init__(endpoints, book, database, clock, hooks)
         self._send = send
         self._transports: dict[int, tuple[MerchantConfiguration, HttpTransport]] = {}
 
@@ -153,10 +140,8 @@ class AsyncReceiver(_Shell):
         send: Transport | None = None,
         compute: Compute = asyncio.to_thread,
     ) -> None:
-        super().__init__(
-            endpoints, book, database,
-            apply=apply, moved=moved, ended=ended, after_commit=after_commit, clock=clock, crashpoint=crashpoint,
-        )  # fmt: skip
+        hooks = Hooks(apply=apply, moved=moved, ended=ended, after_commit=tuple(after_commit), crashpoint=crashpoint)
+        super().__init__(endpoints, book, database, clock, hooks)
         self._send = send
         self._compute = compute
         self._transports: dict[int, tuple[MerchantConfiguration, AsyncHttpTransport]] = {}
