@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
-from tongbao.wire.field import check_writable, invalid, read_fields, required
+from tongbao.kernel.time import parse_china
+from tongbao.wire.field import (
+    check_lengths,
+    check_writable,
+    decode_pairs,
+    invalid,
+    read_address,
+    read_fields,
+    read_time,
+    required,
+)
 from tongbao.wire.form import FormLimits
 
 LIMITS = FormLimits(size=64, fields=4, field=16)
@@ -63,3 +75,35 @@ def test_a_field_is_missing_or_wrong() -> None:
         ("a", "is odd", "FIELD_INVALID"),
         ("a", "is odd", "AMOUNT_INVALID"),
     ]
+
+
+def test_pairs_are_decoded_in_one_go_and_blamed_one_by_one() -> None:
+    """The field whose bytes are no text is named; two names that become one, and a name that is empty, are refused."""
+    controls = re.compile("[\x00-\x1f]")
+    raw = {"名".encode("gbk"): b"1", b"b": "测".encode("gbk")}
+    assert decode_pairs(raw, "gbk", controls) == {"名": "1", "b": "测"}
+    for bad, code, field in (
+        ({b"a": b"1", b"b": b"\xff"}, "BAD_CHARSET", "b"),
+        ({b"a": b"1\x00", b"b": b"2"}, "BAD_CHARSET", "a"),
+        ({b"\xff": b"1"}, "BAD_CHARSET", "?"),
+        ({b"+AGE-": b"1", b"a": b"1"}, "DUPLICATE_PARAM", ""),
+    ):
+        with pytest.raises(RemoteProtocolError) as caught:
+            decode_pairs(bad, "utf-7" if code == "DUPLICATE_PARAM" else "gbk", controls)
+        assert (caught.value.code, caught.value.field) == (code, field)
+
+
+def test_what_is_read_from_a_field_is_that_or_refused() -> None:
+    """Addresses and times may be absent; lengths count characters, and only of known fields."""
+    said = {"url": "http://shop.example/", "at": "2026-01-02 03:04:05", "empty": ""}
+    assert [read_address(said, name) for name in ("url", "empty", "none")] == [said["url"], "", ""]
+    assert [read_time(said, name) for name in ("at", "empty", "none")] == [parse_china(said["at"]), None, None]
+    check_lengths({"a": "测试", "other": "1" * 99}, {"a": 2})
+    for check, code in (
+        (lambda: read_address({"a": "shop"}, "a"), "URL_NOT_ALLOWED"),
+        (lambda: read_time({"a": "2026-02-30 00:00:00"}, "a"), "FIELD_INVALID"),
+        (lambda: check_lengths({"a": "123"}, {"a": 2}), "TOO_LARGE"),
+    ):
+        with pytest.raises(RemoteProtocolError) as caught:
+            check()
+        assert (caught.value.code, caught.value.field) == (code, "a")

@@ -9,8 +9,8 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.protocols.alipay_mapi import messages as m
-from tongbao.protocols.alipay_mapi.field import Fields, read_money, read_time, write_time
-from tongbao.wire.field import invalid, required
+from tongbao.protocols.alipay_mapi.field import Fields, read_money, write_time
+from tongbao.wire.field import invalid, read_time, required
 from tongbao.wire.movement import BillLine, QueryMovements
 from tongbao.wire.party import Party
 from tongbao.wire.xml import Element

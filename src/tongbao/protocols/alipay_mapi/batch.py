@@ -15,8 +15,8 @@ from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import business_date, china_text
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.codec import CODECS
-from tongbao.protocols.alipay_mapi.field import Fields, read_address, read_day, read_party, read_time, write_party
-from tongbao.wire.field import invalid, required
+from tongbao.protocols.alipay_mapi.field import Fields, read_day, read_party, write_party
+from tongbao.wire.field import invalid, read_address, read_time, required
 from tongbao.wire.movement import PayOutBatch, PayOutItem, QueryRefund, RefundBatch, RefundItem, Split
 from tongbao.wire.party import Party, Payee
 

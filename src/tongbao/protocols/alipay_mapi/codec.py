@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.record import record
 from tongbao.protocols.alipay_mapi.messages import UNSIGNED
+from tongbao.wire.field import decode_pairs
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import SHA1, equal, md5_suffix, rsa_sign, rsa_verify
@@ -76,39 +77,8 @@ def _twice(name: bytes) -> RemoteProtocolError:
 
 
 def decode_fields(raw: Mapping[bytes, bytes], codec: str) -> dict[str, str]:
-    """All names and values as text. Raises RemoteProtocolError naming the field whose bytes are not ``codec``.
-
-    All are decoded in one go, NUL between them: no multi-byte character of these charsets may hold a NUL, so a
-    strict decoder cannot swallow a border.
-    """
-    flat: list[bytes] = []
-    for pair in raw.items():
-        flat += pair
-    try:
-        text = b"\x00".join(flat).decode(codec)
-    except UnicodeDecodeError:
-        text = ""
-    parts = text.split("\x00")
-    if len(parts) != len(flat) or _NOT_TEXT.search("".join(parts)):
-        raise _not_text(raw, codec)
-    pieces = iter(parts)
-    fields = dict(zip(pieces, pieces, strict=True))
-    if len(fields) != len(raw):
-        raise RemoteProtocolError("", "two names are one when decoded", "DUPLICATE_PARAM")
-    return fields
-
-
-def _not_text(raw: Mapping[bytes, bytes], codec: str) -> RemoteProtocolError:
-    for name, value in raw.items():
-        for piece in (name, value):
-            try:
-                bad = _NOT_TEXT.search(piece.decode(codec)) is not None
-            except UnicodeDecodeError:
-                bad = True
-            if bad:
-                field = name[:40].decode("ascii", "replace").replace("\ufffd", "?")
-                return RemoteProtocolError(field, "holds bytes or controls that are not text", "BAD_CHARSET")
-    return RemoteProtocolError("", "is empty or not text", "MALFORMED")
+    """All names and values as text. Raises RemoteProtocolError naming the field whose bytes are not ``codec``."""
+    return decode_pairs(raw, codec, _NOT_TEXT)
 
 
 def check_text(field: str, value: str) -> None:

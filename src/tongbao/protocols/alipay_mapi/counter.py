@@ -7,8 +7,8 @@ from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.protocols.alipay_mapi.field import Fields, read_money, read_positive, read_quantity, read_time, write_time
-from tongbao.wire.field import invalid, required
+from tongbao.protocols.alipay_mapi.field import Fields, read_money, read_positive, read_quantity, write_time
+from tongbao.wire.field import check_address, invalid, read_time, required
 from tongbao.wire.http import split_url
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import TradeOpened, TradeState, TradeView
@@ -111,9 +111,5 @@ def read_opened(leaves: Fields, out_trade_no: str) -> TradeOpened:
     """What the answer says. Raises RemoteProtocolError."""
     if leaves.get("out_trade_no", "") != out_trade_no:
         raise RemoteProtocolError("out_trade_no", "the answer is about another trade", "MALFORMED")
-    address = required(leaves, "qr_code")
-    try:
-        split_url(address)
-    except ValueError as error:
-        raise invalid("qr_code", str(error), "URL_NOT_ALLOWED") from error
+    address = check_address("qr_code", required(leaves, "qr_code"))
     return TradeOpened("", address, address.rpartition("/")[2])

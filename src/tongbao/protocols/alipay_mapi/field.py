@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
-from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
-from tongbao.kernel.time import Instant, china_text, parse_china
-from tongbao.protocols.alipay_mapi import messages as m
+from tongbao.kernel.time import Instant, china_text
 from tongbao.wire.field import invalid, required
-from tongbao.wire.http import split_url
 from tongbao.wire.party import Party
 
 Fields = Mapping[str, str]
@@ -50,34 +48,6 @@ def read_quantity(fields: Fields) -> int | None:
     if _QUANTITY.fullmatch(text) is None:
         raise invalid("quantity", "is not a positive whole number")
     return int(text)
-
-
-def check_lengths(fields: Fields, lengths: Mapping[str, int]) -> None:
-    """Refuse a known field that is longer than documented."""
-    for name, value in fields.items():
-        if len(value) > lengths.get(name, m.UNLIMITED):
-            raise RemoteProtocolError(name, f"is longer than {lengths[name]} characters", "TOO_LARGE")
-
-
-def read_address(fields: Fields, name: str) -> str:
-    """An absolute http(s) address, or ''."""
-    url = fields.get(name, "")
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-    return url
-
-
-def read_time(fields: Fields, name: str) -> Instant | None:
-    text = fields.get(name, "")
-    if not text:
-        return None
-    try:
-        return parse_china(text)
-    except ValueError as error:
-        raise invalid(name, "is no time") from error
 
 
 def write_time(instant: Instant | None) -> str:

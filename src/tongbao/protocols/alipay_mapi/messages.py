@@ -129,7 +129,6 @@ LENGTHS: Final[dict[str, int]] = {
 LENGTHS_OF: Final[dict[str, dict[str, int]]] = {APP: {**LENGTHS, "seller_id": LENGTHS["seller_email"]}}
 """In an order string the payee's number may be his login."""
 
-UNLIMITED: Final = 1_000_000
 
 PAYEE_LENGTH: Final = 100
 PAYEE_NAME_LENGTH: Final = 128

@@ -22,8 +22,6 @@ from tongbao.protocols.alipay_mapi.batch import (
 )
 from tongbao.protocols.alipay_mapi.field import (
     Fields,
-    check_lengths,
-    read_address,
     read_money,
     read_party,
     read_positive,
@@ -32,7 +30,7 @@ from tongbao.protocols.alipay_mapi.field import (
 )
 from tongbao.protocols.alipay_mapi.royalty import read_royalty, write_royalty
 from tongbao.wire.bank import BANKS
-from tongbao.wire.field import invalid, required
+from tongbao.wire.field import check_lengths, invalid, read_address, required
 from tongbao.wire.movement import PayOutBatch, QueryMovements, QueryRefund, RefundBatch
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (

@@ -10,8 +10,8 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_compact, china_text, parse_china
 from tongbao.protocols.alipay_mapi import code as c
 from tongbao.protocols.alipay_mapi.batch import read_sum
-from tongbao.protocols.alipay_mapi.field import Fields, bare, read_party, read_time
-from tongbao.wire.field import invalid, required
+from tongbao.protocols.alipay_mapi.field import Fields, bare, read_party
+from tongbao.wire.field import invalid, read_time, required
 from tongbao.wire.movement import BatchView, MovementState, PayOutView, RefundView
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import Notification

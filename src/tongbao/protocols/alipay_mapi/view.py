@@ -9,8 +9,8 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_text
 from tongbao.protocols.alipay_mapi import messages as m
-from tongbao.protocols.alipay_mapi.field import read_money, read_quantity, read_time, write_time
-from tongbao.wire.field import invalid, required
+from tongbao.protocols.alipay_mapi.field import read_money, read_quantity, write_time
+from tongbao.wire.field import invalid, read_time, required
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Consignee,

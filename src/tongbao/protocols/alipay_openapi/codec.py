@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
+from tongbao.wire.field import decode_pairs
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import SHA1, SHA256, rsa_sign, rsa_verify
@@ -93,33 +93,7 @@ def _twice(parts: Sequence[bytes]) -> str:
 
 def decode_fields(raw: Mapping[bytes, bytes], codec: str) -> dict[str, str]:
     """All names and values as text. Raises RemoteProtocolError naming the field whose bytes are not ``codec``."""
-    flat = list(chain.from_iterable(raw.items()))
-    # decoded in one go, NUL between them: no character of these charsets may hold a NUL, so no border is swallowed
-    try:
-        text = b"\x00".join(flat).decode(codec)
-    except UnicodeDecodeError:
-        text = ""
-    parts = text.split("\x00")
-    if len(parts) != len(flat) or not is_text("".join(parts)):
-        raise _not_text(raw, codec)
-    pieces = iter(parts)
-    fields = dict(zip(pieces, pieces, strict=True))
-    if len(fields) != len(raw):
-        raise RemoteProtocolError("", "two names are one when decoded", "DUPLICATE_PARAM")
-    return fields
-
-
-def _not_text(raw: Mapping[bytes, bytes], codec: str) -> RemoteProtocolError:
-    for name, value in raw.items():
-        for piece in (name, value):
-            try:
-                bad = _NOT_TEXT.search(piece.decode(codec)) is not None
-            except UnicodeDecodeError:
-                bad = True
-            if bad:
-                where = name[:40].decode("ascii", "replace").replace("\ufffd", "?")
-                return RemoteProtocolError(where, "holds bytes or controls that are not text", "BAD_CHARSET")
-    return RemoteProtocolError("", "is empty or not text", "MALFORMED")
+    return decode_pairs(raw, codec, _NOT_TEXT)
 
 
 def check_text(name: str, value: str) -> None:

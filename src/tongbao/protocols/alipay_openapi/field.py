@@ -10,7 +10,7 @@ from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import Instant, china_text, parse_china
 from tongbao.protocols.alipay_openapi import messages as m
-from tongbao.wire.http import split_url
+from tongbao.wire.field import check_address
 from tongbao.wire.vocabulary import Expiry
 
 Content = Mapping[str, Any]
@@ -110,13 +110,7 @@ def say(money: Money | None) -> str:
 
 def read_address(content: Content, name: str) -> str:
     """An absolute http(s) address, or ''."""
-    url = text_of(content, name)
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-    return url
+    return check_address(name, text_of(content, name))
 
 
 def read_time(content: Content, name: str) -> Instant | None:

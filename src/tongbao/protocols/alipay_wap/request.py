@@ -11,8 +11,7 @@ from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.alipay_wap import messages as m
 from tongbao.protocols.alipay_wap.codec import Fields, read_document, write_document
-from tongbao.wire.field import invalid, required
-from tongbao.wire.http import split_url
+from tongbao.wire.field import check_lengths, invalid, read_address, required
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     ConfirmNotification,
@@ -33,23 +32,6 @@ _MINUTES: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _TOKEN: Final = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 _NUMBER: Final = re.compile(r"2088[0-9]{12}", re.ASCII)
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
-
-
-def _check_lengths(fields: Fields) -> None:
-    for name, value in fields.items():
-        longest = m.LENGTHS.get(name)
-        if longest is not None and len(value) > longest:
-            raise RemoteProtocolError(name, f"is longer than {longest} characters", "TOO_LARGE")
-
-
-def _address(leaves: Fields, name: str) -> str:
-    url = leaves.get(name, "")
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-    return url
 
 
 def _check_common(fields: Fields) -> None:
@@ -83,7 +65,7 @@ def _read_create(fields: Fields) -> CreateTrade:
     _check_common(fields)
     required(fields, "req_id")
     leaves = read_document(required(fields, "req_data"), "req_data", m.CREATE_ROOT)
-    _check_lengths(leaves)
+    check_lengths(leaves, m.LENGTHS)
     required(leaves, "call_back_url")
     seller = required(leaves, "seller_account_name")
     return CreateTrade(
@@ -93,9 +75,9 @@ def _read_create(fields: Fields) -> CreateTrade:
         subject=required(leaves, "subject"),
         amount=_amount(leaves),
         seller=Party(seller) if _NUMBER.fullmatch(seller) else Party("", seller),
-        notify_url=_address(leaves, "notify_url"),
-        return_url=_address(leaves, "call_back_url"),
-        show_url=_address(leaves, "merchant_url"),
+        notify_url=read_address(leaves, "notify_url"),
+        return_url=read_address(leaves, "call_back_url"),
+        show_url=read_address(leaves, "merchant_url"),
         expiry=_expiry(leaves.get("pay_expire", "")),
         presentation=Presentation.H5,
     )
@@ -159,7 +141,7 @@ def notification_id(text: str) -> str:
 def read_intent(service: str, fields: Fields) -> Intent:
     """The intent of a request. Raises RemoteProtocolError naming the field."""
     required(fields, "partner")
-    _check_lengths(fields)
+    check_lengths(fields, m.LENGTHS)
     if service == m.CREATE:
         return _read_create(fields)
     if service == m.ENTER:

@@ -6,10 +6,10 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
-from tongbao.kernel.time import Instant, china_text, parse_china
+from tongbao.kernel.time import Instant, china_text
 from tongbao.protocols.alipay_wap import messages as m
 from tongbao.protocols.alipay_wap.codec import Fields
-from tongbao.wire.field import invalid, required
+from tongbao.wire.field import invalid, read_time, required
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import PAID_STATES, Notification, Product, Role, TradeState, TradeView
 
@@ -99,16 +99,6 @@ def _read_money(leaves: Fields, name: str) -> Money | None:
         raise invalid(name, str(error), "AMOUNT_INVALID") from error
 
 
-def _read_time(leaves: Fields, name: str) -> Instant | None:
-    text = leaves.get(name, "")
-    if not text:
-        return None
-    try:
-        return parse_china(text)
-    except ValueError as error:
-        raise invalid(name, "is no time") from error
-
-
 def read_trade(leaves: Fields) -> TradeView:
     """What the leaves of ``<notify>`` or ``<trade>`` say. Raises RemoteProtocolError naming the leaf."""
     amount = _read_money(leaves, "total_fee")
@@ -123,7 +113,7 @@ def read_trade(leaves: Fields) -> TradeView:
         seller=Party(leaves.get("seller_id", ""), leaves.get("seller_email", "")),
         buyer=Party(leaves.get("buyer_id", ""), leaves.get("buyer_email", "")),
         refunded=_read_money(leaves, "to_buyer_fee"),
-        **{ours: _read_time(leaves, name) for name, ours in _TIMES.items()},  # type: ignore[arg-type]
+        **{ours: read_time(leaves, name) for name, ours in _TIMES.items()},  # type: ignore[arg-type]
     )
 
 
@@ -134,7 +124,7 @@ def read_notice(leaves: Fields) -> Notification:
     view = read_trade(leaves)
     if not view.seller:
         raise RemoteProtocolError("seller_id", "is missing, and so is seller_email", "FIELD_MISSING")
-    return Notification(id=required(leaves, "notify_id"), at=_read_time(leaves, "notify_time"), trade=view)
+    return Notification(id=required(leaves, "notify_id"), at=read_time(leaves, "notify_time"), trade=view)
 
 
 def read_return(fields: Fields, unsigned: Fields) -> Notification:

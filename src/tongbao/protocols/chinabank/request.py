@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError
 from tongbao.protocols.chinabank import messages as m
 from tongbao.protocols.chinabank.codec import Fields, read_money, write_money
 from tongbao.protocols.chinabank.grammar import is_order
-from tongbao.wire.field import invalid, required
+from tongbao.wire.field import check_address, check_lengths, invalid, required
 from tongbao.wire.http import split_url
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade
 
@@ -18,28 +18,11 @@ _NOTICES: Final = re.compile(r"\[url:=([^\]]*)\]", re.ASCII)
 """How ``remark2`` holds the address of notices."""
 
 
-def check_lengths(fields: Fields) -> None:
-    """Refuse a known field that is longer than documented."""
-    for name, value in fields.items():
-        longest = m.LENGTHS.get(name)
-        if longest is not None and len(value) > longest:
-            raise RemoteProtocolError(name, f"is longer than {longest} characters", "TOO_LARGE")
-
-
-def _address(name: str, url: str) -> str:
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-    return url
-
-
 def _notices(fields: Fields) -> str:
     """The address of notices in ``remark2``, '' where it holds none. No signature covers it, so it must be at the host
     of the signed ``v_url``: a buyer cannot send the notices of a shop elsewhere."""
     found = _NOTICES.fullmatch(fields.get("remark2", ""))
-    url = _address("remark2", found[1]) if found else ""
+    url = check_address("remark2", found[1]) if found else ""
     home = fields.get("v_url", "")
     if url and (not home or split_url(url)[1].lower() != split_url(home)[1].lower()):
         raise invalid("remark2", "is not at the host of v_url", "URL_NOT_ALLOWED")
@@ -63,7 +46,7 @@ def _read_pay(fields: Fields) -> CreateTrade:
     if _BANK.fullmatch(bank) is None:
         raise invalid("pmode_id", "is not digits", "BANK_UNKNOWN")
     number = _order(fields)
-    home = _address("v_url", fields.get("v_url", ""))
+    home = check_address("v_url", fields.get("v_url", ""))
     return CreateTrade(
         merchant=fields["v_mid"],
         out_trade_no=number,
@@ -97,10 +80,10 @@ def _write_pay(intent: CreateTrade) -> dict[str, str]:
 
 def read_intent(operation: str, fields: Fields) -> Intent:
     """The intent of a request. Raises RemoteProtocolError naming the field."""
-    check_lengths(fields)
+    check_lengths(fields, m.LENGTHS)
     if operation == m.PAY:
         return _read_pay(fields)
-    _address("v_url", fields.get("v_url", ""))
+    check_address("v_url", fields.get("v_url", ""))
     return QueryTrade(merchant=fields["v_mid"], out_trade_no=_order(fields))
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.cncard import messages as m
 from tongbao.protocols.cncard.codec import Fields, read_money, write_money
 from tongbao.protocols.cncard.grammar import check_pay, date_in, is_date, is_order
-from tongbao.wire.field import invalid, required
-from tongbao.wire.http import split_url
+from tongbao.wire.field import check_address, check_lengths, invalid, required
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade
 
 _BANK: Final = re.compile(r"[0-9]{0,8}", re.ASCII)
@@ -19,22 +18,9 @@ _HOME: Final = re.compile(r"\[reURL:=([^\]]*)\]", re.ASCII)
 """How our client tells the platform the page for the buyer, which old shops name in their acknowledgement only."""
 
 
-def check_lengths(fields: Fields) -> None:
-    """Refuse a known field that is too long."""
-    for name, value in fields.items():
-        longest = m.LENGTHS.get(name)
-        if longest is not None and len(value) > longest:
-            raise RemoteProtocolError(name, f"is longer than {longest} characters", "TOO_LARGE")
-
-
 def _address(name: str, url: str) -> str:
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-        if not url.isascii():
-            raise invalid(name, "holds more than ASCII", "URL_NOT_ALLOWED")
+    if not check_address(name, url).isascii():
+        raise invalid(name, "holds more than ASCII", "URL_NOT_ALLOWED")
     return url
 
 
@@ -113,7 +99,7 @@ def _write_pay(intent: CreateTrade) -> dict[str, str]:
 
 def read_intent(operation: str, fields: Fields) -> Intent:
     """The intent of a request. Raises RemoteProtocolError naming the field."""
-    check_lengths(fields)
+    check_lengths(fields, m.LENGTHS)
     if operation == m.PAY:
         return _read_pay(fields)
     _address("c_returl", fields.get("c_returl", ""))

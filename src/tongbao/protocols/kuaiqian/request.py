@@ -10,8 +10,7 @@ from tongbao.kernel.money import parse_major
 from tongbao.kernel.time import DAY, Instant, china_compact
 from tongbao.protocols.kuaiqian import messages as m
 from tongbao.protocols.kuaiqian.codec import Fields, read_fen, read_time, write_fen
-from tongbao.wire.field import invalid, required
-from tongbao.wire.http import split_url
+from tongbao.wire.field import invalid, read_address, required
 from tongbao.wire.movement import QueryRefund, RefundTrade
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade
 
@@ -25,14 +24,9 @@ _BANK: Final = re.compile(r"[0-9A-Za-z_]{0,12}", re.ASCII)
 
 
 def _address(fields: Fields, name: str) -> str:
-    url = fields.get(name, "")
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-        if not url.isascii():
-            raise invalid(name, "holds more than ASCII", "URL_NOT_ALLOWED")
+    url = read_address(fields, name)
+    if not url.isascii():
+        raise invalid(name, "holds more than ASCII", "URL_NOT_ALLOWED")
     return url
 
 

@@ -11,8 +11,7 @@ from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.time import SECOND, Instant, china_compact, later
 from tongbao.protocols.tenpay import messages as m
 from tongbao.protocols.tenpay.codec import Fields, read_fen, read_time, write_fen
-from tongbao.wire.field import invalid, required
-from tongbao.wire.http import split_url
+from tongbao.wire.field import invalid, read_address, required
 from tongbao.wire.movement import QueryRefund, RefundTrade, RequestBill
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
@@ -51,13 +50,7 @@ def check_lengths(fields: Fields) -> None:
 
 def _url(fields: Fields, name: str) -> str:
     """An address; '' means the merchant's registered one."""
-    url = fields.get(name, "")
-    if not url:
-        return ""
-    try:
-        split_url(url)
-    except ValueError as error:
-        raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
+    url = read_address(fields, name)
     if not url.isascii():
         raise invalid(name, "holds more than ASCII", "URL_NOT_ALLOWED")
     return url

@@ -11,8 +11,7 @@ from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.tenpay_cgi import messages as m
 from tongbao.protocols.tenpay_cgi.codec import Fields, read_fen, write_fen
-from tongbao.wire.field import invalid, required
-from tongbao.wire.http import split_url
+from tongbao.wire.field import invalid, read_address, required
 from tongbao.wire.vocabulary import CreateTrade, Intent, Product, QueryTrade
 
 MERCHANT: Final = re.compile(r"[0-9]{10}", re.ASCII)
@@ -72,12 +71,7 @@ def _read_pay(fields: Fields) -> CreateTrade:
     money = read_fen(fields, "total_fee")
     if money.minor <= 0:
         raise invalid("total_fee", "is not above zero", "AMOUNT_NOT_POSITIVE")
-    url = fields.get("return_url", "")
-    try:
-        if url:
-            split_url(url)
-    except ValueError as error:
-        raise invalid("return_url", str(error), "URL_NOT_ALLOWED") from error
+    url = read_address(fields, "return_url")
     if not url.isascii() or len(url) > 255:
         raise invalid("return_url", "holds more than 255 characters of ASCII", "URL_NOT_ALLOWED")
     if len(fields.get("attach", "")) > 127:

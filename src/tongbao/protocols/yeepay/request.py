@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
 from tongbao.protocols.yeepay import messages as m
 from tongbao.protocols.yeepay.codec import Fields, read_money
 from tongbao.protocols.yeepay.split import is_order
-from tongbao.wire.field import invalid, required
-from tongbao.wire.http import split_url
+from tongbao.wire.field import check_lengths, invalid, read_address, required
 from tongbao.wire.movement import QueryRefund, RefundTrade
 from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Expiry, Intent, Method, Product, QueryTrade
 
@@ -24,29 +23,11 @@ CLASSIC: Final = Expiry(m.PERIOD_DEFAULT * m.UNIT[m.UNIT_DEFAULT])
 """Seven days, which the platform gives to requests that say nothing."""
 
 
-def check_lengths(fields: Fields) -> None:
-    """Refuse a known field that is longer than documented."""
-    for name, value in fields.items():
-        longest = m.LENGTHS.get(name)
-        if longest is not None and len(value) > longest:
-            raise RemoteProtocolError(name, f"is longer than {longest} characters", "TOO_LARGE")
-
-
 def _order(fields: Fields, name: str) -> str:
     number = required(fields, name)
     if not is_order(number):
         raise invalid(name, "holds more than letters, digits, _ and -")
     return number
-
-
-def _address(fields: Fields, name: str) -> str:
-    url = fields.get(name, "")
-    if url:
-        try:
-            split_url(url)
-        except ValueError as error:
-            raise invalid(name, str(error), "URL_NOT_ALLOWED") from error
-    return url
 
 
 def _amount(fields: Fields) -> Money:
@@ -110,7 +91,7 @@ def _read_buy(fields: Fields) -> CreateTrade:
     bank, method = _channel(fields)
     if fields.get("pd_FrpId") == m.ONE_CLICK:
         required(fields, "p5_Pid")
-    home = _address(fields, "p8_Url")
+    home = read_address(fields, "p8_Url")
     return CreateTrade(
         merchant=fields["p1_MerId"],
         out_trade_no=_order(fields, "p2_Order"),
@@ -118,7 +99,7 @@ def _read_buy(fields: Fields) -> CreateTrade:
         subject=fields.get("p5_Pid") or m.NAMELESS,
         amount=_amount(fields),
         body=fields.get("p7_Pdesc", ""),
-        notify_url=_address(fields, "pb_ServerNotifyUrl") or home,
+        notify_url=read_address(fields, "pb_ServerNotifyUrl") or home,
         return_url=home,
         expiry=_expiry(fields),
         method=method,
@@ -187,7 +168,7 @@ def _read_refund_query(fields: Fields) -> QueryRefund:
 
 def read_intent(command: str, fields: Fields, now: Instant) -> Intent:
     """The intent of a request that arrived at ``now``. Raises RemoteProtocolError naming the field."""
-    check_lengths(fields)
+    check_lengths(fields, m.LENGTHS)
     if command == m.BUY:
         return _read_buy(fields)
     if command == m.REFUND:

@@ -7,10 +7,10 @@ from typing import Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import Instant, china_compact, parse_china
+from tongbao.kernel.time import Instant, china_compact
 from tongbao.protocols.yeepay import messages as m
 from tongbao.protocols.yeepay.codec import WIRE, Fields, is_text, read_money, read_text, write_money
-from tongbao.wire.field import invalid, required
+from tongbao.wire.field import read_time, required
 from tongbao.wire.form import quote, unquote
 from tongbao.wire.http import Response
 from tongbao.wire.movement import MovementState, RefundView
@@ -126,16 +126,6 @@ def write_answer(view: TradeView, *, new: bool) -> dict[str, str]:
     }
 
 
-def _time(fields: Fields, name: str) -> Instant | None:
-    text = fields.get(name, "")
-    if not text:
-        return None
-    try:
-        return parse_china(text)
-    except ValueError as error:
-        raise invalid(name, "is no time") from error
-
-
 def read_answer(fields: Fields, merchant: str) -> TradeView:
     """What verified fields say. Raises RemoteProtocolError."""
     name = fields["r5_Pid"]
@@ -146,8 +136,8 @@ def read_answer(fields: Fields, merchant: str) -> TradeView:
         state=m.STATE_OF.get(required(fields, "rb_PayStatus")),
         subject="" if name == m.DASH else name,
         amount=read_money(fields, "r3_Amt"),
-        created_at=_time(fields, "rx_CreateTime"),
-        paid_at=_time(fields, "ry_FinshTime"),
+        created_at=read_time(fields, "rx_CreateTime"),
+        paid_at=read_time(fields, "ry_FinshTime"),
         refunded=read_money(fields, "rd_RefundAmt"),
         passback=fields.get("r8_MP", ""),
     )
