@@ -153,11 +153,18 @@ def write_line(line: BillLine, merchant: str) -> Element:
     return Element(LINE, children=tuple([Element(name, value or " ") for name, value in said.items()]))
 
 
+def _text(leaves: Fields, name: str) -> str:
+    """A text with the blanks at its ends; one blank alone is how the platform wrote nothing."""
+    text = leaves.get(name, "")
+    return "" if text == " " else text
+
+
 def read_line(element: Element) -> BillLine:
     """The line that an element is. Raises RemoteProtocolError naming the field."""
     if element.name != LINE:
         raise RemoteProtocolError(element.name, "is no line of an account", "MALFORMED")
-    fields = {name: value.strip(" ") for name, value in element.leaves().items()}
+    leaves = element.leaves()
+    fields = {name: value.strip(" ") for name, value in leaves.items()}
     at = read_time(fields, "trans_date")
     income, outcome = read_money(fields, "income"), read_money(fields, "outcome")
     if at is None or (income is None and outcome is None):
@@ -174,7 +181,7 @@ def read_line(element: Element) -> BillLine:
         amount=read_money(fields, "total_fee"),
         balance=read_money(fields, "balance", signed=True),
         serial=fields.get("iw_account_log_id", ""),
-        subject=fields.get("goods_title", ""),
+        subject=_text(leaves, "goods_title"),
         buyer=Party(fields.get("other_user_id", ""), fields.get("other_account_email", "")),
-        memo=fields.get("memo", ""),
+        memo=_text(leaves, "memo"),
     )

@@ -8,6 +8,7 @@ import pytest
 
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import parse_china
+from tongbao.protocols.alipay_mapi.account import read_line, write_line
 from tongbao.protocols.alipay_mapi.bill import read_row, write_row
 from tongbao.wire.movement import BillLine
 
@@ -33,3 +34,20 @@ def test_T64_no_cell_is_a_formula(text: str) -> None:
     for cell in (cells[0], cells[11], cells[13]):
         assert cell.lstrip()[0] not in "=+-@＝＋－＠\t"
     assert read_row(row, 1).memo == text.replace("\t", " ")
+
+
+@pytest.mark.parametrize("memo", ["0 ", " 退款", "  ", ""])
+def test_a_line_of_the_account_keeps_the_blanks_of_its_texts(memo: str) -> None:
+    """One blank alone is how the platform wrote nothing; every other blank is the text's own."""
+    said = BillLine(
+        kind="payout",
+        at=parse_china("2008-01-01 00:00:00"),
+        income=Money(0),
+        outcome=Money(1),
+        fee=Money(0),
+        serial="2015040100001",
+        subject=memo,
+        memo=memo,
+    )
+    read = read_line(write_line(said, "2088000000000001"))
+    assert (read.memo, read.subject, read.serial) == (memo, memo, said.serial)
