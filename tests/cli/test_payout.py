@@ -62,7 +62,9 @@ def test_T67_a_merchants_money_by_two_persons(desk: Desk) -> None:
     desk.do("payout", "card", *mine, "--as", "olga", *card)
     assert "MAKER_IS_CHECKER" in desk.do("payout", "verify", *mine, "--as", "olga", "--reason", "seen", code=1)
     assert desk.do("payout", "verify", *mine, "--as", "otto", "--reason", "seen")["card"] == "**** 0018"
-    assert desk.do("payout", "standing", "daily", *mine, "--as", "olga", "--keep", "10.5")["standing"] == "daily"
+    standing = ("payout", "standing", "daily", *mine, "--as", "olga", "--keep", "10.5", "--reason", "asked for")
+    assert "MAKER_IS_CHECKER" in desk.do(*standing, code=1)
+    assert desk.do(*standing, "--checker", "otto")["standing"] == "daily"
     assert "PAYOUT_COOLING" in desk.do("payout", "withdraw", "w1", *mine, "--as", "olga", "--amount", "1", code=1)
     desk.do("calendar", "off", "2027-02-08", "--as", "olga", "--reason", "Spring Festival")
     assert desk.do("calendar", "list") == [{"day": "2027-02-08", "working": False}]

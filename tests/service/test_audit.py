@@ -196,6 +196,8 @@ PLANTS: Final[tuple[tuple[str, str], ...]] = (
     ("I16", "UPDATE payout_batch SET state = 'closed' WHERE batch_no = 'b2'"),
     ("I37", "UPDATE payout SET checker = maker WHERE payout_no = 'p6'"),
     ("I37", "UPDATE payout_card SET checker = maker"),
+    ("I37", "DELETE FROM audit WHERE act = 'card.standing_agree'"),
+    ("I37", "UPDATE audit SET actor = 'maria' WHERE act = 'card.standing_agree'"),
     ("I37", "UPDATE switch SET actor = 'nobody'"),
     ("I37", "UPDATE calendar_day SET actor = 'nobody'"),
     ("I43", "DELETE FROM entry WHERE kind = 'payout_return'"),

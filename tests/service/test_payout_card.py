@@ -10,6 +10,7 @@ import pytest
 from tests.support.platform import MERCHANT, House, Stage, make_merchant, refusal
 from tongbao.kernel.time import DAY, HOUR, Instant, business_date
 from tongbao.ledger.account import merchant_available, merchant_payout
+from tongbao.service.correction import CloseCase
 from tongbao.service.payout_act import decide_payout, find_payout
 from tongbao.service.payout_card import SetStanding, Standing, VerifyPayoutCard, pay_own_card, put_card
 from tongbao.service.settlement import settle_day
@@ -93,7 +94,7 @@ def test_a_standing_payout_once_a_day(stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await earn(house, TERMS)
         await card_of(house)
-        await house.submit(SetStanding(MERCHANT, "daily", 0, 1_000, "maria"))
+        await house.submit(SetStanding(MERCHANT, "daily", 0, 1_000, "maria", "carla"))
         standing = Standing(house.platform)
         house.clock.now = Instant((house.clock.now + 8 * HOUR) // DAY * DAY + HOUR)
         seen: list[Any] = [await standing.round(), await Standing(house.platform).round(), await stand(house)]
@@ -102,17 +103,51 @@ def test_a_standing_payout_once_a_day(stage: Stage) -> None:
         day = write_day(business_date(house.clock.now))
         payout = await find_payout(house.platform, MERCHANT, "", f"standing-{day}")
         await house.inquire(f"{payout.payout_id}O", {"result": "failed", "reason": "account_unknown"})
-        return [*seen, await stand(house), await standing.next_due() == house.clock.now + DAY]
+        seen += [await stand(house), await house.platform.database.read("case.open", {"most": 9}) == []]
+        house.clock.advance(DAY)
+        seen += [await standing.round(), await standing.next_due()]
+        await house.submit(CloseCase(f"standing:{payout.payout_id}", "otto", "the bank was mistaken"))
+        seen.append(await standing.next_due() == house.clock.now + DAY)
+        house.clock.advance(DAY)
+        return [*seen, await standing.round(), await stand(house)]
 
-    # 99400 to begin with: 60000 at most and a fee of 10, then all but 1000
+    # 99400 to begin with: 60000 at most and a fee of 10, then all but 1000; it rests after the bank's no
     assert stage.play(scene, furnished=False) == [
         1,
         0,
         (39_390, 60_010),
         1,
         (1_000, 98_400),
-        (39_390, 60_010),
-        True,
+        *((39_390, 60_010), False),
+        *(0, None, True, 1, (1_000, 98_400)),
+    ]
+
+
+@pytest.mark.slow
+def test_T67_a_standing_payout_takes_two_persons(sqlite_stage: Stage) -> None:
+    """Nobody sets or changes the rule alone, anybody stops it; above the merchant's limit what it makes waits for a
+    second person, and no other follows meanwhile."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house, json.dumps({"payout": {"check": 50_000}}))
+        await card_of(house)
+        rule = (MERCHANT, "above", 1, 0, "maria")
+        seen: list[Any] = [await refusal(house.submit(SetStanding(*rule, who))) for who in ("", "maria", "carla")]
+        standing = Standing(house.platform)
+        day = business_date(house.clock.now)
+        for _ in range(2):
+            seen += [await standing.round(), await stand(house)]
+            house.clock.advance(DAY)
+        number = f"standing-{write_day(day)}"
+        seen.append(await refusal(decide_payout(house.platform, MERCHANT, number, "maria")))
+        seen += [(await decide_payout(house.platform, MERCHANT, number, "carla")).state, await stand(house)]
+        await house.submit(SetStanding(MERCHANT, "off", 0, 0, "maria"))
+        return [*seen, await standing.next_due()]
+
+    assert sqlite_stage.play(scene, furnished=False) == [
+        *("MAKER_IS_CHECKER", "MAKER_IS_CHECKER", ""),
+        *(1, (99_400, 0), 0, (99_400, 0)),
+        *("MAKER_IS_CHECKER", "sent", (0, 99_400), None),
     ]
 
 
@@ -122,10 +157,10 @@ def test_a_standing_payout_above_a_threshold(sqlite_stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await earn(house)
         await card_of(house)
-        await house.submit(SetStanding(MERCHANT, "above", 99_401, 0, "maria"))
+        await house.submit(SetStanding(MERCHANT, "above", 99_401, 0, "maria", "carla"))
         standing = Standing(house.platform)
         seen: list[Any] = [await standing.round()]
-        await house.submit(SetStanding(MERCHANT, "above", 99_400, 0, "maria"))
+        await house.submit(SetStanding(MERCHANT, "above", 99_400, 0, "maria", "carla"))
         seen.append(await standing.round())
         house.clock.advance(HOUR)
         return [*seen, await standing.round(), await stand(house)]
@@ -142,6 +177,6 @@ def test_a_rule_that_is_none(rule: str, threshold: int, keep: int, code: str, sq
 
     async def scene(house: House) -> str:
         await card_of(house)
-        return await refusal(house.submit(SetStanding(MERCHANT, rule, threshold, keep, "maria")))
+        return await refusal(house.submit(SetStanding(MERCHANT, rule, threshold, keep, "maria", "carla")))
 
     assert sqlite_stage.play(scene) == code

@@ -49,7 +49,7 @@ async def move_money(house: House) -> None:
     await _share(house)
     version = await put_card(house.platform, PAYER, CARD, "maria", "papers")
     await house.submit(VerifyPayoutCard(PAYER, version, "carla", "seen"))
-    await house.submit(SetStanding(PAYER, "daily", 0, 100, "maria"))
+    await house.submit(SetStanding(PAYER, "daily", 0, 100, "maria", "carla"))
 
 
 async def _ask(house: House, number: str, payee: Payee, amount: int) -> None:

@@ -78,7 +78,7 @@ class Month:
         house.bank.words = Words(self.chance)
         version = await put_card(house.platform, MERCHANT, CARD, "maria", "papers")
         await house.submit(VerifyPayoutCard(MERCHANT, version, "carla", "seen"))
-        await house.submit(SetStanding(MERCHANT, "above", 30_000, 10_000, "maria"))
+        await house.submit(SetStanding(MERCHANT, "above", 30_000, 10_000, "maria", "carla"))
         worker = Worker(house.platform)
         while self.days < working_days:
             if is_working(business_date(house.clock.now)):

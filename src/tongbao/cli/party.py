@@ -122,13 +122,22 @@ def ask(environ: Mapping[str, str], name: str, prompt: str) -> str:
 
 async def prove(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str], *roles: str) -> str:
     """The operator of ``--as``, who gave his password and has one of the roles. Raises Refused."""
-    found: list[Operator] = await platform.database.load(OPERATOR, [(chosen.actor,)])
-    password = _password(environ, f"password of {chosen.actor}: ")
+    return await _prove(platform, chosen.actor, _password(environ, f"password of {chosen.actor}: "), *roles)
+
+
+async def prove_checker(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    """The operator of ``--checker``, who agrees with his own password. Raises Refused."""
+    password = ask(environ, "TONGBAO_CHECKER_PASSWORD", f"password of {chosen.checker}: ")
+    return await _prove(platform, chosen.checker, password, "checker")
+
+
+async def _prove(platform: Platform, name: str, password: str, *roles: str) -> str:
+    found: list[Operator] = await platform.database.load(OPERATOR, [(name,)])
     stored = found[0].password_hash if found and found[0].status == "active" else ""
     if not await platform.world.compute(lambda: check_password(password, stored)):
         raise Refused("LOGIN_WRONG", "unknown operator or wrong password")
     if found[0].role not in (*roles, "both"):
-        raise Refused("NO_PRIVILEGE", f"{chosen.actor} is a {found[0].role}")
+        raise Refused("NO_PRIVILEGE", f"{name} is a {found[0].role}")
     return found[0].name
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tongbao.cli.party import PASSWORDS, add_act, prove
+from tongbao.cli.party import PASSWORDS, add_act, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.service.payout import ThrowSwitch
@@ -60,10 +60,14 @@ def add_commands(commands: Any) -> None:
     card.add_argument("--reason", required=True)
     seen = _act(acts, "verify", "confirm that a card somebody else entered is the merchant's", _verify)
     seen.add_argument("--reason", required=True)
-    rule = _act(acts, "standing", "pay to the merchant's own card by itself", _standing)
+    rule = _act(acts, "standing", "pay to the merchant's own card by itself, two operators agreeing", _standing)
     rule.add_argument("rule", choices=RULES)
     rule.add_argument("--threshold", type=_yuan, default=0, metavar="YUAN", help="with above: from so much on")
     rule.add_argument("--keep", type=_yuan, default=0, metavar="YUAN", help="so much stays")
+    rule.add_argument(
+        "--checker", default="", metavar="OPERATOR", help="whose password is TONGBAO_CHECKER_PASSWORD; off needs none"
+    )
+    rule.add_argument("--reason", required=True)
     out = _act(acts, "withdraw", "pay to the merchant's own card now", _withdraw)
     out.add_argument("number", help="a number of your own: the same again is the same payout")
     out.add_argument("--amount", type=_yuan, required=True, metavar="YUAN")
@@ -174,7 +178,9 @@ async def _verify(platform: Platform, chosen: argparse.Namespace, environ: Mappi
 
 async def _standing(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await prove(platform, chosen, environ, "maker")
-    await platform.submit(SetStanding(chosen.merchant, chosen.rule, chosen.threshold, chosen.keep, actor))
+    checker = await prove_checker(platform, chosen, environ) if chosen.checker else ""
+    sums = (chosen.threshold, chosen.keep)
+    await platform.submit(SetStanding(chosen.merchant, chosen.rule, *sums, actor, checker, chosen.reason))
     return {"merchant": chosen.merchant, "standing": chosen.rule}
 
 

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tongbao.cli.party import PASSWORDS, add_act, ask, prove
+from tongbao.cli.party import PASSWORDS, add_act, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import Money
 from tongbao.service.agree import ChangeAgreement
-from tongbao.service.password import check_password
 from tongbao.service.platform import Platform
 from tongbao.service.settle import PutCalendarDays
 from tongbao.service.settlement import (
@@ -23,9 +22,7 @@ from tongbao.service.settlement import (
     settle_early,
     settlements_of_day,
 )
-from tongbao.store.schema import OPERATOR
 from tongbao.trade.calendar import write_day
-from tongbao.trade.party import Operator
 from tongbao.trade.settlement import Settlement
 from tongbao.wire.bill import Collect, guard, parse_day
 
@@ -131,18 +128,12 @@ async def _list_days(platform: Platform, chosen: argparse.Namespace, environ: Ma
 
 async def _put_agreement(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await prove(platform, chosen, environ, "maker")
-    found: list[Operator] = await platform.database.load(OPERATOR, [(chosen.checker,)])
-    password = ask(environ, "TONGBAO_CHECKER_PASSWORD", f"password of {chosen.checker}: ")
-    stored = found[0].password_hash if found and found[0].status == "active" else ""
-    if not await platform.world.compute(lambda: check_password(password, stored)):
-        raise Refused("LOGIN_WRONG", "unknown operator or wrong password")
-    if found[0].role not in ("checker", "both"):
-        raise Refused("NO_PRIVILEGE", f"{chosen.checker} is a {found[0].role}")
+    checker = await prove_checker(platform, chosen, environ)
     try:
         settings = chosen.file.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise ConfigurationError("file", f"{chosen.file} cannot be read") from error
-    version = await platform.submit(ChangeAgreement(chosen.merchant, settings, actor, chosen.checker, chosen.reason))
+    version = await platform.submit(ChangeAgreement(chosen.merchant, settings, actor, checker, chosen.reason))
     return {"merchant": chosen.merchant, "version": version}
 
 

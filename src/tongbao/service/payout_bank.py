@@ -61,6 +61,7 @@ class ReportPayout:
         yield INSTRUCTION, (self.number,)
         yield from hold_needs(self.number)
         yield CASE, (f"unknown:{self.number}",)
+        yield CASE, (f"standing:{self.payout_id}",)
         yield ACCOUNT, (merchant_available(self.merchant_id, self.currency),)
         yield ACCOUNT, (merchant_payout(self.merchant_id, self.currency),)
         yield ACCOUNT, (platform_fee(lane, self.currency),)
@@ -92,6 +93,11 @@ class ReportPayout:
         ended, entry = self._end(payout, now.business, lane)
         rows += [(PAYOUT, ended), *count_ended(sheet, self.merchant_id, self.batch_no, [ended], now.business)]
         rows += payout_event(ended, now.business)
+        if ended.source == "standing" and ended.state == PayoutState.FAILED:
+            note = f"{ended.bank} does not pay to the card ({self.reason or 'no reason given'}); the money is available"
+            note += " again, and standing payouts rest until this case is closed"
+            case = case_of(known, f"standing:{self.payout_id}", "standing_refused", note, now.business)
+            rows.append((CASE, case))
         return Decision(self._said("paid" if self.result == "succeeded" else "failed"), rows, [entry])
 
     def _end(self, payout: Payout, now: Instant, lane: int) -> tuple[Payout, Entry]:

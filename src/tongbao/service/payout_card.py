@@ -1,7 +1,9 @@
 """A merchant's own card: entered by one person, verified by another, cold for a day; and standing payouts to it (T70).
 
-A standing payout (自动代付) is made once a business day at most, with every check of a payout: the card is verified and
-cool, the limits hold, the sum is there. Two persons have agreed to the card it goes to, so none is asked each day.
+A standing payout (自动代付) is made once a business day at most, by a rule that two persons have put in force, with
+every check of a payout: the card is verified and cool, the limits hold, the sum is there, and above the merchant's
+limit a second person agrees to it. None follows while one waits for that person, nor while a bank's no has its case
+open.
 """
 
 from __future__ import annotations
@@ -118,13 +120,16 @@ class VerifyPayoutCard:
 @record
 class SetStanding:
     """How a merchant's money goes to his card by itself: ``off``, ``daily``, or ``above`` a threshold; ``keep`` stays.
-    Sums in minor units."""
+    Sums in minor units. Entered by ``maker``, agreed to by ``checker`` (T67); ``off`` takes one person, at once. Raises
+    Refused FIELD_INVALID, STATE_CONFLICT, MAKER_IS_CHECKER."""
 
     merchant_id: str
     rule: str
     threshold: int
     keep: int
-    actor: str
+    maker: str
+    checker: str = ""
+    reason: str = ""
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield PAYOUT_CARD, (self.merchant_id,)
@@ -140,16 +145,26 @@ class SetStanding:
             raise Refused("FIELD_INVALID", "off, daily, or above a threshold; sums are not negative")
         if card.state != "verified":
             raise Refused("STATE_CONFLICT", "the card is not verified")
+        acts = [(self.maker, "card.standing")]
+        if self.rule != "off":
+            check_checker(self.maker, self.checker)
+            acts.append((self.checker, "card.standing_agree"))
         fresh = replace(card, standing=self.rule, threshold=self.threshold, keep=self.keep)
-        after = f"{self.rule} {self.threshold} {self.keep}"
-        draft = AuditDraft(self.actor, "card.standing", self.merchant_id, after=after)
-        return Decision(self.rule, [(PAYOUT_CARD, fresh)], audits=[draft])
+        drafts = [
+            AuditDraft(actor, act, self.merchant_id, self.reason, _rule_of(card), _rule_of(fresh))
+            for actor, act in acts
+        ]
+        return Decision(self.rule, [(PAYOUT_CARD, fresh)], audits=drafts)
+
+
+def _rule_of(card: PayoutCard) -> str:
+    return f"{card.standing} {card.threshold} {card.keep}"
 
 
 @record
 class PayOwnCard:
     """Pay to the merchant's own card: ``line.amount`` where it is above zero, else what the standing rule says. Above
-    the merchant's limit a sum that somebody names waits for a second person, as any payout does (T67).
+    the merchant's limit it waits for a second person, as any payout does (T67).
 
     ``version`` is that of the card ``line`` was prepared for. Outcome: ``Taken``; None where the rule says nothing."""
 
@@ -186,7 +201,7 @@ class PayOwnCard:
         check_sum(line, agreement)
         fee = agreement.payout.of(amount)
         payout = make_payout(self.merchant_id, "", 1, line, fee, self.origin, now.business)
-        if self.line.amount and needs_checker(amount, agreement):
+        if needs_checker(amount, agreement):
             return Decision(Taken(payout.payout_id, payout.state, True), [(PAYOUT, payout)])
         moved, rows, entry = start_payout(sheet, payout, agreement, now.business, lane)
         return Decision(Taken(moved.payout_id, moved.state, True), rows, [entry])

@@ -89,6 +89,10 @@ SELECT 'card', merchant_id, checker FROM payout_card c WHERE (state = 'verified'
   SELECT 1 FROM audit a WHERE a.subject = c.merchant_id AND a.actor = c.checker AND a.act = 'card.verify')))
 OR NOT EXISTS (SELECT 1 FROM audit a WHERE a.subject = c.merchant_id AND a.actor = c.maker AND a.act = 'card.put')
 UNION ALL
+SELECT 'standing', merchant_id, standing FROM payout_card c WHERE standing <> 'off' AND NOT EXISTS (
+  SELECT 1 FROM audit a JOIN audit b ON b.subject = a.subject AND b.at = a.at AND b.after_digest = a.after_digest
+  WHERE a.subject = c.merchant_id AND a.act = 'card.standing' AND b.act = 'card.standing_agree' AND a.actor <> b.actor)
+UNION ALL
 SELECT 'switch', name, actor FROM switch w WHERE NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.subject = w.name AND a.actor = w.actor AND a.act IN ('payout.stop', 'payout.go'))
 UNION ALL

@@ -29,7 +29,13 @@ WHERE merchant_id = :merchant_id AND batch_no = :batch_no GROUP BY state ORDER B
 SELECT batch_no FROM payout_batch WHERE merchant_id = :merchant_id ORDER BY created_at DESC, batch_no DESC LIMIT :most;
 
 -- name: payout.cards
-SELECT merchant_id FROM payout_card WHERE standing <> 'off' AND state = 'verified' ORDER BY merchant_id;
+-- whom standing payouts are made to: nobody whose last one waits for a second person, or for somebody who looks at it
+SELECT c.merchant_id FROM payout_card c WHERE c.standing <> 'off' AND c.state = 'verified'
+AND NOT EXISTS (SELECT 1 FROM payout p WHERE p.merchant_id = c.merchant_id AND p.batch_no = '' AND p.state = 'proposed'
+                AND p.source = 'standing')
+AND NOT EXISTS (SELECT 1 FROM case_file f WHERE f.merchant_id = c.merchant_id AND f.state = 'open'
+                AND f.kind = 'standing_refused')
+ORDER BY c.merchant_id;
 
 -- name: party.named
 -- buyers and merchants by number or login
