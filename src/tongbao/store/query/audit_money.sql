@@ -50,6 +50,32 @@ OR (i.state = 'failed' AND p.state <> 'failed') OR (i.state = 'succeeded' AND p.
 OR i.amount <> p.amount OR i.currency <> p.currency OR i.merchant_id <> p.merchant_id
 LIMIT 20;
 
+-- name: audit.bank_effects
+-- an entry moved at a bank what the one instruction behind it that succeeded, or the chargeback, says; nobody else did
+SELECT key, code, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT w.key, 'bank:' || w.bank || ':' || CAST(e.lane AS text) || ':' || w.currency AS code, w.amount FROM (
+    SELECT CASE WHEN p.state = 'captured' THEN 'pay:' || substr(p.payment_no, 1, 28) ELSE 'late:' || p.payment_no END AS key,
+      i.bank, i.currency, i.amount FROM instruction i
+    JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade_no AND p.attempt = i.attempt
+    WHERE i.kind = 'pay' AND i.state = 'succeeded'
+    UNION ALL
+    SELECT CASE WHEN i.kind = 'payout' THEN 'payout:' || substr(i.instruction_no, 1, LENGTH(i.instruction_no) - 1)
+      WHEN i.instruction_no LIKE '%R' THEN 'return:' || substr(i.instruction_no, 1, LENGTH(i.instruction_no) - 1)
+      ELSE 'refunded:' || substr(i.instruction_no, 1, 28) || substr(i.instruction_no, 32) END,
+      i.bank, i.currency, -i.amount FROM instruction i
+    WHERE i.kind <> 'pay' AND i.state = 'succeeded'
+    UNION ALL
+    SELECT 'chargeback:' || bank || ':' || bank_ref, bank, currency, -amount FROM chargeback
+  ) w LEFT JOIN entry e ON e.key = w.key
+  UNION ALL
+  SELECT e.key, p.debit, -p.amount FROM posting p JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.debit LIKE 'bank:%' AND e.kind NOT IN ('topup', 'statement', 'correct')
+  UNION ALL
+  SELECT e.key, p.credit, p.amount FROM posting p JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.credit LIKE 'bank:%' AND e.kind NOT IN ('topup', 'statement', 'correct')
+) AS effects
+GROUP BY key, code HAVING SUM(amount) <> 0 LIMIT 20;
+
 -- name: audit.payout_batches
 -- a header says what its lines say
 SELECT b.merchant_id, b.batch_no, b.state FROM payout_batch b
