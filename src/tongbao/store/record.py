@@ -95,6 +95,7 @@ CaseKind = Literal[
     "notification_blocked",
     "refund_refused",
     "split_failed",
+    "standing_refused",
     "statement",
     "statement_credit",
     "statement_debit",
