@@ -14,12 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.web.batch import OPERATORS
 from tests.web.house import PROTOCOL, House, house, listening
 from tests.web.surfer import open_trade
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
 from tongbao.sandbox.forgery import send_tampered
 from tongbao.store.bankbook import BankBook
+from tongbao.web.agree.app import SEGMENT as AGREE
+from tongbao.web.agree.app import agree_app
 from tongbao.web.app import build_web
 from tongbao.web.bank.bank import Bank
 from tongbao.web.bank.page import bank_app
@@ -123,7 +126,9 @@ async def _live(folder: Path, ready: Any, stop: asyncio.Event) -> None:
             hints = [Hint("buyer@example.com", "login123", "741852")]
             cashier = cashier_app(home.platform, hints)
             wallet = wallet_app(home.platform, hints)
-            pages = {**dict.fromkeys(SEGMENTS, cashier), **dict.fromkeys(WALLET, wallet)}
+            people = [Hint(name, "", password) for name, password in OPERATORS.items()]
+            agree = agree_app(home.platform, people)
+            pages = {**dict.fromkeys(SEGMENTS, cashier), **dict.fromkeys(WALLET, wallet), AGREE: agree}
             routes = {**pages, "console": console, "shop": shop}
             web = build_web(home.platform, Pages(), routes=routes, bank=bank_app(bank), recorder=recorder)
             door.app = web.main

@@ -88,3 +88,30 @@ def test_T67_a_merchants_money_by_two_persons(desk: Desk) -> None:
     desk.do("payout", "result", batch["batch"], *mine, "--out", str(out))
     assert out.read_text("utf-8-sig").splitlines()[1].split(",")[7] == "closed"
     assert desk.do("audit")["audit"] == "clean"
+
+
+@pytest.mark.slow
+def test_T67_a_merchants_people_by_two_operators(desk: Desk) -> None:
+    """Entered by one, confirmed by another, given another password, disabled; a batch that is not there is refused."""
+    said = desk.do(
+        "merchant", "create", "--as", "olga", "--name", "Shop", "--login", "s@shop.example", "--protocol", "alipay_mapi"
+    )
+    number = said["merchant"]
+    person = ("merchant", "operator")
+    chen, why = (number, "chen"), ("--reason", "letter")
+    desk.environ["TONGBAO_NEW_PASSWORD"] = "12345678"
+    assert "payment password" in desk.do(*person, "add", *chen, *why, "--as", "olga", code=1)
+    desk.environ["TONGBAO_NEW_PASSWORD"] = "chen-pays-1"
+    added = desk.do(*person, "add", *chen, *why, "--as", "olga")
+    assert (added["status"], added["version"]) == ("entered", 1)
+    assert "chen-pays-1" not in json.dumps(added)
+    assert "ALREADY_EXISTS" in desk.do(*person, "add", *chen, *why, "--as", "otto", code=1)
+    assert "MAKER_IS_CHECKER" in desk.do(*person, "approve", *chen, *why, "--as", "olga", code=1)
+    assert desk.do(*person, "approve", *chen, *why, "--as", "otto")["status"] == "active"
+    assert desk.do(*person, "reset", *chen, *why, "--as", "otto")["version"] == 2
+    assert desk.do(*person, "disable", *chen, *why, "--as", "otto")["status"] == "disabled"
+    listed = [{"operator": "chen", "status": "disabled", "entered_by": "otto", "approved_by": ""}]
+    assert desk.do(*person, "list", number) == listed
+    decided = ("refund", "agree", "20260302001", "--merchant", number, *why)
+    assert "BATCH_NOT_FOUND" in desk.do(*decided, "--as", "otto", code=1)
+    assert desk.do("audit")["audit"] == "clean"

@@ -6,12 +6,14 @@ from typing import get_args
 
 import pytest
 
-from tests.protocol.bench import EVERY_PAIR, make_pair
-from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
+from tests.protocol.bench import EVERY_PAIR, NOW, make_pair
+from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
+from tongbao.kernel.money import Money
 from tongbao.wire.http import split_url
 from tongbao.wire.loader import load_protocol, protocol_names
+from tongbao.wire.movement import RefundBatch, RefundItem
 from tongbao.wire.refusal import REFUSALS
-from tongbao.wire.vocabulary import ConfirmNotification, Intent
+from tongbao.wire.vocabulary import Carriage, ConfirmNotification, Intent
 
 EVERY = pytest.mark.parametrize("name", protocol_names())
 KINDS = frozenset(("id", "secret", "private_key", "public_key", "certificate", "url", "text"))
@@ -45,6 +47,23 @@ def test_credentials_are_those_declared(name: str, algorithm: str, charset: str)
     assert all(field.meaning for field in declared.values())
     assert pair.credentials.protocol == name
     assert pair.credentials.merchant == pair.manifest.merchant_example
+
+
+@EVERY
+def test_a_browser_carries_batches_where_the_manifest_says_so(name: str) -> None:
+    """And nowhere else: there the client sends it itself, or has no words for it."""
+    manifest = load_protocol(name)
+    pair = make_pair(name, manifest.algorithms[0], manifest.charset)
+    items = (RefundItem(trade_no="2026030221001004", amount=Money(5), reason="late"),)
+    url = "https://shop.example/notify"
+    asked = RefundBatch(
+        merchant=manifest.merchant_example, batch_no="20150401001", items=items, notify_url=url, asks_password=True
+    )
+    try:
+        by_browser = manifest.client.encode(asked, pair.credentials, NOW).carriage is Carriage.BROWSER
+    except LocalProtocolError:
+        by_browser = False
+    assert by_browser == manifest.batches_by_browser
 
 
 @EVERY

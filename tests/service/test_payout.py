@@ -311,12 +311,16 @@ def test_a_batch_is_one_however_often_it_comes(stage: Stage) -> None:
             await refusal(house.ask(batch(("1", HIM, 2_000)))),
             (await find_payout_batch(house.platform, MERCHANT, "b2")).state,
             await refusal(house.submit(StartBatch(MERCHANT, "b2"))),
-            (await house.submit(StartBatch(MERCHANT, "b2", "carla", "seen"))).state,
+            (await house.submit(StartBatch(MERCHANT, "b2", "carla", "seen"))).missing,
+            await refusal(house.submit(StartBatch(MERCHANT, "b2", "carla", "seen"))),
+            await refusal(house.submit(StartBatch(MERCHANT, "b2"))),
+            (await house.submit(StartBatch(MERCHANT, "b2", "clara", "seen"))).state,
         ]
         await run_batches(house.platform)
         return [*seen, await stand(house)]
 
-    expected = ["PAYOUT_MISMATCH", "proposed", "MAKER_IS_CHECKER", "running", (EARNED - 21_051, 0, 21_001)]
+    refused = "MAKER_IS_CHECKER"
+    expected = ["PAYOUT_MISMATCH", "proposed", refused, 1, refused, refused, "running", (EARNED - 21_051, 0, 21_001)]
     assert stage.play(scene, furnished=False) == expected
 
 

@@ -8,14 +8,25 @@ from typing import Final
 from tests.support.platform import BUYER, OTHER, House, make_merchant
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
+from tongbao.service.merchant_operator_act import approve_operator, decide_payouts, decide_refunds, put_operator
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.payout import ThrowSwitch
-from tongbao.service.payout_act import decide_payout, find_payout, run_batches
+from tongbao.service.payout_act import decide_payout, find_payout, find_payout_batch, run_batch, run_batches
 from tongbao.service.payout_card import SetStanding, VerifyPayoutCard, put_card
+from tongbao.service.refund_act import find_batch, lines_of
 from tongbao.service.settle import PutCalendarDays
 from tongbao.service.settlement import settle_day, settle_early
 from tongbao.service.split_act import run_splits
-from tongbao.wire.movement import PayOut, PayOutBatch, PayOutItem, RefundTrade, Split, SplitTrade
+from tongbao.wire.movement import (
+    PayOut,
+    PayOutBatch,
+    PayOutItem,
+    RefundBatch,
+    RefundItem,
+    RefundTrade,
+    Split,
+    SplitTrade,
+)
 from tongbao.wire.party import Party, Payee
 
 PAYER: Final = "2088000000000003"
@@ -46,6 +57,7 @@ async def move_money(house: House) -> None:
         await house.submit(ThrowSwitch(stopped, "olga", "a rehearsal"))
     await _pay_out(house)
     await _pay_batch(house)
+    await _agree(house)
     await _share(house)
     version = await put_card(house.platform, PAYER, CARD, "maria", "papers")
     await house.submit(VerifyPayoutCard(PAYER, version, "carla", "seen"))
@@ -91,3 +103,26 @@ async def _pay_batch(house: House) -> None:
             await run_batches(house.platform)
             asked = (await find_payout(house.platform, PAYER, "b1", "3")).payout_id + "O"
             await house.inquire(asked, {"result": "succeeded", "bank_ref": "ref b1"})
+
+
+async def _agree(house: House) -> None:
+    """Batches that a browser carried: one above the limit agreed to by two of the merchant's people, two sent away."""
+    for name in ("li", "wang"):
+        await put_operator(house.platform, PAYER, name, f"{name}-pays-7", "maria", "papers")
+        await approve_operator(house.platform, PAYER, name, "carla", "called back")
+    for number, amount in (("b3", 501), ("b4", 5)):
+        items = (PayOutItem(payout_no="1", payee=HIM, amount=Money(amount)),)
+        asked = PayOutBatch(
+            merchant=PAYER, batch_no=number, items=items, total=Money(amount), count=1, asks_password=True
+        )
+        await house.ask(asked)
+    for number, name in (("b3", "li"), ("b3", "wang"), ("b4", "li")):
+        batch = await find_payout_batch(house.platform, PAYER, number)
+        await decide_payouts(house.platform, batch, name, f"{name}-pays-7", agrees=number == "b3", reason="seen")
+    await run_batch(house.platform, PAYER, "b3")
+    trade = await house.trade("S1", PAYER)
+    item = RefundItem(trade_no=trade.trade_no, amount=Money(5), reason="late")
+    await house.ask(RefundBatch(merchant=PAYER, batch_no="rb2", items=(item,), asks_password=True))
+    refunds = await find_batch(house.platform, PAYER, "rb2")
+    lines = await lines_of(house.platform, refunds)
+    await decide_refunds(house.platform, refunds, lines, "wang", "wang-pays-7", agrees=False, reason="an error")

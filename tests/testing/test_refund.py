@@ -165,16 +165,19 @@ def test_a_batch_of_two_lines_and_the_account(sandbox: LocalSandbox, shop: Shop)
 
 
 def walk(sandbox: LocalSandbox, call: Call, answer: str) -> str:
-    """What the merchant's browser does: carry the request, look at the page, say yes or no, look again."""
+    """What the merchant's browser does: carry the request, look at the page, and say yes or no in the name of one of
+    his operators, first without the password."""
+    person = sandbox.credentials["merchant"]["operators"][0]
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         page = browser.post(call.action(), data=dict(call.fields))
         assert page.status_code == 200, page.text
         assert "3.50" in page.text
         token = re.search(r'name="(\w+)" value="([^"]+)"', page.text)
         assert token is not None
-        said = browser.post(
-            str(page.url), data={token[1]: token[2], "answer": answer}, headers={"Origin": sandbox.base_url}
-        )
+        form = {token[1]: token[2], "answer": answer, "operator": person["name"]}
+        origin = {"Origin": sandbox.base_url}
+        assert browser.post(str(page.url), data={**form, "pay_password": "x"}, headers=origin).status_code == 422
+        said = browser.post(str(page.url), data={**form, "pay_password": person["pay_password"]}, headers=origin)
         assert said.status_code == 200, said.text
         other = httpx.get(str(page.url), trust_env=False)
         assert other.status_code >= 400

@@ -12,6 +12,7 @@ import pytest
 from tests.tidy.source import ROOT
 from tongbao.store.record import CaseKind
 from tongbao.trade.state import ClaimState, InstructionState, NotifyState, PaymentState, TradeState
+from tongbao.web.agree.desk import SENTENCES
 from tongbao.web.page.locale import CATALOGUES, accepted_language, say
 from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import Method, Product
@@ -62,8 +63,12 @@ def test_every_key_on_a_page_has_a_sentence() -> None:
     families |= {f"product.{product}" for product in Product} | {f"method.{method}" for method in Method}
     kinds = ("paid", "bank", "outlet", "failed", "late", "expired", "closed")
     families |= {f"result.{kind}.title" for kind in kinds}
-    families |= {f"agree.state.{state}" for state in ("asked", "running", "done", "closed")}
-    families |= {"agree.refunds", "agree.payouts"}
+    families |= {f"agree.state.{state}" for state in ("asked", "half", "loading", "running", "done", "closed")}
+    families |= {f"agree.done.{state}" for state in ("loading", "running", "done", "closed")}
+    families |= {f"agree.{part}{kind}" for part in ("", "lines.", "yes.") for kind in ("refunds", "payouts")}
+    families |= {f"agree.{kind}.decided" for kind in ("refunds", "payouts")}
+    families |= {f"agree.{part}.{state}" for part in ("who", "persons") for state in ("asked", "half")}
+    families |= set(SENTENCES.values())
     families |= {f"result.{kind}.lead" for kind in kinds}
     assert families - set(CATALOGUES["zh"]) == set()
 

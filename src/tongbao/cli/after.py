@@ -11,25 +11,27 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from tongbao.cli.browser import PageSurprise
+from tongbao.cli.browser import Browser, Form, PageSurprise
 from tongbao.cli.host import Hosted
 from tongbao.cli.walk import DAY_SECONDS, Walk
 from tongbao.kernel.error import LocalProtocolError, TongbaoError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import business_date, china_compact
 from tongbao.merchant.desk import RefundOptions
-from tongbao.sandbox.population import BUYERS
+from tongbao.merchant.movement import MovementKind, MovementTable, list_movements
+from tongbao.sandbox.population import BUYERS, CHECK, OPERATORS, SHOP_NAME
 from tongbao.service.claim import BuyerAskRefund, OpenDispute, SellerAnswer
 from tongbao.service.create import Asker
 from tongbao.service.dispute import DecideDispute, ProposeDecision
-from tongbao.service.payout_act import batch_view
+from tongbao.service.payout_act import batch_view, find_payout_batch
 from tongbao.service.payout_batch import StartBatch
 from tongbao.service.payout_file import Uploaded, upload
 from tongbao.service.refund_act import refunds_of
 from tongbao.service.settlement import settlements_of_day
 from tongbao.shop.shop import Shop
 from tongbao.trade.record import Trade
-from tongbao.wire.movement import MovementState, RefundBatch, RefundTrade, RefundView
+from tongbao.wire.movement import MovementState, PayOutItem, RefundBatch, RefundTrade, RefundView
+from tongbao.wire.party import Party, Payee
 
 PART: Final = 30
 """Hundredths of an order that the first refund gives back; the second gives the rest."""
@@ -77,6 +79,9 @@ class Sequel:
         payer = next((walk for walk in walks if not walk.wrong), None)
         if payer is not None:
             await self._try("payouts", self._pay_out(self._hosted.state.parties[payer.protocol].merchant_id))
+        for walk in _refundable(walks):
+            if self._platform.protocol(walk.protocol).batches_by_browser:
+                await self._try(f"payouts agreed to over {walk.protocol}", self._agree(walk.protocol))
         return self.told
 
     async def _try(self, what: str, act: Any) -> None:
@@ -188,6 +193,35 @@ class Sequel:
         self._say(f"   batch {taken.batch_no}: {', '.join(states)}")
         if sorted(states) != ["failed", "succeeded", "succeeded"]:
             raise PageSurprise(f"the lines ended {states}")
+        self.told.payouts += len(states)
+
+    async def _agree(self, protocol: str) -> None:
+        """A batch above the limit, which the shop writes down and its browser carries: two of its people agree to it,
+        each in a browser of his own."""
+        way, party = self._shop.ways[protocol], self._hosted.state.parties[protocol]
+        number = f"{china_compact(self._hosted.world.clock.business())}AGREE"
+        payee = Payee(Party("", BUYERS[1].login), BUYERS[1].name)
+        item = PayOutItem(payout_no="1", payee=payee, amount=Money(CHECK + 1), memo="五月佣金")
+        said: dict[str, Any] = {"payer": Party("", party.login), "payer_name": SHOP_NAME}
+        intent = way.client.payout_batch_intent(number, [item], said, asks_password=True)
+        rows = list_movements(way.endpoint, intent, self._hosted.world.clock.business())
+        await self._shop.run(lambda transaction: MovementTable().add(transaction, rows))
+        for person in OPERATORS:
+            call = way.client.payout_batch_page(number, [item], **said)
+            browser = Browser(self._hosted.world.send)
+            page = await browser.submit(Form(call.action(), call.method, call.charset, dict(call.fields)))
+            form = page.form("/agree/payouts/")
+            await browser.submit(form, button=("answer", "yes"), operator=person.name, pay_password=person.pay_password)
+            batch = await find_payout_batch(self._platform, party.merchant_id, number)
+            self._say(f"   {person.name} agreed with his payment password: the batch is {batch.state}")
+        await self._hosted.sandbox.house.worker.settle()
+        kind = MovementKind.PAYOUT
+        kept = await self._shop.run(
+            lambda transaction: MovementTable().of_batch(transaction, way.endpoint.name, kind, number)
+        )
+        states = [str(row.state) for row in kept]
+        if states != ["succeeded"]:
+            raise PageSurprise(f"the shop's rows say {states}")
         self.told.payouts += len(states)
 
 

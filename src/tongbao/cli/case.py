@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tongbao.cli.party import PASSWORDS, add_act, prove
+from tongbao.cli.prove import PASSWORDS, add_act, prove
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.identifier import hex_token
 from tongbao.kernel.money import InvalidAmount, Money, parse_major

@@ -20,6 +20,7 @@ from tongbao.cli import (
     payout,
     protocol,
     reconcile,
+    refund,
     sandbox,
     serve,
     settle,
@@ -30,7 +31,24 @@ from tongbao.kernel.error import ConfigurationError, OutcomeUnknown, ProtocolErr
 from tongbao.runtime.environment import read_environ
 from tongbao.store.step import Fenced
 
-GROUPS = (sandbox, demo, serve, party, payout, settle, case, audit, bill, reconcile, story, order, protocol, env, sim)
+GROUPS = (
+    sandbox,
+    demo,
+    serve,
+    party,
+    refund,
+    payout,
+    settle,
+    case,
+    audit,
+    bill,
+    reconcile,
+    story,
+    order,
+    protocol,
+    env,
+    sim,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

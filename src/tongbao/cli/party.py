@@ -7,7 +7,6 @@ Acts are signed by an operator (``--as NAME``) who proves it with his password, 
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,25 +14,20 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from tongbao.cli.house import open_platform
+from tongbao.cli.merchant_operator import add_operator_acts
+from tongbao.cli.prove import PASSWORDS, add_act, ask, prove
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.identifier import digits, hex_token
 from tongbao.kernel.time import Instant
-from tongbao.runtime.server import run
 from tongbao.service.party import ChangeMerchant, MoveKey, PutKey, RegisterMerchant, RegisterOperator
-from tongbao.service.password import check_password, hash_password
+from tongbao.service.password import hash_password
 from tongbao.service.platform import Platform
 from tongbao.store.schema import MERCHANT, OPERATOR
 from tongbao.trade.party import Merchant, MerchantKey, Operator
 from tongbao.wire.loader import load_protocol
 from tongbao.wire.sign import load_rsa_public, private_pem, public_pem
 
-PARTY_LANE: Final = 8
 PASSWORD_SHORTEST: Final = 12
-PASSWORDS: Final = (
-    "Passwords are asked for on the terminal or taken from TONGBAO_OPERATOR_PASSWORD (who acts) and "
-    "TONGBAO_NEW_PASSWORD (a new operator's)."
-)
 
 
 def add_commands(commands: Any) -> None:
@@ -73,6 +67,7 @@ def add_commands(commands: Any) -> None:
     revoke.add_argument("--key", required=True)
     revoke.add_argument("--reason", required=True)
     add_act(merchant, "list", "every merchant", _list_merchants, signed=False)
+    add_operator_acts(merchant)
 
 
 def _whole(text: str) -> int:
@@ -80,65 +75,6 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5) or text != str(int(text)):
         raise argparse.ArgumentTypeError("is not a whole number of at most five digits")
     return int(text)
-
-
-def add_act(acts: Any, name: str, text: str, act: Any, *, signed: bool = True) -> argparse.ArgumentParser:
-    """A command over an opened platform: ``await act(platform, chosen, environ)`` says what is printed."""
-    parser: argparse.ArgumentParser = acts.add_parser(name, help=text)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (TOML)")
-    parser.add_argument("--json", action="store_true")
-    if signed:
-        parser.add_argument("--as", dest="actor", required=True, metavar="OPERATOR", help="who does this")
-
-    def start(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Path) -> int:
-        return run(_run(chosen, environ, act))
-
-    parser.set_defaults(run=start)
-    return parser
-
-
-async def _run(chosen: argparse.Namespace, environ: Mapping[str, str], act: Any) -> int:
-    async with open_platform(chosen.config, environ, lane_offset=PARTY_LANE) as (platform, _):
-        said = await act(platform, chosen, environ)
-    if chosen.json:
-        print(json.dumps(said, ensure_ascii=False, default=str))
-    else:
-        for line in said if isinstance(said, list) else [said]:
-            print("  ".join(f"{name}={value}" for name, value in line.items()))
-    return 0
-
-
-def _password(environ: Mapping[str, str], prompt: str) -> str:
-    return ask(environ, "TONGBAO_OPERATOR_PASSWORD", prompt)
-
-
-def ask(environ: Mapping[str, str], name: str, prompt: str) -> str:
-    """A password from the environment or the terminal. Raises ConfigurationError where there is neither."""
-    try:
-        return environ.get(name) or getpass.getpass(prompt)
-    except EOFError as error:
-        raise ConfigurationError(name, "is not set, and there is no terminal to ask on") from error
-
-
-async def prove(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str], *roles: str) -> str:
-    """The operator of ``--as``, who gave his password and has one of the roles. Raises Refused."""
-    return await _prove(platform, chosen.actor, _password(environ, f"password of {chosen.actor}: "), *roles)
-
-
-async def prove_checker(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> str:
-    """The operator of ``--checker``, who agrees with his own password. Raises Refused."""
-    password = ask(environ, "TONGBAO_CHECKER_PASSWORD", f"password of {chosen.checker}: ")
-    return await _prove(platform, chosen.checker, password, "checker")
-
-
-async def _prove(platform: Platform, name: str, password: str, *roles: str) -> str:
-    found: list[Operator] = await platform.database.load(OPERATOR, [(name,)])
-    stored = found[0].password_hash if found and found[0].status == "active" else ""
-    if not await platform.world.compute(lambda: check_password(password, stored)):
-        raise Refused("LOGIN_WRONG", "unknown operator or wrong password")
-    if found[0].role not in (*roles, "both"):
-        raise Refused("NO_PRIVILEGE", f"{name} is a {found[0].role}")
-    return found[0].name
 
 
 async def _create_operator(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tongbao.cli.party import PASSWORDS, add_act, prove, prove_checker
+from tongbao.cli.prove import PASSWORDS, add_act, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.service.payout import ThrowSwitch
@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
     sent.add_argument("--batch", default="", help="the batch's number (default: made of the file's content)")
     sent.add_argument("--name", default="", help="what the batch is for")
     for name, text, act in (
-        ("approve", "agree to a batch that somebody else entered, and let it run", _approve),
+        ("approve", "agree to a batch that somebody else entered; with the last of those who must, it runs", _approve),
         ("refuse", "turn a batch down before any of its money moves", _refuse),
     ):
         decided = _act(acts, name, text, act)
@@ -113,7 +113,7 @@ async def _approve(platform: Platform, chosen: argparse.Namespace, environ: Mapp
         taken = await decide_payout(platform, chosen.merchant, chosen.number, actor, reason=chosen.reason)
         return {"payout": chosen.number, "state": taken.state}
     said = await platform.submit(StartBatch(chosen.merchant, chosen.number, actor, chosen.reason))
-    return {"batch": chosen.number, "state": said.state}
+    return {"batch": chosen.number, "state": said.state, "persons_missing": said.missing}
 
 
 async def _refuse(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:

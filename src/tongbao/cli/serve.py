@@ -23,7 +23,6 @@ from tongbao.web.cashier.app import SEGMENTS, cashier_app
 from tongbao.web.page.error import Pages
 from tongbao.web.wallet.app import SEGMENTS as WALLET
 from tongbao.web.wallet.app import wallet_app
-from tongbao.wire.asgi import Application
 from tongbao.worker.duty import Worker
 
 WORKER_LANE: Final = 1
@@ -60,11 +59,6 @@ def start(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Pat
     return run(_serve(chosen, environ))
 
 
-def _agree(platform: Platform) -> dict[str, Application]:
-    """Where merchants agree to batches; nowhere in production, until their people can sign in."""
-    return {} if platform.settings.environment == "production" else {AGREE: agree_app(platform)}
-
-
 async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     async with open_platform(chosen.config, environ) as (platform, settings):
         cashier = cashier_app(platform)
@@ -74,7 +68,7 @@ async def _serve(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
             routes={
                 **dict.fromkeys(SEGMENTS, cashier),
                 **dict.fromkeys(WALLET, wallet_app(platform)),
-                **_agree(platform),
+                AGREE: agree_app(platform),
             },
             fallback=cashier,
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tongbao.cli.party import PASSWORDS, add_act, prove, prove_checker
+from tongbao.cli.prove import PASSWORDS, add_act, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import Money
 from tongbao.service.agree import ChangeAgreement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tongbao.sandbox.population import BUYERS, SHOP_NAME, balance_of
+from tongbao.sandbox.population import BUYERS, OPERATORS, SHOP_NAME, balance_of
 from tongbao.sandbox.state import Party, SandboxState, sandbox_key, sub_merchants
 from tongbao.service.platform import Platform
 from tongbao.service.wallet import told_buyer
@@ -64,6 +64,7 @@ async def build_credentials(
             "login": first.login,
             "ids": {name: party.merchant_id for name, party in state.parties.items()},
             "sub_ids": sub_merchants(state),
+            "operators": [{"name": one.name, "pay_password": one.pay_password} for one in OPERATORS],
         },
         "buyers": [
             {

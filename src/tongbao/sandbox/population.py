@@ -12,6 +12,7 @@ from tongbao.kernel.error import Refused
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import buyer_balance
 from tongbao.sandbox.state import SandboxState, sandbox_key, sub_merchants
+from tongbao.service.merchant_operator_act import approve_operator, operators_of, put_operator
 from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import hash_password
 from tongbao.service.payout_card import VerifyPayoutCard, put_card
@@ -93,6 +94,21 @@ SHOP_CARD: Final = Card("ICBC", "debit", "6200000000000216", "135790", "ok", 1)
 AGREEMENT: Final = {"early": {"rate": 10, "minimum": 1}}
 """What is agreed with the shop beside his flat fee: early settlement for a tenth of a percent."""
 
+CHECK: Final = 10_000
+"""Where the shop's browser carries batches: above this sum, in fen, two of its people must agree to one of payouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOperator:
+    """One of the shop's people, whose payment password is printed: it is for testing and protects nothing."""
+
+    name: str
+    pay_password: str
+
+
+OPERATORS: Final = (DemoOperator("chen", "chen-pays-1"), DemoOperator("zhao", "zhao-pays-2"))
+"""Who agrees in the shop's name to batches that its browser carries."""
+
 
 class CardIssuer(Protocol):
     """What the sandbox needs of the simulated banks. Adding a card that exists changes nothing."""
@@ -105,7 +121,13 @@ class CardIssuer(Protocol):
 async def populate(platform: Platform, state: SandboxState, issuer: CardIssuer) -> None:
     """Make the people and keys that are not there yet; what is there stays as it is."""
     for name, party in state.parties.items():
-        await _merchant(platform, name, party.merchant_id, party.login, SHOP_NAME, AGREEMENT)
+        agreed: dict[str, Any] = dict(AGREEMENT)
+        by_browser = platform.protocol(name).batches_by_browser
+        if by_browser:
+            agreed["payout"] = {"check": CHECK}
+        await _merchant(platform, name, party.merchant_id, party.login, SHOP_NAME, agreed)
+        if by_browser:
+            await _operators(platform, party.merchant_id)
         await _keys(platform, platform.protocol(name), state)
         await _card(platform, party.merchant_id)
     for name, number in sub_merchants(state).items():
@@ -130,6 +152,15 @@ async def _quietly(platform: Platform, command: object) -> bool:
             raise
         return False
     return True
+
+
+async def _operators(platform: Platform, merchant_id: str) -> None:
+    known = {row.name for row in await operators_of(platform, merchant_id)}
+    for one in OPERATORS:
+        if one.name not in known:
+            reason = "a sandbox's own operator"
+            await put_operator(platform, merchant_id, one.name, one.pay_password, "sandbox-maker", reason)
+            await approve_operator(platform, merchant_id, one.name, "sandbox-checker", reason)
 
 
 async def _merchant(

@@ -153,6 +153,8 @@ class RegisterOperator:
         yield OPERATOR, (self.operator.name,)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        if "/" in self.operator.name:
+            raise Refused("FIELD_INVALID", "name: a slash is part of the names of merchants' keys and people")
         if sheet.get(OPERATOR, self.operator.name) is not None:
             raise Refused("ALREADY_EXISTS", "this operator's name is taken")
         row = replace(self.operator, status="active", created_at=now.business)

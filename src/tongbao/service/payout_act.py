@@ -227,11 +227,14 @@ async def decide_payout(
     return taken
 
 
-async def close_batch(platform: Platform, merchant_id: str, batch_no: str, actor: str, reason: str) -> BatchSaid:
-    """Withdraw a batch, and tell its merchant where its protocol has a message for that. Raises Refused."""
+async def close_batch(
+    platform: Platform, merchant_id: str, batch_no: str, actor: str, reason: str, word: str = ""
+) -> BatchSaid:
+    """Withdraw a batch, and tell its merchant where its protocol has a message for that; ``word`` as in ``CloseBatch``.
+    Raises Refused."""
     batch = await find_payout_batch(platform, merchant_id, batch_no)
     tells = bool(batch.protocol) and platform.protocol(batch.protocol).notifies_closed_batch
-    said: BatchSaid = await platform.submit(CloseBatch(merchant_id, batch_no, actor, reason, tells))
+    said: BatchSaid = await platform.submit(CloseBatch(merchant_id, batch_no, actor, reason, tells, word))
     return said
 
 
@@ -245,11 +248,13 @@ async def open_batch(
     digest: str,
     origin: Origin,
     echo: str = "{}",
+    *,
+    asks: bool = False,
 ) -> BatchSaid:
     """Announce a batch, or find the equal one. Raises Refused."""
     number = trade_number(platform.entropy, platform.world.clock.business())
     said: BatchSaid = await platform.submit(
-        OpenBatch(asker, batch_no, number, name, lines, total, digest, origin, echo)
+        OpenBatch(asker, batch_no, number, name, lines, total, digest, origin, echo, asks=asks)
     )
     return said
 
@@ -340,6 +345,7 @@ async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) 
         _digest(platform, items),
         origin,
         echo,
+        asks=intent.asks_password,
     )
     while said.state == BatchState.LOADING:
         part = items[said.loaded : said.loaded + CHUNK]
@@ -352,7 +358,7 @@ async def _pay_out_batch(platform: Platform, asker: Asker, intent: PayOutBatch) 
         )
     if intent.asks_password:
         return BatchTaken(intent.batch_no, payouts_url(platform, asker.merchant_id, intent.batch_no))
-    if said.state == BatchState.PROPOSED and not said.checker_needed:
+    if said.state == BatchState.PROPOSED and not said.missing:
         await platform.submit(StartBatch(asker.merchant_id, intent.batch_no))
     batch = await find_payout_batch(platform, asker.merchant_id, intent.batch_no)
     return BatchTaken(intent.batch_no, head=batch_head(batch))

@@ -1,5 +1,5 @@
-"""Payouts by the batch: a header announces count and total, lines are loaded in chunks, a second person agrees where
-that is due, the whole sum is set aside at once, and chunks of lines run from it (T47, T67).
+"""Payouts by the batch: a header announces count and total, lines are loaded in chunks, as many persons agree as are
+due, the whole sum is set aside at once, and chunks of lines run from it (T47, T67).
 
 Every command says where in the batch it belongs, so that a repeat changes nothing and a stop is gone on from.
 """
@@ -15,6 +15,7 @@ from tongbao.ledger.account import merchant_available, merchant_payout, platform
 from tongbao.ledger.entry import Entry
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
+from tongbao.service.merchant_operator import AGREE_PAYOUTS, REFUSE_PAYOUTS, check_person, person_needs
 from tongbao.service.payout import (
     COUNTED,
     Origin,
@@ -38,31 +39,48 @@ from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import ACCOUNT, INSTRUCTION, MERCHANT, PAYOUT, PAYOUT_BATCH, SWITCH
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
-from tongbao.trade.agreement import read_agreement
+from tongbao.trade.agreement import Agreement, read_agreement
 from tongbao.trade.party import Merchant
-from tongbao.trade.payout import BATCH_MAX, BatchState, Line, Payout, PayoutBatch, PayoutState, move_batch, move_payout
+from tongbao.trade.payout import (
+    BATCH_MAX,
+    BatchState,
+    Line,
+    Payout,
+    PayoutBatch,
+    PayoutState,
+    agreements_needed,
+    move_batch,
+    move_payout,
+)
 
 
 @record
 class BatchSaid:
-    """Where a batch stands: its state, how many lines are loaded and ended, whether a second person must agree."""
+    """Where a batch stands: its state, how many lines are loaded and ended, how many persons must still agree."""
 
     batch_id: str
     state: str
     loaded: int
     ended: int
-    checker_needed: bool = False
+    missing: int = 0
 
 
 def _said(batch: PayoutBatch, merchant: Merchant) -> BatchSaid:
-    wanted = batch.source == "upload" or needs_checker(batch.total, read_agreement(merchant.settings))
-    return BatchSaid(batch.batch_id, batch.state, batch.loaded, batch.ended, wanted and not batch.checker)
+    missing = 0
+    if batch.state in (BatchState.LOADING, BatchState.PROPOSED):
+        missing = max(0, persons_for(batch, read_agreement(merchant.settings)) - bool(batch.first))
+    return BatchSaid(batch.batch_id, batch.state, batch.loaded, batch.ended, missing)
+
+
+def persons_for(batch: PayoutBatch, agreement: Agreement) -> int:
+    """How many persons must agree to a batch in all, whoever entered it left out."""
+    return agreements_needed(batch.source, asks=batch.asks, above=needs_checker(batch.total, agreement))
 
 
 @record
 class OpenBatch:
-    """Announce a batch. The same number again is the same batch. ``digest`` is over all its lines, '' where they are
-    not known yet."""
+    """Announce a batch. The same number again is the same batch, and asks for a person if it did the first time.
+    ``digest`` is over all its lines, '' where they are not known yet."""
 
     asker: Asker
     batch_no: str
@@ -74,6 +92,7 @@ class OpenBatch:
     origin: Origin
     echo: str = "{}"
     currency: str = "CNY"
+    asks: bool = False
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield from self.asker.needs()
@@ -115,6 +134,7 @@ class OpenBatch:
             created_at=now.business,
             started_at=None,
             ended_at=None,
+            asks=self.asks,
         )
         return Decision(_said(batch, merchant), [(PAYOUT_BATCH, batch)])
 
@@ -178,17 +198,21 @@ class LoadLines:
 
 @record
 class StartBatch:
-    """Set the whole sum of a complete batch aside and let it run. ``checker`` agrees to it, '' where nobody must."""
+    """``checker`` agrees to a complete batch, '' where nobody must; with the last of those who must, its whole sum is
+    set aside and it runs. No two of them are one person, nor is one who entered it (T67). ``word`` is that of a
+    merchant's operator, see ``service.merchant_operator``; without it ``checker`` is an operator of the platform."""
 
     merchant_id: str
     batch_no: str
     checker: str = ""
     reason: str = ""
     currency: str = "CNY"
+    word: str = ""
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield MERCHANT, (self.merchant_id,)
         yield PAYOUT_BATCH, (self.merchant_id, self.batch_no)
+        yield from person_needs(self.merchant_id, self.checker, self.word)
         yield from merchant_needs(self.merchant_id, self.currency, lane)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
@@ -199,50 +223,58 @@ class StartBatch:
         if merchant.status != "approved":
             raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
         check_running(sheet)
-        said = _said(batch, merchant)
-        if self.checker or said.checker_needed:
-            check_checker(batch.maker, self.checker)
-        wanted = batch.total + batch.fee
-        running = replace(
-            batch,
-            state=move_batch(batch.state, BatchState.RUNNING),
-            checker=self.checker,
-            started_at=now.business,
+        agreement = read_agreement(merchant.settings)
+        checker, used = check_person(
+            sheet, self.merchant_id, self.checker, self.word, AGREE_PAYOUTS, self.batch_no, now
         )
-        check_funds(sheet, self.merchant_id, self.currency, wanted)
-        counted = count(sheet, self.merchant_id, wanted, read_agreement(merchant.settings), now.business)
+        wanted = persons_for(batch, agreement)
+        if checker or wanted > bool(batch.first):
+            check_checker(batch.maker, checker)
+        if checker and checker == batch.first:
+            raise Refused("MAKER_IS_CHECKER", "agreed already: now it is another person's turn")
+        state = move_batch(batch.state, BatchState.RUNNING)
+        drafts = [AuditDraft(checker, "payout.approve", batch.batch_id, self.reason)] if checker else []
+        if bool(batch.first) + bool(checker) < wanted:
+            half = replace(batch, first=checker)
+            return Decision(_said(half, merchant), [(PAYOUT_BATCH, half), *used], audits=drafts)
+        running = replace(batch, state=state, checker=checker, started_at=now.business)
+        whole = batch.total + batch.fee
+        check_funds(sheet, self.merchant_id, self.currency, whole)
+        counted = count(sheet, self.merchant_id, whole, agreement, now.business)
         aside = (
             merchant_available(self.merchant_id, self.currency),
             merchant_payout(self.merchant_id, self.currency),
-            wanted,
+            whole,
         )
         entry = Entry(f"payout_hold:{batch.batch_id}", "payout_hold", self.merchant_id, "", postings(aside))
-        drafts = [AuditDraft(self.checker, "payout.approve", batch.batch_id, self.reason)] if self.checker else []
-        return Decision(_said(running, merchant), [(PAYOUT_BATCH, running), counted], [entry], drafts)
+        return Decision(_said(running, merchant), [(PAYOUT_BATCH, running), counted, *used], [entry], drafts)
 
 
 @record
 class CloseBatch:
-    """Withdraw a batch before any of its money moved; its lines are closed with it as they are looked at. ``tells``:
-    its protocol has a message for that."""
+    """Withdraw a batch before any of its money moved; its lines are closed with it as they are looked at. ``actor`` and
+    ``word`` as ``checker`` and ``word`` of ``StartBatch``; ``tells``: its protocol has a message for that."""
 
     merchant_id: str
     batch_no: str
     actor: str
     reason: str
     tells: bool = False
+    word: str = ""
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield MERCHANT, (self.merchant_id,)
         yield PAYOUT_BATCH, (self.merchant_id, self.batch_no)
+        yield from person_needs(self.merchant_id, self.actor, self.word)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         batch = find_batch(sheet, self.merchant_id, self.batch_no)
         merchant: Merchant = sheet.get(MERCHANT, self.merchant_id)
+        actor, used = check_person(sheet, self.merchant_id, self.actor, self.word, REFUSE_PAYOUTS, self.batch_no, now)
         closed = replace(batch, state=move_batch(batch.state, BatchState.CLOSED), ended_at=now.business)
-        draft = AuditDraft(self.actor, "payout.refuse", batch.batch_id, self.reason)
+        draft = AuditDraft(actor, "payout.refuse", batch.batch_id, self.reason)
         told = batch_event(closed, now.business) if self.tells else []
-        return Decision(_said(closed, merchant), [(PAYOUT_BATCH, closed), *told], audits=[draft])
+        return Decision(_said(closed, merchant), [(PAYOUT_BATCH, closed), *told, *used], audits=[draft])
 
 
 @record

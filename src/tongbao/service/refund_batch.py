@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from tongbao.kernel.error import Refused
+from tongbao.kernel.money import MINOR_MAX
 from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker, check_address
+from tongbao.service.merchant_operator import AGREE_REFUNDS, REFUSE_REFUNDS, check_person, person_needs
 from tongbao.service.refund import Given, RequestRefund, refund_needs
 from tongbao.service.split import Back
 from tongbao.store.commit import AuditDraft, Decision, Now
@@ -75,6 +77,8 @@ class TakeRefundBatch:
             raise Refused("BATCH_INVALID", f"a batch has between 1 and {LINES_MAX} lines")
         if any(item.amount <= 0 for item in self.items):
             raise Refused("AMOUNT_NOT_POSITIVE", "a refund is above zero")
+        if sum(item.amount for item in self.items) > MINOR_MAX:
+            raise Refused("AMOUNT_INVALID", "the lines are more than any sum may be")
         batch = RefundBatch(
             merchant_id=merchant.merchant_id,
             batch_no=self.batch_no,
@@ -117,16 +121,20 @@ class TakeRefundBatch:
 
 @record
 class ConfirmRefundBatch:
-    """The merchant agrees to a batch that his browser carried, or sends it away. ``actor`` is who did. Outcome: the
-    ``RefundBatch``."""
+    """Somebody agrees to a batch that the merchant's browser carried, or sends it away: ``actor``, with the ``word`` of
+    a merchant's operator, or without one an operator of the platform. One person suffices: it all goes back to who
+    paid. Outcome: the ``RefundBatch``."""
 
     merchant_id: str
     batch_no: str
     actor: str
     agrees: bool = True
+    word: str = ""
+    reason: str = ""
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield REFUND_BATCH, (self.merchant_id, self.batch_no)
+        yield from person_needs(self.merchant_id, self.actor, self.word)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         batch: RefundBatch | None = sheet.get(REFUND_BATCH, self.merchant_id, self.batch_no)
@@ -134,15 +142,18 @@ class ConfirmRefundBatch:
             raise Refused("BATCH_NOT_FOUND", "no such batch")
         if batch.state != "asked":
             raise Refused("STATE_CONFLICT", f"the batch is {batch.state}")
+        granted = AGREE_REFUNDS if self.agrees else REFUSE_REFUNDS
+        actor, used = check_person(sheet, self.merchant_id, self.actor, self.word, granted, self.batch_no, now)
         agreed = replace(
             batch,
             state="running" if self.agrees else "closed",
-            agreed_by=self.actor,
+            agreed_by=actor,
             ended_at=None if self.agrees else now.business,
         )
         act = "refund_batch.agree" if self.agrees else "refund_batch.close"
-        draft = AuditDraft(self.actor, act, f"{self.merchant_id}/{self.batch_no}", "", batch.state, agreed.state)
-        return Decision(agreed, [(REFUND_BATCH, agreed)], audits=[draft])
+        subject = f"{self.merchant_id}/{self.batch_no}"
+        draft = AuditDraft(actor, act, subject, self.reason, batch.state, agreed.state)
+        return Decision(agreed, [(REFUND_BATCH, agreed), *used], audits=[draft])
 
 
 @record

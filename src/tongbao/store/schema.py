@@ -23,7 +23,7 @@ from tongbao.store.record import (
 from tongbao.store.table import Table
 from tongbao.trade.calendar import CalendarDay
 from tongbao.trade.claim import Chargeback, Claim, Correction
-from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, Operator
+from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, MerchantOperator, Operator
 from tongbao.trade.payout import Counter, Payout, PayoutBatch, PayoutCard, Switch
 from tongbao.trade.reconcile import Bill, Gap, Statement
 from tongbao.trade.record import Event, Instruction, Payment, Trade
@@ -38,6 +38,7 @@ MERCHANT: Final = Table("merchant", Merchant, ("merchant_id",), rank=2, stage=1,
 MERCHANT_KEY: Final = Table(
     "merchant_key", MerchantKey, ("merchant_id", "protocol", "key_id"), rank=3, stage=1, locked=False
 )
+MERCHANT_OPERATOR: Final = Table("merchant_operator", MerchantOperator, ("merchant_id", "name"), rank=19, stage=1)
 OPERATOR: Final = Table("operator", Operator, ("name",), rank=18, stage=1, locked=False)
 SESSION: Final = Table("session", Session, ("session",), rank=4, stage=1)
 VISIT: Final = Table("visit", Visit, ("link",), rank=5, stage=1)
@@ -118,7 +119,7 @@ PAYOUT_BATCH: Final = Table(
     ("merchant_id", "batch_no"),
     rank=35,
     stage=2,
-    frozen=("batch_id", "count", "total", "currency", "digest", "source", "maker", "created_at"),
+    frozen=("batch_id", "count", "total", "currency", "digest", "source", "maker", "created_at", "asks"),
 )
 SPLIT: Final = Table("split", SplitRow, ("merchant_id", "out_trade_no", "split_no"), rank=36, stage=2)
 SHARE: Final = Table("share", Share, ("merchant_id", "out_trade_no"), rank=37, stage=3, blind=True)
@@ -174,6 +175,7 @@ TABLES: Final[tuple[Table, ...]] = (
     ANSWER,
     MERCHANT,
     MERCHANT_KEY,
+    MERCHANT_OPERATOR,
     OPERATOR,
     SESSION,
     VISIT,

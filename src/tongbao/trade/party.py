@@ -92,9 +92,11 @@ class Buyer:
 
 @record
 class Authorisation:
-    """A buyer's agreement to one exact act, usable once. ``state``: ``reserved``, ``granted``, ``denied``, ``used``.
+    """A person's agreement to one exact act, usable once. ``state``: ``reserved``, ``granted``, ``denied``, ``used``.
 
-    ``act`` is ``pay`` or ``confirm``; ``amount`` minor units of ``currency``; ``wire_at`` is wire time.
+    ``act`` is ``pay``, ``confirm`` or ``ask`` for a buyer and one of his trades; for a merchant's operator
+    (``buyer_id`` is then his ``actor``, ``out_trade_no`` the number of a batch) ``agree:`` or ``refuse:`` and
+    ``refunds`` or ``payouts``. ``amount`` is minor units of ``currency``; ``wire_at`` is wire time.
     """
 
     authorisation_id: str
@@ -119,3 +121,38 @@ class Operator:
     password_hash: str
     created_by: str
     created_at: Instant
+
+
+@record
+class MerchantOperator:
+    """A person (操作员) who agrees in a merchant's name. Key: (merchant_id, name).
+
+    ``status``: ``entered`` by ``maker``, of no use before ``checker``, another operator of the platform, has made him
+    ``active``; ``disabled``. ``pay_hash`` is of his payment password (支付密码), peppered as a buyer's is; so are
+    ``attempts`` and ``locked_until`` (wire time).
+    """
+
+    merchant_id: str
+    name: str
+    status: str
+    pay_hash: str
+    attempts: int
+    locked_until: Instant
+    maker: str
+    checker: str
+    changed_at: Instant
+    version: int
+
+    @property
+    def actor(self) -> str:
+        """His name in the log and beside what he agreed to. No key and no operator of the platform has such a name."""
+        return operator_actor(self.merchant_id, self.name)
+
+
+PERSON: Final = "/op:"
+"""What stands between a merchant's number and the name of his operator."""
+
+
+def operator_actor(merchant_id: str, name: str) -> str:
+    """The name under which a merchant's operator acts."""
+    return f"{merchant_id}{PERSON}{name}"

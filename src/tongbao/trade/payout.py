@@ -152,6 +152,7 @@ class PayoutBatch:
     ``ended``, ``failed`` count lines, ``fee`` sums their fees, ``paid`` the sums of those that succeeded.
 
     ``digest`` tells whether the same number was used for something else; ``echo`` is what the protocol wants back.
+    ``asks``: the request left it to a person to agree. ``first`` agreed where two must, ``checker`` was the last to.
     """
 
     merchant_id: str
@@ -178,6 +179,8 @@ class PayoutBatch:
     created_at: Instant
     started_at: Instant | None
     ended_at: Instant | None
+    asks: bool = False
+    first: str = ""
 
 
 @record
@@ -229,6 +232,16 @@ def count_up(before: Counter | None, merchant_id: str, name: str, day: int, amou
     if limit and used.amount + amount > limit:
         raise Refused("LIMIT_EXCEEDED", f"the {name} limit of the day is {limit}")
     return Counter(merchant_id, name, day, used.amount + amount, used.count + 1)
+
+
+def agreements_needed(source: str, *, asks: bool, above: bool) -> int:
+    """How many persons, none of them who entered it, must agree to a batch before its money moves (T67).
+
+    A file was entered by a person: one more. What came over a protocol (``source`` is ``api``) was entered by a key,
+    which is nobody: two persons ``above`` the merchant's limit, else one where the request ``asks``, else none."""
+    if source != "api":
+        return 1
+    return 2 if above else int(asks)
 
 
 def is_cool(card: PayoutCard, now: Instant) -> bool:

@@ -21,7 +21,7 @@ from tongbao.sandbox.fault import FaultyTransport
 from tongbao.sandbox.forgery import send_tampered
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
-from tongbao.sandbox.population import BUYERS, populate
+from tongbao.sandbox.population import BUYERS, OPERATORS, populate
 from tongbao.sandbox.state import SandboxState
 from tongbao.service.channel import SimulatedChannel
 from tongbao.service.password import COST_SANDBOX
@@ -266,7 +266,7 @@ class Sandbox:
         routes: dict[str, Any] = {
             **dict.fromkeys(SEGMENTS, cashier),
             **dict.fromkeys(WALLET, wallet_app(house.platform, hints=build_hints())),
-            AGREE: agree_app(house.platform),
+            AGREE: agree_app(house.platform, hints=[Hint(one.name, "", one.pay_password) for one in OPERATORS]),
             "console": console,
             "_sandbox": control_app(controls),
         }

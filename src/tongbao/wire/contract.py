@@ -322,6 +322,9 @@ class Manifest:
     settings that make it so (a service provider who asks in another merchant's name)."""
     costly: bool = False
     """Whether signing and checking cost so much (RSA) that a face leaves them to a thread."""
+    batches_by_browser: bool = False
+    """Whether the merchant's own browser can carry a batch of refunds or payouts, to which his people then agree on a
+    page of the platform (``asks_password``)."""
     own_buyers: bool = False
     """Whether a merchant is told buyers under numbers of his own (openid), and names them by these."""
     notifies_refund: str = ""

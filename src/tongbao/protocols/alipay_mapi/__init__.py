@@ -86,6 +86,7 @@ PROTOCOL = Manifest(
         ),
         CredentialField("notify_url", "url", "where notifications go, unless a request says", required=False),
     ),
+    batches_by_browser=True,
     server=Server(),
     client=Client(),
     sources=(

@@ -349,7 +349,14 @@ SELECT 'attempt', a.merchant_id, a.out_trade_no FROM attempt a WHERE NOT EXISTS 
   SELECT 1 FROM event v WHERE v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq)
 UNION ALL
 SELECT 'authorisation', w.merchant_id, w.out_trade_no FROM authorisation w WHERE w.out_trade_no <> '' AND NOT EXISTS (
-  SELECT 1 FROM trade t WHERE t.merchant_id = w.merchant_id AND t.out_trade_no = w.out_trade_no)
+  SELECT 1 FROM trade t WHERE t.merchant_id = w.merchant_id AND t.out_trade_no = w.out_trade_no
+  AND w.act IN ('pay', 'confirm', 'ask'))
+AND NOT EXISTS (
+  SELECT 1 FROM payout_batch b WHERE b.merchant_id = w.merchant_id AND b.batch_no = w.out_trade_no
+  AND w.act IN ('agree:payouts', 'refuse:payouts') AND substr(w.buyer_id, 1, LENGTH(b.merchant_id) + 4) = b.merchant_id || '/op:')
+AND NOT EXISTS (
+  SELECT 1 FROM refund_batch b WHERE b.merchant_id = w.merchant_id AND b.batch_no = w.out_trade_no
+  AND w.act IN ('agree:refunds', 'refuse:refunds') AND substr(w.buyer_id, 1, LENGTH(b.merchant_id) + 4) = b.merchant_id || '/op:')
 UNION ALL
 SELECT 'case', c.merchant_id, c.out_trade_no FROM case_file c WHERE c.out_trade_no <> '' AND NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no)
@@ -403,6 +410,14 @@ SELECT 'operator', name, created_by FROM operator o
 WHERE (created_by = name AND EXISTS (SELECT 1 FROM operator b WHERE b.created_at < o.created_at)) OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.act = 'operator.register' AND a.subject = o.name AND a.actor = o.created_by)
 UNION ALL
+SELECT 'merchant operator', o.merchant_id, o.name FROM merchant_operator o WHERE checker = maker
+OR (status = 'active' AND checker = '') OR NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'merchant_operator.put' AND a.actor = o.maker
+  AND a.subject = o.merchant_id || '/op:' || o.name)
+OR (checker <> '' AND NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'merchant_operator.approve' AND a.actor = o.checker
+  AND a.subject = o.merchant_id || '/op:' || o.name))
+UNION ALL
 SELECT 'top-up', key, kind FROM entry e WHERE kind = 'topup' AND NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.act = 'buyer.topup' AND e.key = 'topup:' || a.reason AND a.at = e.at)
 UNION ALL
@@ -431,10 +446,13 @@ WHERE (login_hash <> '' AND login_hash NOT LIKE 'scrypt:%:%:%:%:%')
 OR (pay_hash <> '' AND pay_hash NOT LIKE 'scrypt:%:%:%:%:%')
 UNION ALL
 SELECT 'operator', name, '', '' FROM operator WHERE password_hash NOT LIKE 'scrypt:%:%:%:%:%'
+UNION ALL
+SELECT 'merchant operator', merchant_id, name, '' FROM merchant_operator WHERE pay_hash NOT LIKE 'scrypt:%:%:%:%:%'
 LIMIT 20;
 
 -- name: audit.refused_moves
--- a balance is paid from with a word that was granted for exactly this and is used up now; a denied word moved nothing
+-- a balance is paid from with a word that was granted for exactly this and is used up now; a denied word moved nothing;
+-- a merchant's operator decided on a batch with a word for exactly this
 SELECT p.payment_no, p.intent FROM payment p WHERE p.method = 'balance' AND NOT EXISTS (
   SELECT 1 FROM authorisation w WHERE w.authorisation_id = p.intent AND w.state = 'used' AND w.act = 'pay'
   AND w.buyer_id = p.buyer_id AND w.merchant_id = p.merchant_id AND w.out_trade_no = p.out_trade_no
@@ -447,6 +465,27 @@ UNION ALL
 SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND w.act = 'confirm'
 AND 1 <> (SELECT COUNT(*) FROM event v WHERE v.merchant_id = w.merchant_id AND v.out_trade_no = w.out_trade_no
   AND v.cause = 'confirm')
+UNION ALL
+SELECT b.batch_no, p.person FROM payout_batch b
+JOIN (SELECT merchant_id, batch_no, first AS person FROM payout_batch
+      UNION ALL SELECT merchant_id, batch_no, checker FROM payout_batch) p
+ON p.merchant_id = b.merchant_id AND p.batch_no = b.batch_no AND p.person LIKE '%/op:%' AND NOT EXISTS (
+  SELECT 1 FROM authorisation w WHERE w.state = 'used' AND w.act = 'agree:payouts' AND w.buyer_id = p.person
+  AND w.merchant_id = b.merchant_id AND w.out_trade_no = b.batch_no AND w.amount = b.total AND w.currency = b.currency)
+UNION ALL
+SELECT b.batch_no, b.agreed_by FROM refund_batch b WHERE b.agreed_by LIKE '%/op:%' AND NOT EXISTS (
+  SELECT 1 FROM authorisation w WHERE w.state = 'used' AND w.buyer_id = b.agreed_by AND w.merchant_id = b.merchant_id
+  AND w.out_trade_no = b.batch_no AND w.act = CASE b.state WHEN 'closed' THEN 'refuse:refunds' ELSE 'agree:refunds' END)
+UNION ALL
+SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND (
+  (w.act = 'agree:payouts' AND NOT EXISTS (
+    SELECT 1 FROM payout_batch b WHERE b.merchant_id = w.merchant_id AND b.batch_no = w.out_trade_no
+    AND w.buyer_id IN (b.first, b.checker)))
+  OR (w.act = 'refuse:payouts' AND NOT EXISTS (
+    SELECT 1 FROM payout_batch b WHERE b.merchant_id = w.merchant_id AND b.batch_no = w.out_trade_no AND b.state = 'closed'))
+  OR (w.act IN ('agree:refunds', 'refuse:refunds') AND NOT EXISTS (
+    SELECT 1 FROM refund_batch b WHERE b.merchant_id = w.merchant_id AND b.batch_no = w.out_trade_no
+    AND b.agreed_by = w.buyer_id)))
 LIMIT 20;
 
 -- name: audit.times

@@ -111,6 +111,17 @@ UNION ALL
 SELECT 'batch', batch_id, checker FROM payout_batch b WHERE checker <> '' AND (checker = maker OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.subject = b.batch_id AND a.actor = b.checker AND a.act = 'payout.approve'))
 UNION ALL
+-- where two agreed they are two, and what asks for a person had one
+SELECT 'batch', batch_id, first FROM payout_batch b WHERE first <> '' AND (first = maker OR first = checker OR NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.subject = b.batch_id AND a.actor = b.first AND a.act = 'payout.approve'))
+UNION ALL
+SELECT 'batch', batch_id, maker FROM payout_batch
+WHERE state IN ('running', 'done') AND first = '' AND checker = '' AND (asks OR source <> 'api')
+UNION ALL
+SELECT 'refunds', batch_id, agreed_by FROM refund_batch b WHERE agreed_by <> '' AND NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.subject = b.merchant_id || '/' || b.batch_no AND a.actor = b.agreed_by
+  AND a.act IN ('refund_batch.agree', 'refund_batch.close'))
+UNION ALL
 SELECT 'card', merchant_id, checker FROM payout_card c WHERE (state = 'verified' AND (checker = maker OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.subject = c.merchant_id AND a.actor = c.checker AND a.act = 'card.verify')))
 OR NOT EXISTS (SELECT 1 FROM audit a WHERE a.subject = c.merchant_id AND a.actor = c.maker AND a.act = 'card.put')

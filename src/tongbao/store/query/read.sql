@@ -84,6 +84,9 @@ SELECT value FROM setting WHERE name = :name;
 -- name: operator.all
 SELECT name FROM operator ORDER BY name;
 
+-- name: merchant_operator.of_merchant
+SELECT name FROM merchant_operator WHERE merchant_id = :merchant_id ORDER BY name;
+
 -- name: migration.last
 SELECT MAX(version) FROM migration;
 

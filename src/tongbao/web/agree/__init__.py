@@ -1,5 +1,4 @@
-"""Where a merchant agrees to a batch of refunds or payouts that his own browser carried to a face.
+"""Where a merchant's operators agree to a batch of refunds or payouts that a browser carried to a face.
 
-Must never move money itself (the rules do), and must not stand open in production: until merchants' people sign in, a
-link of half an hour is all that tells who agrees.
+Must never move money itself, nor decide who may agree, how many must, or whether two are one person: the rules do.
 """
