@@ -21,6 +21,11 @@ UNLABELLED = """[...document.querySelectorAll('input:not([type=hidden]), select,
 SMALL = """[...document.querySelectorAll('main button:not(.linkish), main .button, .tabs a, .bank, .kind')]
     .filter(one => one.offsetParent && one.getBoundingClientRect().height < 36).map(one => one.textContent)"""
 
+OUTSIDE = """[...document.querySelectorAll('.card .button, .card button, .card input, .card textarea, .card select')]
+    .filter(one => one.offsetParent
+        && one.getBoundingClientRect().right > one.closest('.card').getBoundingClientRect().right)
+    .map(one => one.textContent || one.name)"""
+
 
 class Watch:
     """What a page complained of: console lines, dialogs, requests to strangers."""
@@ -39,12 +44,13 @@ class Watch:
         dialog.dismiss()
 
     def check(self, page: Page, *, refused: bool = False) -> None:
-        """Nothing foreign, nothing wider than the window, every field labelled, everything big enough for a thumb."""
+        """Nothing foreign, nothing beyond window or card, every field labelled, everything big enough for a thumb."""
         said = [line for line in self.said if not (refused and "status of 4" in line)]
         assert (said, self.dialogs, self.strangers) == ([], [], [])
         assert page.evaluate(FITS), page.url
         assert page.evaluate(UNLABELLED) == []
         assert page.evaluate(SMALL) == []
+        assert page.evaluate(OUTSIDE) == []
         assert page.locator("h1").count() == 1
         assert page.locator("main").count() == 1
 

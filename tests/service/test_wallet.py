@@ -74,7 +74,7 @@ def test_what_a_wallet_scans_is_the_trade_and_a_changed_code_is_none(stage: Stag
         told = await house.ask(make_intent("SCAN", presentation=Presentation.QR))
         assert isinstance(told, TradeOpened)
         trade = await open_scanned(house.platform, f"weixin://wxpay/bizpayurl?pr={told.code}")
-        jsapi = await open_scanned(house.platform, f'{{"package":"prepay_id=wx{told.code}"}}')
+        jsapi = await open_scanned(house.platform, f'{{"package":"prepay_id=wx20250101080000{told.code}"}}')
         forged = told.code[:-1] + ("0" if told.code[-1] != "0" else "1")
         return trade.out_trade_no, jsapi.out_trade_no, await refusal(open_scanned(house.platform, f"x/{forged}"))
 

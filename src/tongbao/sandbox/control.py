@@ -15,16 +15,19 @@ from starlette.routing import Route
 
 from tongbao.kernel.error import OutcomeUnknown, ProtocolError, Refused
 from tongbao.kernel.time import business_day
-from tongbao.sandbox.deed import Deed, do_deed, tell_after
+from tongbao.sandbox.deed import CHECKER, MAKER, Deed, do_deed, tell_after
 from tongbao.sandbox.fault import FAULTS, Fault, FaultyTransport
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
 from tongbao.sandbox.story import event_word, tell_events, tell_story, tell_trade
+from tongbao.service.agree import ChangeAgreement
 from tongbao.service.audit import audit
+from tongbao.service.create import check_address
 from tongbao.service.outbox import resend
 from tongbao.service.platform import Platform
+from tongbao.service.scan import claim_product, open_product
 from tongbao.service.story import when
-from tongbao.service.wallet import consent, issue_code, told_buyer
+from tongbao.service.wallet import consent, issue_code, open_scanned, told_buyer
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.trade.record import Event, Trade
 from tongbao.wire.loader import protocol_names
@@ -42,6 +45,10 @@ TABLE: Final[dict[str, str]] = {
     "POST buyers/{login}/code": 'a payment code of the buyer\'s wallet: {"protocol": name}; answers {"code"}',
     "POST buyers/{login}/consent": 'the buyer lets a merchant know him: {"protocol": name, "merchant": number}; '
     'answers {"code", "buyer"}, to be exchanged by the merchant',
+    "POST buyers/{login}/scan": 'the buyer\'s wallet scans a code, of an order or of a product: {"text": text}; '
+    "answers with the trade that it leads to",
+    "POST products": "where a merchant is asked, until a reset, when a code of a product is scanned: "
+    '{"protocol": name, "merchant": number, "url": address}',
     "POST trades/{out_trade_no}/confirm": "the buyer confirms receipt of an escrow trade",
     "POST trades/{out_trade_no}/act": 'what buyer, seller and operators do after the payment: {"act": '
     '"refund|ship|ask_refund|withdraw|return_goods|dispute|extend|agree|refuse|propose|decide", "amount": fen, '
@@ -211,6 +218,30 @@ async def _consent(controls: Controls, request: Request) -> Any:
     return {"code": code, "buyer": told_buyer(controls.platform, name, merchant_id, buyer.buyer_id)}
 
 
+async def _scan(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("text",))
+    buyer, text = controls.hand.buyer(unquote(request.path_params["login"])), _text(said, "text")
+    product = claim_product(text)
+    if product is not None:
+        trade = await open_product(controls.platform, *product, buyer.buyer_id)
+    else:
+        trade = await open_scanned(controls.platform, text)
+    return {"protocol": trade.protocol, "merchant": trade.merchant_id, "out_trade_no": trade.out_trade_no}
+
+
+async def _products(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("protocol", "merchant", "url"))
+    name, url = _protocol(said), _text(said, "url")
+    if controls.platform.protocol(name).product_codes is None:
+        raise Refused("FIELD_INVALID", "protocol: it has no codes of products")
+    merchant = await controls.platform.merchant(_text(said, "merchant"))
+    check_address("url", url, merchant)
+    agreed = json.loads(merchant.settings)
+    agreed["product_urls"] = {**agreed.get("product_urls", {}), name: url}
+    change = ChangeAgreement(merchant.merchant_id, json.dumps(agreed), MAKER, CHECKER, "sandbox")
+    return {"merchant": merchant.merchant_id, "version": await controls.platform.submit(change)}
+
+
 async def _confirm(controls: Controls, request: Request) -> Any:
     trade = await find(controls.platform, request)
     await controls.hand.confirm(trade)
@@ -355,6 +386,8 @@ def control_app(controls: Controls) -> Starlette:
         ("trades/{number:path}", "GET", _trade),
         ("buyers/{login}/code", "POST", _code),
         ("buyers/{login}/consent", "POST", _consent),
+        ("buyers/{login}/scan", "POST", _scan),
+        ("products", "POST", _products),
         ("notifications", "GET", _notifications),
         ("notifications/{number:path}/resend", "POST", _resend),
         ("clock", "GET", _clock),

@@ -28,7 +28,8 @@ from tongbao.wire.vocabulary import Carriage, CreateTrade, Outcome, TradeView
 TOKEN_SECONDS: Final = 7_200
 REFRESH_SECONDS: Final = 30 * 86_400
 
-_TRADE_CODE: Final = re.compile(r"(?<![0-9a-z])(?:wx)?([0-9a-z]{32})(?![0-9a-z])", re.ASCII)
+_TRADE_CODE: Final = re.compile(r"(?<![0-9a-z])(?:wx(?:[0-9]{14})?)?([0-9a-z]{32})(?![0-9a-z])", re.ASCII)
+"""A trade's code by itself, or as prepared payments are numbered: with letters and a time before it."""
 
 
 async def issue_code(platform: Platform, buyer_id: str, prefix: str) -> str:

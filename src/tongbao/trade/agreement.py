@@ -8,10 +8,12 @@
      "early": {"rate": 10, "minimum": 100, "cap": 0},
      "payout": {"rate": 0, "minimum": 100, "cap": 100, "most": 5000000, "day": 50000000, "check": 1000000},
      "weak": {"most": 5000000},
-     "providers": ["1900000109"]}
+     "providers": ["1900000109"],
+     "product_urls": {"wechatpay_v2": "https://shop.example/scanned"}}
 
 Rates are basis points; sums are minor units; what is left out is the default. ``providers`` are the numbers of service
-providers who may ask for money in this merchant's name.
+providers who may ask for money in this merchant's name. ``product_urls`` are the merchant's addresses, by protocol,
+that are asked for an order when a code that names a product is scanned.
 """
 
 from __future__ import annotations
@@ -66,6 +68,12 @@ class Agreement:
     weak_most: int = WEAK_MOST
     providers: tuple[str, ...] = ()
     """Service providers (merchants by number) who may open, look up, close and refund trades of this merchant."""
+    product_urls: tuple[tuple[str, str], ...] = ()
+    """Pairs of protocol and where the merchant is asked over it when a code of a product is scanned."""
+
+    def product_url(self, protocol: str) -> str:
+        """Where the merchant is asked over ``protocol`` when a code of a product is scanned, '' for nowhere."""
+        return dict(self.product_urls).get(protocol, "")
 
     def rate(self, product: str, protocol: str, method: str, flat: Rate) -> Rate:
         """The row that fits and names most; among equals the first; ``flat`` where none fits."""
@@ -109,6 +117,12 @@ def _providers(said: Any) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _product_urls(said: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(said, dict) or not all(isinstance(url, str) and url for url in said.values()):
+        raise Refused("FIELD_INVALID", "product_urls: is not an object of addresses by protocol")
+    return tuple(said.items())
+
+
 @lru_cache(1_024)
 def read_agreement(text: str) -> Agreement:
     """The agreement in a merchant's ``settings``. Raises Refused FIELD_INVALID naming the field."""
@@ -123,7 +137,7 @@ def read_agreement(text: str) -> Agreement:
         raise Refused("FIELD_INVALID", "rates: is not a list")
     parts = {name: _object(name, said[name], numbers) for name, numbers in _PARTS.items() if name in said}
     for name in said:
-        if name not in (*_PARTS, "rates", "providers"):
+        if name not in (*_PARTS, "rates", "providers", "product_urls"):
             raise Refused("FIELD_INVALID", f"{name}: unknown")
     payout, reserve = parts.get("payout", {}), parts.get("reserve", {})
     return Agreement(
@@ -137,4 +151,5 @@ def read_agreement(text: str) -> Agreement:
         payout_check=payout.get("check", 0),
         weak_most=parts.get("weak", {}).get("most", WEAK_MOST),
         providers=_providers(said.get("providers", [])),
+        product_urls=_product_urls(said.get("product_urls", {})),
     )

@@ -225,6 +225,28 @@ class Onward:
     read: Callable[[str], str]
 
 
+class ProductEnd(Protocol):
+    """For codes that name a product and no order: a wallet scans one, and the platform asks the merchant, who opens the
+    order meanwhile and answers with its number."""
+
+    def claim(self, text: str) -> Claim | None:
+        """Parse a scanned text without believing it; None where it is no such code. Raises RemoteProtocolError."""
+        ...
+
+    def check(self, claim: Claim, ring: KeyRing) -> None:
+        """Whether the merchant made the code. Raises InvalidSignature."""
+        ...
+
+    def ask(self, claim: Claim, buyer: str, target: str, ring: KeyRing, now: Instant) -> Request:
+        """The signed question to ``target``; ``buyer`` is his number as this merchant knows him."""
+        ...
+
+    def read(self, claim: Claim, response: Response, ring: KeyRing) -> str:
+        """The text that leads to the order, as a wallet is handed it. Raises RemoteProtocolError, and Refused with the
+        merchant's own words where he opened none."""
+        ...
+
+
 class BillEnd(Protocol):
     """The daily file. Lines and bytes are streamed both ways: a bill has millions of lines."""
 
@@ -315,6 +337,8 @@ class Manifest:
     content_keys: Mapping[str, str] = field(default_factory=dict)
     """Algorithm of a shared key that hides contents, or proves one kind of operation beside the agreed signature ->
     its form: ``base64`` (16 bytes) or ``text`` (32 letters and digits). Such a key stands in both halves of a ring."""
+    product_codes: ProductEnd | None = None
+    """How codes that name a product are asked about, where the protocol has them."""
     presentations: tuple[Presentation, ...] = (Presentation.PAGE,)
     """Where buyers can meet trades of this protocol; the first is what it does when nothing else is asked."""
     modes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -293,12 +293,14 @@ class TradeOpened:
     """The trade stands (or stood already, equal in every frozen field). ``cashier_url`` is where the buyer pays.
 
     ``code`` names the trade towards a buyer who has no link: at most 32 letters and digits that nobody can guess. A
-    protocol wraps it in the address of its QR code, or takes it for the number of a prepared payment.
+    protocol wraps it in the address of its QR code, or takes it for the number of a prepared payment. ``prepaid`` is
+    that number as the protocol told it, where it told one.
     """
 
     trade_no: str
     cashier_url: str
     code: str = ""
+    prepaid: str = ""
 
 
 @record

@@ -12,6 +12,7 @@ from typing import Any
 from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.protocols.wechatpay_v2.client import GATEWAY, Client
 from tongbao.protocols.wechatpay_v2.server import Server
+from tongbao.protocols.wechatpay_v2.wallet import ProductCodes
 from tongbao.wire.contract import CredentialField, Manifest
 from tongbao.wire.key import KeyRing
 from tongbao.wire.loader import load_protocol
@@ -91,6 +92,7 @@ PROTOCOL = Manifest(
     merchant_example="1900000110",
     private=m.PRIVATE,
     code_prefix="13",
+    product_codes=ProductCodes(),
     presentations=(
         Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5, Presentation.BARCODE,
     ),

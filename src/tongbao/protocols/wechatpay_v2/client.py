@@ -228,11 +228,12 @@ def _compare(asked: Any, told: Any, *names: str) -> None:
 def _opened(intent: CreateTrade, fields: Mapping[str, str]) -> TradeOpened:
     prepaid = codec.text(fields, "prepay_id", 64, needed=True)
     code = prepaid[len(PREPAID) + TIME_DIGITS :]
+    url = prepaid
     if intent.presentation is Presentation.QR:
-        return TradeOpened("", codec.text(fields, "code_url", 512, needed=True), code)
+        url = codec.text(fields, "code_url", 512, needed=True)
     if intent.presentation is Presentation.H5:
-        return TradeOpened("", with_home(codec.text(fields, "mweb_url", 512, needed=True), intent.return_url), code)
-    return TradeOpened("", prepaid, code)
+        url = with_home(codec.text(fields, "mweb_url", 512, needed=True), intent.return_url)
+    return TradeOpened("", url, code, prepaid)
 
 
 def _read(intent: Intent, fields: Mapping[str, str], mch_id: str) -> Outcome:

@@ -16,6 +16,7 @@ from tongbao.ledger.account import buyer_balance
 from tongbao.service import checkout
 from tongbao.service.act import cashier_url
 from tongbao.service.code import CODE_CAP
+from tongbao.service.scan import ShopRefused, ShopSilent, claim_product, open_product
 from tongbao.service.wallet import issue_code, open_handed, open_scanned, trades_asked
 from tongbao.trade.party import PASSWORD_TRIES
 from tongbao.trade.record import Trade
@@ -51,6 +52,15 @@ def draw(text: str) -> Markup:
 def own_path(text: str) -> str:
     """``text`` where it is an address of the wallet, else its home: a request's word sends nobody elsewhere."""
     return text if text == "/wallet" or text.startswith("/wallet/") else "/wallet"
+
+
+def _scan_code(error: Exception) -> str:
+    """Under which name the catalogue has what came of a scanned text that opened no trade."""
+    if isinstance(error, ShopSilent):
+        return "SHOP_SILENT"
+    if isinstance(error, ShopRefused):
+        return "SHOP_REFUSED"
+    return error.code if isinstance(error, Refused) else "SCANNED_NOTHING"
 
 
 class WalletDesk:
@@ -119,13 +129,18 @@ class WalletDesk:
         if visitor.buyer is None:
             return self._shell.go("/wallet")
         try:
-            trade = await self._find(form["scanned"])
-        except (Refused, RemoteProtocolError) as error:
-            code = error.code if isinstance(error, Refused) else "SCANNED_NOTHING"
-            return await self._home(request, visitor, error=say(visitor.language, f"refusal.{code}"), status=422)
+            trade = await self._find(request, form["scanned"], visitor.buyer.buyer_id)
+        except (Refused, RemoteProtocolError, ShopSilent) as error:
+            text = say(visitor.language, f"refusal.{_scan_code(error)}")
+            return await self._home(request, visitor, error=text, status=422)
         return self._shell.go(f"/wallet/trades/{self._platform.seal.trade_code(trade.trade_no)}")
 
-    async def _find(self, text: str) -> Trade:
+    async def _find(self, request: Request, text: str, buyer_id: str) -> Trade:
+        product = claim_product(text)
+        if product is not None:
+            # a shop is asked each time: a wallet may not be made to ask without end
+            self._shell.count_password(request)
+            return await open_product(self._platform, *product, buyer_id)
         try:
             return await open_scanned(self._platform, text)
         except Refused:
