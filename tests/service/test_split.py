@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.platform import BUYER, MERCHANT, OTHER, House, Stage, make_bu
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_pending
+from tongbao.protocols.alipay_mapi.royalty import read_royalty, write_royalty
 from tongbao.service.act import act
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.settlement import settle_day
@@ -126,6 +128,55 @@ def test_shares_agreed_at_creation(stage: Stage) -> None:
         return seen
 
     assert stage.play(scene) == ["RECEIVER_UNKNOWN", "SPLIT_EXCEEDS", 0, 1, 0, (661, 0, 300, 33)]
+
+
+def royalty(*items: str) -> tuple[Split, ...]:
+    """Shares as ``royalty_parameters`` has them; what the client writes is what the server reads."""
+    text = "|".join(items).replace("A@", f"{AGENT}@buyer.example").replace("O@", f"{OTHER}@shop.example")
+    said = {"royalty_type": "10", "royalty_parameters": text}
+    splits = read_royalty(said, Money(1_000))
+    assert write_royalty(splits) == said
+    return splits
+
+
+@pytest.mark.slow
+def test_a_receiver_passes_on_what_he_was_given(stage: Stage) -> None:
+    """Everybody has what he keeps, at once, and gives back no more than that; who passes all on has no share."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=30))
+        await prepare(house)
+        levels = royalty("A@^3.00^agent", "A@^O@^1.20^shop", "O@^A@^0.20^thanks")
+        await paid(house, splits=levels)
+        await paid(house, "B", splits=royalty("A@^0.70^all of it", "A@^O@^0.70^goes on"))
+        seen: list[Any] = [await run_splits(house.platform), await stand(house)]
+        for who, amount, number in ((OTHER, 171, "r1"), (AGENT, 181, "r2"), (OTHER, 100, "r3"), (AGENT, 200, "r4")):
+            wish = RefundTrade(merchant=MERCHANT, refund_no=number, out_trade_no="A", amount=Money(200))
+            back = replace(wish, splits=(part(who, amount, giver=Party(MERCHANT)),))
+            seen.append(await refusal(house.ask(back)))
+        return [*seen, (await stand(house))[2:]]
+
+    given = [2, (2 * 994 - 370, 0, 200, 170)]
+    assert stage.play(scene, furnished=False) == [*given, "SPLIT_EXCEEDS", "", "", "SPLIT_EXCEEDS", (19, 70)]
+
+
+@pytest.mark.parametrize(
+    ("items", "code"),
+    [
+        (("A@^3.00^", "A@^O@^3.01^"), "SPLIT_EXCEEDS"),
+        (("A@^O@^1.00^", "A@^3.00^"), "SPLIT_EXCEEDS"),
+        (("A@^3.00^", "A@^O@^2.00^", "A@^O@^1.01^"), "SPLIT_EXCEEDS"),
+        (("A@^3.00^", "nobody@buyer.example^O@^1.00^"), "RECEIVER_UNKNOWN"),
+    ],
+)
+def test_T38_nobody_passes_on_more_than_he_has(items: tuple[str, ...], code: str, sqlite_stage: Stage) -> None:
+    """Not before he received it, not twice, and not somebody who received nothing: refused at the trade's creation."""
+
+    async def scene(house: House) -> str:
+        await prepare(house)
+        return await refusal(house.open("A", splits=royalty(*items)))
+
+    assert sqlite_stage.play(scene) == code
 
 
 @pytest.mark.parametrize(("to", "code"), [(OTHER, "FIELD_INVALID"), (MERCHANT, "")])

@@ -112,7 +112,9 @@ class ShareTrade:
                 raise
             return self._give_up(trade, share, refusal, now.business)
         row = self._row(sum(sums), "succeeded", "", now.business)
-        parts = [self._part(n, one, amount) for n, (one, amount) in enumerate(zip(self.wanted, sums, strict=True), 1)]
+        # a receiver who passes all on has no part: everybody is given what he keeps, at once
+        kept = [(n, one, amount) for n, (one, amount) in enumerate(zip(self.wanted, sums, strict=True), 1) if amount]
+        parts = [self._part(*one) for one in kept]
         after = replace(
             share,
             given=share.given + row.amount,
@@ -128,7 +130,7 @@ class ShareTrade:
         return Decision(Shared(row, True), rows, [entry])
 
     def _measure(self, sheet: Sheet, trade: Trade, share: Share) -> tuple[tuple[int, ...], list[tuple[str, int]]]:
-        """Each receiver's sum, and where the money is taken: what is settled from *available* first, else from
+        """What each receiver keeps, and where the money is taken: what is settled from *available* first, else from
         *pending* first. Raises Refused."""
         merchant_id = trade.merchant_id
         for one in self.wanted:

@@ -36,16 +36,19 @@ def _meant(platform: Platform, protocol: str, merchant_id: str, named: Party) ->
 
 
 async def find_receivers(
-    platform: Platform, protocol: str, merchant_id: str, splits: Sequence[Split]
+    platform: Platform, protocol: str, merchant_id: str, splits: Sequence[Split], *, levels: bool
 ) -> tuple[Wanted, ...]:
-    """Who is meant to receive. Raises Refused RECEIVER_UNKNOWN, FIELD_INVALID, AMOUNT_INVALID."""
+    """Who is meant to receive. With ``levels`` a receiver may pass on of what he was given (see ``trade.split``).
+    Raises Refused RECEIVER_UNKNOWN, FIELD_INVALID, AMOUNT_INVALID."""
     meant = [_meant(platform, protocol, merchant_id, split.receiver) for split in splits]
-    found = await find_parties(platform, meant)
+    givers = [_meant(platform, protocol, merchant_id, split.giver) for split in splits]
+    found = await find_parties(platform, [*meant, *(one for one in givers if one)])
     wanted = []
-    for split, receiver in zip(splits, meant, strict=True):
-        if split.giver and split.giver.id != merchant_id and not await _is_merchant(platform, merchant_id, split.giver):
+    for split, receiver, giver in zip(splits, meant, givers, strict=True):
+        further = giver and giver.id != merchant_id and not await _is_merchant(platform, merchant_id, giver)
+        if further and not levels:
             raise Refused("FIELD_INVALID", "giver: only the merchant gives shares of his trade")
-        if receiver not in found:
+        if receiver not in found or (further and giver not in found):
             raise Refused("RECEIVER_UNKNOWN", "no such receiver")
         kind, number = found[receiver]
         if split.name and not await _has_name(platform, kind, number, split.name):
@@ -65,6 +68,7 @@ async def find_receivers(
                 split.rate or 0,
                 split.memo,
                 split.kind,
+                *(found[giver] if further else ("", "")),
             )
         )
     return tuple(wanted)
@@ -83,7 +87,7 @@ async def _has_name(platform: Platform, kind: str, number: str, name: str) -> bo
 async def check_shares(platform: Platform, protocol: str, merchant_id: str, intent: CreateTrade) -> None:
     """Whether the shares a trade is to be created with can be given at all. Raises Refused."""
     if intent.splits:
-        wanted = await find_receivers(platform, protocol, merchant_id, intent.splits)
+        wanted = await find_receivers(platform, protocol, merchant_id, intent.splits, levels=True)
         if any(one.receiver_id == merchant_id for one in wanted):
             raise Refused("RECEIVER_UNKNOWN", "the merchant cannot receive shares of his own trade")
         part_sums(intent.amount.minor, wanted, intent.amount.minor)
@@ -109,7 +113,7 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
     if not intent.split_no or intent.split_no == AT_PAYMENT:
         raise Refused("FIELD_INVALID", "split_no: is missing or reserved")
     trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
-    wanted = await find_receivers(platform, asker.protocol, asker.merchant_id, intent.splits)
+    wanted = await find_receivers(platform, asker.protocol, asker.merchant_id, intent.splits, levels=False)
     await platform.submit(
         ShareTrade(
             asker,
@@ -244,7 +248,7 @@ async def run_splits(platform: Platform) -> int:
 async def _agreed(platform: Platform, trade: Trade, splits: Sequence[Split]) -> tuple[Wanted, ...]:
     """The receivers agreed at creation; one who has gone since is a receiver nobody knows."""
     try:
-        return await find_receivers(platform, trade.protocol, trade.merchant_id, splits)
+        return await find_receivers(platform, trade.protocol, trade.merchant_id, splits, levels=True)
     except Refused:
         return (Wanted("buyer", "", "", 1),)
 

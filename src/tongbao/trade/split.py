@@ -55,7 +55,10 @@ class SplitPart:
 
 @record
 class Wanted:
-    """A receiver as he was found, and his part: a sum in minor units, or ``rate`` in basis points of the trade."""
+    """A receiver as he was found, and his part: a sum in minor units, or ``rate`` in basis points of the trade.
+
+    ``giver`` and ``giver_id`` name the receiver further up in the list who passes it on, '' where the merchant gives.
+    """
 
     receiver: str
     receiver_id: str
@@ -64,20 +67,41 @@ class Wanted:
     rate: int = 0
     memo: str = ""
     relation: str = ""
+    giver: str = ""
+    giver_id: str = ""
 
 
 def part_sums(amount: int, wanted: Sequence[Wanted], left: int) -> tuple[int, ...]:
-    """Each receiver's sum: what was named, or the rate of the trade's whole ``amount`` rounded half to even (T37).
+    """Each receiver's sum: what was named, or the rate of the trade's whole ``amount`` rounded half to even (T37), less
+    what he passes on; 0 for a part of which nothing is kept.
 
-    ``left`` is what the merchant still has of the trade. Raises Refused AMOUNT_INVALID, SPLIT_EXCEEDS."""
+    ``left`` is what the merchant still has of the trade. Raises Refused AMOUNT_INVALID, SPLIT_EXCEEDS, also where
+    somebody passes on more than he received earlier in the list."""
     if len(wanted) > RECEIVERS_MAX:
         raise Refused("FIELD_INVALID", f"more than {RECEIVERS_MAX} receivers")
     sums = tuple(one.amount or round_half_even(amount * one.rate, 10_000) for one in wanted)
     if any(one <= 0 for one in sums):
         raise Refused("AMOUNT_INVALID", "a receiver's part is above zero")
-    if sum(sums) > left:
+    kept = _pass_on(wanted, sums)
+    if sum(kept) > left:
         raise Refused("SPLIT_EXCEEDS", f"{left} minor units are left of the trade")
-    return sums
+    return kept
+
+
+def _pass_on(wanted: Sequence[Wanted], sums: Sequence[int]) -> tuple[int, ...]:
+    """What is kept of each part when every giver has paid out of his own, the oldest first (alipay-mapi 3.4)."""
+    kept: list[int] = []
+    for place, (one, amount) in enumerate(zip(wanted, sums, strict=True)):
+        rest = amount if one.giver_id else 0
+        for n, earlier in enumerate(wanted[:place]):
+            if (earlier.receiver, earlier.receiver_id) == (one.giver, one.giver_id):
+                piece = min(rest, kept[n])
+                kept[n] -= piece
+                rest -= piece
+        if rest:
+            raise Refused("SPLIT_EXCEEDS", "a receiver passes on more than he was given earlier in the list")
+        kept.append(amount)
+    return tuple(kept)
 
 
 def give_back(parts: Sequence[SplitPart], wanted: Sequence[tuple[str, int]]) -> tuple[tuple[SplitPart, int], ...]:

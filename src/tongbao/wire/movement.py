@@ -30,7 +30,8 @@ from tongbao.wire.statement import BillLine as BillLine  # noqa: PLC0414
 class Split:
     """One receiver's share of a trade's money: a sum, or ``rate`` in parts of 10,000 of the trade's amount.
 
-    ``giver`` is empty where the merchant himself gives; ``kind`` is the protocol's own relation word, kept as said.
+    ``giver`` is empty where the merchant himself gives, else the receiver of an earlier share who passes it on (at a
+    trade's creation only); ``kind`` is the protocol's own relation word, kept as said.
     """
 
     receiver: Party
