@@ -114,4 +114,5 @@ def test_T67_a_merchants_people_by_two_operators(desk: Desk) -> None:
     assert desk.do(*person, "list", number) == listed
     decided = ("refund", "agree", "20260302001", "--merchant", number, *why)
     assert "BATCH_NOT_FOUND" in desk.do(*decided, "--as", "otto", code=1)
+    assert "BATCH_NOT_FOUND" in desk.do("payout", "link", "20260302001", "--merchant", number, code=1)
     assert desk.do("audit")["audit"] == "clean"

@@ -108,6 +108,26 @@ def test_T67_a_small_batch_that_asks_needs_one(stage: Stage) -> None:
 
 
 @pytest.mark.slow
+def test_T67_people_who_agree_at_once_are_still_two(stage: Stage) -> None:
+    """Each of the two from eight sides at once, the shop asking again: one was first, one last, money left once."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house)
+        await staff(house)
+        await house.ask(LARGE)
+        answers = [say(house, name) for name in ("li", "wang") for _ in range(8)]
+        await asyncio.gather(*answers, *[house.ask(LARGE) for _ in range(4)])
+        for name in PASSWORDS:
+            await say(house, name)
+        await run_batches(house.platform)
+        found = await find_payout_batch(house.platform, MERCHANT, "b1")
+        return [{found.first, found.checker}, found.state, await stand(house)]
+
+    both = {f"{MERCHANT}/op:li", f"{MERCHANT}/op:wang"}
+    assert stage.play(scene, furnished=False) == [both, "done", (EARNED - 20_001 - FEE, 0, 20_001)]
+
+
+@pytest.mark.slow
 def test_T67_an_operator_of_either_house_is_one_person(sqlite_stage: Stage) -> None:
     """The merchant's person and the platform's are two; either may send the batch away, and then nobody starts it."""
 

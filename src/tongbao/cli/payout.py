@@ -15,7 +15,7 @@ from tongbao.cli.prove import PASSWORDS, add_act, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.service.payout import ThrowSwitch
-from tongbao.service.payout_act import close_batch, decide_payout, find_payout_batch
+from tongbao.service.payout_act import close_batch, decide_payout, find_payout_batch, payouts_url
 from tongbao.service.payout_batch import StartBatch
 from tongbao.service.payout_card import RULES, SetStanding, VerifyPayoutCard, find_card, pay_own_card, put_card
 from tongbao.service.payout_file import upload, write_result
@@ -42,6 +42,8 @@ def add_commands(commands: Any) -> None:
         decided.add_argument("number", help="the batch's number, or with --single the payout's")
         decided.add_argument("--single", action="store_true", help="a single payout above the merchant's limit")
         decided.add_argument("--reason", required=True)
+    linked = _act(acts, "link", "the address where the merchant's own people decide on a batch", _link, signed=False)
+    linked.add_argument("number", help="the batch's number")
     for name, text, stop in (
         ("stop", "stop all payouts of all merchants, at once", True),
         ("go", "let payouts go on", False),
@@ -123,6 +125,11 @@ async def _refuse(platform: Platform, chosen: argparse.Namespace, environ: Mappi
         return {"payout": chosen.number, "state": taken.state}
     said = await close_batch(platform, chosen.merchant, chosen.number, actor, chosen.reason)
     return {"batch": chosen.number, "state": said.state}
+
+
+async def _link(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    await find_payout_batch(platform, chosen.merchant, chosen.number)
+    return {"batch": chosen.number, "link": payouts_url(platform, chosen.merchant, chosen.number)}
 
 
 def _tell(batch: PayoutBatch) -> dict[str, Any]:
