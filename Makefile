@@ -6,6 +6,8 @@ RUN = $(BIN)/python -m
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 export PIP_USER = 0
+# Without compiled files every process of a test run would rewrite and compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Processes that `make test` uses: as many as there are cores, or make test WORKERS=1.
 WORKERS = logical

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
@@ -96,8 +97,8 @@ def list_files() -> tuple[str, ...]:
     return tuple(sorted(name for name in found if (ROOT / name).is_file()))
 
 
-@cache
-def read_sources(*prefixes: str) -> tuple[Source, ...]:
-    """The Python files below any of ``prefixes``."""
-    names = [name for name in list_files() if name.endswith(".py") and name.startswith(prefixes)]
-    return tuple(Source(name, (ROOT / name).read_text(encoding="utf-8")) for name in names)
+def read_sources(*prefixes: str) -> Iterator[Source]:
+    """The Python files below any of ``prefixes``, one after another; a tree lives as long as its source is kept."""
+    for name in list_files():
+        if name.endswith(".py") and name.startswith(prefixes):
+            yield Source(name, (ROOT / name).read_text(encoding="utf-8"))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import pytest
 
 from tests.tidy import repository, rule, window
 from tests.tidy.source import ROOT, Finding, Source, list_files, read_sources
+
+pytestmark = pytest.mark.xdist_group("tidy")
+"""The files are parsed in one process only."""
 
 Rule = Callable[[Source], Iterable[Finding]]
 
@@ -38,19 +42,30 @@ def report(findings: Iterable[Finding]) -> str:
     return "\n".join(map(str, sorted(findings)))
 
 
+@cache
+def findings() -> dict[tuple[bool, str], list[Finding]]:
+    """What every rule finds, by whether it looks at tests and by its name.
+
+    File by file, so that one syntax tree is kept at a time: all of them together would make every later collection of
+    garbage in this process slow.
+    """
+    found: dict[tuple[bool, str], list[Finding]] = {}
+    for source in read_sources("src/tongbao/", "tests/"):
+        for check in TEST_RULES if source.is_test else SOURCE_RULES:
+            found.setdefault((source.is_test, check.__name__), []).extend(check(source))
+    return found
+
+
 @pytest.mark.parametrize("check", SOURCE_RULES, ids=lambda check: check.__name__)
 def test_source_keeps(check: Rule) -> None:
     """No file of the package breaks this rule."""
-    sources = [source for source in read_sources("src/tongbao/") if not source.is_test]
-    assert sources
-    assert report(finding for source in sources for finding in check(source)) == ""
+    assert report(findings()[False, check.__name__]) == ""
 
 
 @pytest.mark.parametrize("check", TEST_RULES, ids=lambda check: check.__name__)
 def test_tests_keep(check: Rule) -> None:
     """No test breaks this rule."""
-    sources = [source for source in read_sources("tests/", "src/tongbao/protocols/") if source.is_test]
-    assert report(finding for source in sources for finding in check(source)) == ""
+    assert report(findings()[True, check.__name__]) == ""
 
 
 @pytest.mark.parametrize("check", REPOSITORY_RULES, ids=lambda check: check.__name__)
@@ -63,4 +78,5 @@ def test_repository_keeps(check: Callable[[str, str], Iterable[Finding]]) -> Non
 def test_every_folder_is_a_package() -> None:
     """No room lacks its __init__.py, which says what it is for."""
     folders = {(ROOT / source.path).parent for source in read_sources("src/tongbao/") if not source.is_test}
+    assert folders
     assert sorted(str(folder) for folder in folders if not (folder / "__init__.py").exists()) == []
