@@ -71,6 +71,7 @@ def test_T67_a_large_batch_needs_two_of_the_merchants_people(stage: Stage) -> No
         await staff(house)
         await house.ask(LARGE)
         seen: list[Any] = [await refusal(house.submit(StartBatch(MERCHANT, "b1")))]
+        seen.append(await refusal(house.submit(StartBatch(MERCHANT, "b1", f"{MERCHANT}/op:li", "forged"))))
         await house.ask(batch(("1", HIM, 20_001), number="b1"))
         seen.append((await find_payout_batch(house.platform, MERCHANT, "b1")).state)
         seen += [await say(house, "li"), await say(house, "li"), await stand(house), await say(house, "wang")]
@@ -81,6 +82,7 @@ def test_T67_a_large_batch_needs_two_of_the_merchants_people(stage: Stage) -> No
 
     assert stage.play(scene, furnished=False) == [
         "MAKER_IS_CHECKER",
+        "AUTHORISATION_INVALID",
         "proposed",
         "proposed 1",
         "MAKER_IS_CHECKER",
@@ -247,6 +249,8 @@ def test_T67_refunds_that_ask_need_one_person(agrees: bool, stage: Stage) -> Non
         answer: Any = {"agrees": agrees, "reason": "seen"}
         wrong = decide_refunds(house.platform, found, lines, "li", "wrong", **answer)
         seen: list[Any] = [await refusal(wrong)]
+        seen.append(await refusal(house.submit(ConfirmRefundBatch(MERCHANT, "r1", f"{MERCHANT}/op:li", agrees))))
+        seen.append(await refusal(house.submit(ConfirmRefundBatch(MERCHANT, "r1", "", agrees))))
         seen.append(await refusal(house.submit(ConfirmRefundBatch(MERCHANT, "r1", "li", agrees, "no word"))))
         right = await decide_refunds(house.platform, found, lines, "li", PASSWORDS["li"], **answer)
         seen += [right.state, right.agreed_by]
@@ -254,7 +258,17 @@ def test_T67_refunds_that_ask_need_one_person(agrees: bool, stage: Stage) -> Non
         return [*seen, await refusal(again), await run_refund_lines(house.platform)]
 
     state = "running" if agrees else "closed"
-    expected = ["LOGIN_WRONG", "AUTHORISATION_INVALID", state, f"{MERCHANT}/op:li", "STATE_CONFLICT", int(agrees)]
+    no_word, nobody = "AUTHORISATION_INVALID", "FIELD_MISSING"
+    expected = [
+        "LOGIN_WRONG",
+        no_word,
+        nobody,
+        "AUTHORISATION_INVALID",
+        state,
+        f"{MERCHANT}/op:li",
+        "STATE_CONFLICT",
+        int(agrees),
+    ]
     assert stage.play(scene, furnished=False) == expected
 
 

@@ -20,6 +20,7 @@ from tongbao.trade.party import (
     AUTHORISATION_TIME,
     LOCK_TIME,
     PASSWORD_TRIES,
+    PERSON,
     Authorisation,
     MerchantOperator,
 )
@@ -207,6 +208,8 @@ def check_person(
     used up now; what a batch says never changes, so its number stands for its sum. Raises Refused
     AUTHORISATION_INVALID, NO_PRIVILEGE."""
     if not word:
+        if PERSON in name:
+            raise Refused("AUTHORISATION_INVALID", "a merchant's operator decides with a word")
         return name, []
     operator = _operator(sheet, merchant_id, name)
     granted: Authorisation | None = sheet.get(AUTHORISATION, word)

@@ -144,6 +144,8 @@ class ConfirmRefundBatch:
             raise Refused("STATE_CONFLICT", f"the batch is {batch.state}")
         granted = AGREE_REFUNDS if self.agrees else REFUSE_REFUNDS
         actor, used = check_person(sheet, self.merchant_id, self.actor, self.word, granted, self.batch_no, now)
+        if not actor:
+            raise Refused("FIELD_MISSING", "a decision has a person")
         agreed = replace(
             batch,
             state="running" if self.agrees else "closed",
