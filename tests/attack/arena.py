@@ -17,9 +17,10 @@ from string import ascii_lowercase
 from typing import Any, Final
 
 from tests.protocol.bench import is_asymmetric, make_rings
+from tests.support.clock import NOW, Hands
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import Instant, later
+from tongbao.kernel.time import later
 from tongbao.merchant.book import OrderTable
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database, Dialect, Transaction
@@ -46,24 +47,6 @@ from tongbao.wire.vocabulary import (
     TradeState,
     TradeView,
 )
-
-NOW: Final = Instant(1_700_000_000_000)
-
-
-@dataclass
-class HandClock:
-    """A clock that only the test moves."""
-
-    now: Instant = NOW
-
-    def business(self) -> Instant:
-        return self.now
-
-    def wire(self) -> Instant:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now / 1_000
 
 
 @dataclass
@@ -283,7 +266,7 @@ class Arena:
     receiver: Receiver
     connection: sqlite3.Connection
     """The one that a single thread's transactions run on: it counts the rows they change."""
-    clock: HandClock
+    clock: Hands
     sent: list[tuple[Desk, Request]] = field(default_factory=list)
     homes: list[tuple[Desk, Request]] = field(default_factory=list)
     """Those of them that a browser carried."""
@@ -343,7 +326,7 @@ def build_arena(path: Path) -> Iterator[Arena]:
     pool = ConnectionPool(connect)
     database = Database(Dialect.SQLITE, pool.take, pool.give)
     desks = make_desks()
-    clock = HandClock()
+    clock = Hands()
 
     def send(request: Request, limits: object) -> Response:
         name = request.raw_path.split(b"/")[1].decode()

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.arena import NOW, Arena, Desk, build_arena, kinds, make_desk
+from tests.attack.arena import Arena, Desk, build_arena, kinds, make_desk
 from tests.attack.corpus import bad_amounts
 from tests.attack.guide import Guide
 from tests.attack.mutation import carry, is_form, pairs_of, payload, with_pairs
 from tests.attack.referee import Referee, attack
 from tests.attack.signer import learn
 from tests.protocol.bench import is_asymmetric
+from tests.support.clock import NOW
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, HOUR

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.merchant.conftest import NOW, Shop, make_shop
+from tests.merchant.conftest import Shop, make_shop
+from tests.support.clock import NOW
 from tongbao.contrib.starlette import make_response, notify_handler, read_request, return_handler
 from tongbao.merchant.book import OrderTable
 from tongbao.merchant.database import Database

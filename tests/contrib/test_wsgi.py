@@ -10,7 +10,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-from tests.merchant.conftest import NOW, make_shop
+from tests.merchant.conftest import make_shop
+from tests.support.clock import NOW
 from tongbao.contrib.wsgi import notify_application, read_request, start_answer
 from tongbao.merchant.database import Database
 from tongbao.merchant.endpoint import MESSAGE_BYTES_MAX

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from tests.merchant.trial import TRIAL, Platform
+from tests.support.clock import Hands
 from tests.support.mariadb import MariaDB
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import Instant
 from tongbao.merchant.book import OrderTable
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database, Dialect
@@ -25,23 +25,6 @@ from tongbao.merchant.receiver import Receiver
 from tongbao.merchant.schema import statements
 
 KEY = "Kq7Zp2vX9mLw4TnB8sRd"
-NOW = Instant(1_700_000_000_000)
-
-
-@dataclass
-class Hands:
-    """A clock that stands still until it is moved."""
-
-    now: Instant = NOW
-
-    def business(self) -> Instant:
-        return self.now
-
-    def wire(self) -> Instant:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now / 1000
 
 
 def configure(**more: Any) -> MerchantConfiguration:

@@ -9,8 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from tests.merchant.conftest import KEY, Hands, configure, connect_sqlite
+from tests.merchant.conftest import KEY, configure, connect_sqlite
 from tests.merchant.trial import Platform
+from tests.support.clock import Hands
 from tongbao.merchant.book import OrderTable
 from tongbao.merchant.database import Database, Dialect, Transaction
 from tongbao.merchant.endpoint import Endpoint

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.merchant.conftest import NOW, Shop
+from tests.merchant.conftest import Shop
+from tests.support.clock import NOW
 from tongbao.merchant.order import Evidence, OrderState
 from tongbao.merchant.verdict import VerdictKind
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.merchant.conftest import KEY, NOW, Shop, make_shop
+from tests.merchant.conftest import KEY, Shop, make_shop
+from tests.support.clock import NOW
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import Client

@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.merchant.conftest import NOW, Shop, make_shop
+from tests.merchant.conftest import Shop, make_shop
 from tests.protocol.bench import Pair, make_pair
+from tests.support.clock import NOW
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.conftest import KEY, NOW, Hands, Shop, configure, create
+from tests.merchant.conftest import KEY, Shop, configure, create
 from tests.merchant.trial import Platform
+from tests.support.clock import NOW, Hands
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import later

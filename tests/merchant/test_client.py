@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.merchant.conftest import KEY, Hands, configure
+from tests.merchant.conftest import KEY, configure
 from tests.merchant.server import Answer, serve
 from tests.merchant.trial import Platform
+from tests.support.clock import Hands
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import AsyncClient, Client

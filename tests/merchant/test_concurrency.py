@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
-from tests.merchant.conftest import NOW, Shop
+from tests.merchant.conftest import Shop
+from tests.support.clock import NOW
 from tongbao.merchant.book import OrderTable
 from tongbao.merchant.order import OrderState
 from tongbao.merchant.receiver import AsyncReceiver

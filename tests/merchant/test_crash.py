@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.merchant.conftest import NOW, make_shop
+from tests.merchant.conftest import make_shop
 from tests.merchant.crash import KILLED
+from tests.support.clock import NOW
 from tongbao.merchant.database import Database
 from tongbao.merchant.order import OrderState
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.conftest import NOW, Hands, Shop
+from tests.merchant.conftest import Shop
 from tests.merchant.mailbox import Mailbox
+from tests.support.clock import NOW, Hands
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, SECOND, later

@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.merchant.conftest import NOW, create, make_shop
+from tests.merchant.conftest import create, make_shop
+from tests.support.clock import NOW
 from tests.support.mariadb import MariaDB
 from tongbao.merchant.database import Database, Dialect
 from tongbao.merchant.pool import ConnectionPool

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.conftest import KEY, NOW, Shop, make_shop
+from tests.merchant.conftest import KEY, Shop, make_shop
 from tests.merchant.test_alipay import PARTNER, key_pair
+from tests.support.clock import NOW
 from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import china_text

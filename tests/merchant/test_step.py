@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.merchant.conftest import NOW, Shop, configure, make_shop
+from tests.merchant.conftest import Shop, configure, make_shop
 from tests.merchant.trial import TRIAL, TrialClient
+from tests.support.clock import NOW
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, Instant, later
 from tongbao.merchant import step

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.merchant.conftest import KEY, NOW, Shop, configure, make_shop
+from tests.merchant.conftest import KEY, Shop, configure, make_shop
 from tests.merchant.trial import Platform
+from tests.support.clock import NOW
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.time import DAY, HOUR, later
 from tongbao.merchant.database import Database

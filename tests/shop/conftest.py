@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from tests.shop.browser import ADDRESS, Parts, Visitor
-from tests.shop.counter import Chance, Hands, Mailbox, Platform, configure, post_fields
+from tests.shop.counter import NOW, Chance, Mailbox, Platform, configure, post_fields
+from tests.support.clock import Hands
 from tongbao.merchant.database import Database, Dialect
 from tongbao.merchant.order import Order
 from tongbao.shop.application import shop_app
@@ -35,7 +36,7 @@ class Town:
 
     path: Path
     runner: asyncio.Runner
-    clock: Hands = field(default_factory=Hands)
+    clock: Hands = field(default_factory=lambda: Hands(NOW))
     mailbox: Mailbox = field(default_factory=Mailbox)
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 

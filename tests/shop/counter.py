@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.support.clock import Hands
 from tongbao.kernel.error import Refused, TongbaoError
 from tongbao.kernel.time import MINUTE, Instant, later
 from tongbao.merchant.configuration import MerchantConfiguration
@@ -47,22 +48,6 @@ def configure(**more: Any) -> MerchantConfiguration:
         "gateway": GATEWAY,
     }
     return MerchantConfiguration(**{**settings, **more})
-
-
-@dataclass
-class Hands:
-    """A clock that stands still until it is moved."""
-
-    now: Instant = NOW
-
-    def business(self) -> Instant:
-        return self.now
-
-    def wire(self) -> Instant:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now / 1000
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.web.house import BASE, MERCHANT, NOTIFY, PROTOCOL, House, ask, house
+from tests.web.house import BASE, MERCHANT, NOTIFY, PROTOCOL, House, ask, house, run
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import bank_clearing, platform_suspense
@@ -141,3 +141,13 @@ async def branch(folder: Path) -> AsyncIterator[Branch]:
 
 
 LATE = 17 * DAY
+
+
+def play(folder: Path, test: Callable[[Branch], Awaitable[None]]) -> None:
+    """Run ``test`` with a platform and its banks."""
+
+    async def main() -> None:
+        async with branch(folder) as here:
+            await test(here)
+
+    run(main)

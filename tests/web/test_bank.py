@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.web.branch import BALANCE, CARDS, LATE, PASSWORD, Branch, branch
-from tests.web.house import BASE, ask, run
+from tests.web.branch import BALANCE, CARDS, LATE, PASSWORD, Branch, play
+from tests.web.house import BASE, ask
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.time import HOUR, MINUTE, SECOND, business_day
 from tongbao.service import checkout
@@ -22,18 +22,6 @@ from tongbao.store.bankbook import BankBook
 from tongbao.web.bank.bank import Bank
 from tongbao.wire.http import post
 from tongbao.wire.vocabulary import Expiry
-
-Test = Callable[[Branch], Awaitable[None]]
-
-
-def play(folder: Path, test: Test) -> None:
-    """Run ``test`` with a platform and its banks."""
-
-    async def main() -> None:
-        async with branch(folder) as here:
-            await test(here)
-
-    run(main)
 
 
 @pytest.mark.parametrize(("method", "card"), [("debit", "ok"), ("credit", "credit")])

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.web.branch import CARDS, Branch, branch
-from tests.web.house import BASE, ask, run
+from tests.web.branch import CARDS, Branch, play
+from tests.web.house import BASE, ask
 from tongbao.kernel.time import HOUR, MINUTE, SECOND
 from tongbao.service.channel import MAC_HEADER, BankWord, dump_word, mac
 from tongbao.wire.http import Request, post
-
-Test = Callable[[Branch], Awaitable[None]]
-
-
-def play(folder: Path, test: Test) -> None:
-    """Run ``test`` with a platform and its banks."""
-
-    async def main() -> None:
-        async with branch(folder) as here:
-            await test(here)
-
-    run(main)
 
 
 def test_notices_are_repeated_until_answered(tmp_path: Path) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
 import pytest
 
-from tests.web.branch import BACK, CARDS, PASSWORD, Branch, branch
-from tests.web.house import ask, run
+from tests.web.branch import BACK, CARDS, PASSWORD, Branch, play
+from tests.web.house import ask
 from tongbao.kernel.time import HOUR
 from tongbao.service.channel import sign_query
 from tongbao.web.bank.look import LOOKS, look_of, name_of
@@ -21,18 +20,6 @@ from tongbao.web.bank.text import SENTENCES, choose_language, say
 from tongbao.wire.bank import BANKS, OUTLET
 from tongbao.wire.form import Pairs, parse_form
 from tongbao.wire.http import FORM, Response, get, post
-
-Test = Callable[[Branch], Awaitable[None]]
-
-
-def play(folder: Path, test: Test) -> None:
-    """Run ``test`` with a platform and its banks."""
-
-    async def main() -> None:
-        async with branch(folder) as here:
-            await test(here)
-
-    run(main)
 
 
 def page(answer: Response) -> str:
