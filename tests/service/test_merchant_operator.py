@@ -25,13 +25,13 @@ from tongbao.service.merchant_operator import (
 )
 from tongbao.service.merchant_operator_act import (
     approve_operator,
-    check_strength,
     decide_payouts,
     decide_refunds,
     operators_of,
     put_operator,
 )
 from tongbao.service.party import RegisterOperator
+from tongbao.service.password import check_strength
 from tongbao.service.payout_act import find_payout_batch, run_batches
 from tongbao.service.payout_batch import CloseBatch, StartBatch
 from tongbao.service.refund_act import find_batch, lines_of, run_refund_lines
@@ -333,6 +333,7 @@ def test_a_person_who_is_none(command: Any, code: str, sqlite_stage: Stage) -> N
         ("11112222", False),
         ("Password", False),
         ("qwertyuiop", False),
+        ("a1b2c3d4" * 16 + "e", False),
         ("a1b2c3d4", True),
         ("付款的密码是长的", True),
     ],

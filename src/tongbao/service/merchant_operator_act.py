@@ -5,8 +5,6 @@ These orchestrate commands; no rule is here.
 
 from __future__ import annotations
 
-from typing import Final
-
 from tongbao.kernel.error import Refused
 from tongbao.service.merchant_operator import (
     AGREE_PAYOUTS,
@@ -19,7 +17,7 @@ from tongbao.service.merchant_operator import (
     ReserveAgreement,
     SettleAgreement,
 )
-from tongbao.service.password import Reserved, check_password, hash_password
+from tongbao.service.password import Reserved, check_password, check_strength, hash_password
 from tongbao.service.payout_act import close_batch
 from tongbao.service.payout_batch import BatchSaid, StartBatch
 from tongbao.service.platform import Platform
@@ -28,24 +26,6 @@ from tongbao.store.schema import MERCHANT_OPERATOR
 from tongbao.trade.party import MerchantOperator
 from tongbao.trade.payout import PayoutBatch
 from tongbao.trade.refund import RefundBatch, RefundLine
-
-PASSWORD_SHORTEST: Final = 8
-"""Characters of a payment password. Buyers have six digits for one purchase; this one moves a merchant's balance."""
-
-DISTINCT_LEAST: Final = 4
-"""Different characters of a payment password."""
-
-RUNS: Final = ("0123456789" * 2, "9876543210" * 2, "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "password")
-
-
-def check_strength(password: str) -> None:
-    """Raises Refused FIELD_INVALID for a payment password that is guessed first: short, a repeat, or a run of digits or
-    letters."""
-    if len(password) < PASSWORD_SHORTEST:
-        raise Refused("FIELD_INVALID", f"payment password: has at least {PASSWORD_SHORTEST} characters")
-    plain = password.lower()
-    if len(set(plain)) < DISTINCT_LEAST or any(plain in run for run in RUNS):
-        raise Refused("FIELD_INVALID", "payment password: is a repeat or a run that is guessed first")
 
 
 async def put_operator(platform: Platform, merchant_id: str, name: str, password: str, maker: str, reason: str) -> int:

@@ -29,6 +29,28 @@ COST_SANDBOX: Final = 12
 
 LOGIN_DETAIL: Final = "login or password is wrong, or too many tries; wait"
 
+STRONG_SHORTEST: Final = 8
+"""Characters of a payment password. Buyers have six digits for one purchase; this one moves a merchant's balance."""
+
+STRONG_LONGEST: Final = 128
+"""More than that no page takes."""
+
+STRONG_DISTINCT: Final = 4
+"""Different characters of a payment password."""
+
+RUNS: Final = ("0123456789" * 2, "9876543210" * 2, "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "password")
+"""What a payment password is no piece of: rows of digits, letters and keys, and the word itself."""
+
+
+def check_strength(password: str) -> None:
+    """Raises Refused FIELD_INVALID for a payment password of another length, and for one that is guessed first: a
+    repeat, or a run of digits or letters."""
+    if not STRONG_SHORTEST <= len(password) <= STRONG_LONGEST:
+        raise Refused("FIELD_INVALID", f"payment password: has {STRONG_SHORTEST} to {STRONG_LONGEST} characters")
+    plain = password.lower()
+    if len(set(plain)) < STRONG_DISTINCT or any(plain in run for run in RUNS):
+        raise Refused("FIELD_INVALID", "payment password: is a repeat or a run that is guessed first")
+
 
 def hash_password(password: str, salt: bytes, cost: int, pepper: bytes = b"") -> str:
     """The stored form. Slow on purpose (0.3 s at cost 17): call it in ``World.compute``."""
