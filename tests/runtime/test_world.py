@@ -7,6 +7,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tongbao.runtime.clock import RealClock
 from tongbao.runtime.entropy import SeededEntropy, SystemEntropy, random_source
 from tongbao.runtime.environment import read_settings
 from tongbao.runtime.lock import hold_lock
-from tongbao.runtime.world import RealWorld, build_world
+from tongbao.runtime.world import RealWorld, Threads, build_world
 from tongbao.wire.address import AddressPolicy
 from tongbao.wire.world import Mail
 
@@ -117,6 +118,60 @@ def test_world_computes_on_threads_and_sleeps() -> None:
         await made.close()
 
     asyncio.run(main())
+
+
+def test_every_computation_comes_back() -> None:
+    """More callers than threads, work of no length: none is forgotten, results are not mixed up, errors hit their own
+    caller."""
+
+    async def main() -> None:
+        threads = Threads(2)
+
+        async def caller(name: int) -> None:
+            for turn in range(50):
+                number = name * 100 + turn
+                if number % 7:
+                    assert await threads.run(partial(int, number)) == number
+                else:
+                    with pytest.raises(ValueError, match=f"^{number}$"):
+                        await threads.run(partial(_fail, number))
+
+        await asyncio.gather(*[caller(name) for name in range(32)])
+        await asyncio.to_thread(threads.close)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def _fail(number: int) -> int:
+    raise ValueError(str(number))
+
+
+def test_who_no_longer_waits_is_not_computed_for() -> None:
+    """A cancelled caller's work is left out where it has not begun; what waits at the end is cancelled."""
+
+    async def main() -> None:
+        threads, gate, done = Threads(1), threading.Event(), []
+        first = asyncio.create_task(threads.run(gate.wait))
+        second = asyncio.create_task(threads.run(lambda: done.append("second")))
+        third = asyncio.create_task(threads.run(lambda: done.append("third")))
+        await asyncio.sleep(0)
+        second.cancel()
+        gate.set()
+        await asyncio.gather(first, third)
+        assert done == ["third"]
+        gate.clear()
+        held = asyncio.create_task(threads.run(gate.wait))
+        late = asyncio.create_task(threads.run(lambda: done.append("late")))
+        await asyncio.sleep(0.05)
+        closing = asyncio.create_task(asyncio.to_thread(threads.close))
+        await asyncio.sleep(0.05)
+        gate.set()
+        await asyncio.gather(held, closing)
+        with pytest.raises(asyncio.CancelledError):
+            await late
+        assert done == ["third"]
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def test_failed_tasks_are_logged_and_the_rest_cancelled() -> None:
