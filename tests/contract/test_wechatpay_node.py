@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.contract.harness import Account, Broken, Ear, Script, version_of
-from tests.contract.wechat import City, city, order, refund, said_in
+from tests.contract.wechat import City, city, combined, order, refund, said_in
 from tongbao.protocols.wechatpay_v2.client import YES
 from tongbao.protocols.wechatpay_v3.bill import Bill
 
@@ -85,6 +85,41 @@ def test_axios_plugin(trust: str) -> None:
             assert file["sha1"] == told["hash_value"]  # type: ignore[index]
             assert [line.kind for line in Bill().read([file["text"].encode()])][:2] == ["payment", "refund"]
         account.passed("get v3/billdownload/file, plain and gzip")
+
+
+@pytest.mark.slow
+def test_axios_plugin_for_others() -> None:
+    """By the same chain of paths: as a service provider, and orders of two merchants in one payment."""
+    version = version_of("wechatpay", "wechatpay-axios-plugin")
+    with (
+        city("wechatpay_v3", Ear(b"", status=204)) as town,
+        axios(town, "certificate") as sdk,
+        Account(
+            "npm wechatpay-axios-plugin", version, "WeChat Pay v3, service provider and combined orders"
+        ) as account,
+    ):
+        partner, combine = "v3/pay/partner/transactions", "v3/combine-transactions"
+        secret, appid, mchid = (town.credentials[name] for name in ("apiv3_key", "appid", "mchid"))
+        ends, sub = {"sp_mchid": mchid, "sub_mchid": town.sub_merchant}, {"sub_mchid": town.sub_merchant}
+
+        def ask(verb: str, path: str, *args: object) -> dict[str, object]:
+            answer: dict[str, object] = sdk.ask("request", verb=verb, path=path, args=args)
+            account.passed(f"{verb} {path.replace(NUMBER, '{out_trade_no}').replace('W1', '{combine_out_trade_no}')}")
+            return answer
+
+        ask("post", f"{partner}/native", {"sp_appid": appid, **ends, **order(NUMBER, town.ear.url)})
+        _, headers, raw = town.pay(NUMBER)
+        paid = sdk.ask("notification", headers=headers, body=raw.decode(), secret=secret)
+        assert (paid["sub_mchid"], paid["trade_state"]) == (town.sub_merchant, "SUCCESS")
+        found = ask("get", f"{partner}/out-trade-no/{NUMBER}", {"params": ends})["data"]
+        assert found["transaction_id"] == paid["transaction_id"]  # type: ignore[index]
+        body = combined("W1", town, ("A1", 100, {}), ("B1", 250, sub))
+        ask("post", f"{combine}/native", {"combine_appid": appid, "combine_mchid": mchid, **body})
+        _, headers, raw = town.pay("A1")
+        paid = sdk.ask("notification", headers=headers, body=raw.decode(), secret=secret)
+        assert [one["trade_state"] for one in paid["sub_orders"]] == ["SUCCESS"] * 2
+        found = ask("get", f"{combine}/out-trade-no/W1")["data"]
+        assert found["sub_orders"] == paid["sub_orders"]  # type: ignore[index]
 
 
 @pytest.mark.slow
@@ -178,6 +213,14 @@ def test_node_v3() -> None:
             assert ask("close", OTHER)["status"] == 204
             assert len(sdk.ask("method", name="get_certificates", args=[said["apiv3_key"]])) == 1
             account.passed("get_certificates")
+            for place, (name, answer) in enumerate(
+                (("native", "code_url"), ("jsapi", "package"), ("app", "prepayid"), ("h5", "h5_url"))
+            ):
+                whole = combined(f"W{place}", town, (f"A{place}", 100, {}), (f"B{place}", 250, {}))
+                assert answer in ask(f"combine_transactions_{name}", whole)
+            assert len(ask("combine_query", "W0")["sub_orders"]) == 2  # type: ignore[arg-type]
+            named = [{"mchid": said["mchid"], "out_trade_no": number} for number in ("A0", "B0")]
+            assert ask("combine_close", "W0", named)["status"] == 204
             day = town.next_day()
             told = ask("tradebill", {"bill_date": day})
             assert str(told["download_url"]).startswith("https://api.mch.weixin.qq.com/v3/billdownload/file?token=")

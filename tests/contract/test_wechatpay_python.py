@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.contract.harness import Account, Ear, Script, version_of
-from tests.contract.wechat import City, city, order, refund
+from tests.contract.wechat import City, city, combined, order, refund
 from tongbao.protocols.wechatpay_v3.bill import Bill
 
 NAME = "wechatpayv3"
@@ -314,4 +314,55 @@ def test_wechatpayv3_as_a_service_provider() -> None:
         assert {line.out_trade_no for line in Bill().read([plain])} == {number, "T2025010100J2"}
         account.passed("trade_bill")
         account.passed("download_bill")
+        assert town.sandbox.audit() == "clean"
+
+
+@pytest.mark.slow
+def test_wechatpayv3_combines_orders() -> None:
+    """Orders of two merchants: created, paid by one payment, told, queried, one refunded; others closed."""
+    with (
+        city("wechatpay_v3", Ear(b"", status=204)) as town,
+        script(town, "public_key") as sdk,
+        Account("PyPI wechatpayv3", VERSION, "WeChat Pay v3, combined orders") as account,
+    ):
+        sub = {"sub_mchid": town.sub_merchant}
+        for place, (kind, answer) in enumerate(
+            (("NATIVE", "code_url"), ("JSAPI", "prepay_id"), ("APP", "prepay_id"), ("H5", "h5_url"))
+        ):
+            whole = combined(f"W{place}", town, (f"A{place}", 100, {}), (f"B{place}", 250, sub))
+            code, said = sdk.ask("method", name="combine_pay", kwargs={**whole, "pay_type": kind})
+            assert (code, list(said)) == (200, [answer]), said
+            account.passed(f"combine_pay ({kind})")
+        code, said = sdk.ask("method", name="combine_query", kwargs={"combine_out_trade_no": "W0"})
+        assert (code, [one["trade_state"] for one in said["sub_orders"]]) == (200, ["NOTPAY"] * 2)
+        _, headers, raw = town.pay("B0")
+        told = sdk.ask("callback", headers=headers, body=raw.decode())
+        paid = told["resource"]
+        assert (told["event_type"], paid["combine_out_trade_no"]) == ("TRANSACTION.SUCCESS", "W0")
+        assert (paid["combine_mchid"], paid["combine_payer_info"]) == (town.merchant, {"openid": town.openid()})
+        sums = [
+            (one["out_trade_no"], one["amount"]["payer_amount"], one.get("sub_mchid")) for one in paid["sub_orders"]
+        ]
+        assert sums == [("A0", 100, None), ("B0", 250, town.sub_merchant)]
+        account.passed("callback (TRANSACTION.SUCCESS)")
+        code, said = sdk.ask("method", name="combine_query", kwargs={"combine_out_trade_no": "W0"})
+        assert (code, said["sub_orders"]) == (200, paid["sub_orders"])
+        account.passed("combine_query")
+        seen = len(town.ear.heard)
+        code, said = sdk.ask("method", name="refund", kwargs=refund("A0", "R1", town.ear.url, 40, 100))
+        assert (code, said["amount"]["refund"]) == (200, 40), said
+        _, headers, raw = town.ear.wait(seen + 1)
+        assert sdk.ask("callback", headers=headers, body=raw.decode())["resource"]["out_trade_no"] == "A0"
+        account.passed("refund")
+        named = [{"mchid": town.merchant, "out_trade_no": "A1"}, {"mchid": town.merchant, "out_trade_no": "B1", **sub}]
+        part = {"combine_out_trade_no": "W1", "sub_orders": named[:1]}
+        code, said = sdk.ask("method", name="combine_close", kwargs=part)
+        assert (code, said["code"]) == (400, "PARAM_ERROR"), said
+        closed = sdk.ask("method", name="combine_close", kwargs={**part, "sub_orders": named})
+        assert closed == [204, {"bytes": ""}]
+        account.passed("combine_close")
+        code, said = sdk.ask("method", name="combine_query", kwargs={"combine_out_trade_no": "W1"})
+        assert (code, [one["trade_state"] for one in said["sub_orders"]]) == (200, ["CLOSED"] * 2)
+        code, said = sdk.ask("method", name="combine_query", kwargs={"combine_out_trade_no": "W9"})
+        assert (code, said["code"]) == (404, "ORDER_NOT_EXIST")
         assert town.sandbox.audit() == "clean"

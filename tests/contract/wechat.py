@@ -67,6 +67,29 @@ def order(number: str, url: str, fen: int = 10_100, **more: Any) -> dict[str, An
     return {"description": "测试商品", "out_trade_no": number, "notify_url": url, "amount": amount, **more}
 
 
+def combined(number: str, town: City, *orders: tuple[str, int, dict[str, str]]) -> dict[str, Any]:
+    """A combined order's body, without who asks; each order is its number, its fen and whose it is."""
+    parts = [
+        {
+            "mchid": town.merchant,
+            "out_trade_no": at,
+            "description": f"测试商品 {at}",
+            "attach": f"店 {at}",
+            "amount": {"total_amount": fen, "currency": "CNY"},
+            **whose,
+        }
+        for at, fen, whose in orders
+    ]
+    scene = {"payer_client_ip": "192.0.2.7", "h5_info": {"type": "Wap"}}
+    return {
+        "combine_out_trade_no": number,
+        "notify_url": town.ear.url,
+        "sub_orders": parts,
+        "combine_payer_info": {"openid": town.openid()},
+        "scene_info": scene,
+    }
+
+
 def refund(number: str, refund_no: str, url: str, fen: int = 100, total: int = 10_100) -> dict[str, Any]:
     """A refund's body."""
     amount = {"refund": fen, "total": total, "currency": "CNY"}

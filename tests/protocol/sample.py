@@ -45,13 +45,17 @@ from tongbao.wire.movement import (
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import (
     Carriage,
+    CloseCombined,
     CloseTrade,
+    CombinedPart,
     ConfirmNotification,
+    CreateCombined,
     CreateTrade,
     EnterTrade,
     Intent,
     Presentation,
     Product,
+    QueryCombined,
     QueryTrade,
     RequestTimestamp,
     ShipTrade,
@@ -104,6 +108,33 @@ def _presented(product: Product, presentation: Presentation) -> list[CreateTrade
         for target in ("", AFTER_URL)
         for buyer in _BUYERS
         for address in ("", "192.0.2.7")
+    ]
+
+
+def _combined(presentation: Presentation) -> list[Intent]:
+    parts = (
+        CombinedPart(out_trade_no=NUMBER, subject="测试商品", amount=Money(1_000), passback="shop7"),
+        CombinedPart(
+            out_trade_no="20150401P2",
+            subject="茶",
+            amount=Money(50),
+            merchant="1900000117",
+            provided=True,
+            passback="x",
+        ),
+        CombinedPart(out_trade_no="20150401P3", subject="壶", amount=Money(1), merchant="1900000125", passback="y"),
+    )
+    return [
+        CreateCombined(
+            merchant="",
+            out_trade_no="20150401W1",
+            parts=parts,
+            buyer=buyer,
+            notify_url=AFTER_URL,
+            presentation=presentation,
+            client_ip="192.0.2.7",
+        )
+        for buyer in _BUYERS
     ]
 
 
@@ -253,6 +284,15 @@ _FREE: Final[tuple[list[Intent], ...]] = (
     [FetchBill(merchant="", word="WyJ3IiwgIjE5MDAiXQ.0mwwp0c5f.Znmtbxp03eWRokyd_Z7-oQ")],
     [FetchBill(merchant="", day=date(2015, 3, 31), compressed=zipped) for zipped in (False, True)],
     [FetchCertificates(merchant="", serial="5157F09EFDC096DE15EBE81A47057A7232F1B8E1")],
+    *[_combined(where) for where in (Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5)],
+    [QueryCombined(merchant="", out_trade_no="20150401W1")],
+    [
+        CloseCombined(
+            merchant="",
+            out_trade_no="20150401W1",
+            parts=(("", NUMBER, False), ("1900000117", "20150401P2", True), ("1900000125", "20150401P3", False)),
+        )
+    ],
     [ExchangeCode(merchant="", code="4b203fe6c11548bcabd8da5bb087a83b")],
     [ExchangeCode(merchant="", refresh="201208134b203fe6c11548bcabd8da5bb087a83b")],
 )

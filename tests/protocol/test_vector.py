@@ -101,12 +101,16 @@ def test_event(vector: Vector) -> None:
     """A notification or return says what the vector says, and written again by our server it says it again."""
     event = read_event(vector, vector.request())
     assert plain(event) == vector.data["event"]
-    if event.trade.state is None and event.batch is None and event.refund is None and event.payout is None:
+    told = (event.batch, event.refund, event.payout, event.combined)
+    if event.trade.state is None and not any(told):
         return
     product = event.trade.product or (Product(vector.data["product"]) if "product" in vector.data else None)
     echo = vector.data.get("echo", {})
     batch = None if event.batch is None else replace(event.batch, echo=echo)
     voiced = replace(event, trade=replace(event.trade, echo=echo, product=product), batch=batch)
+    if event.combined is not None:
+        parts = tuple(replace(part, echo=echo) for part in event.combined.parts)
+        voiced = replace(voiced, combined=replace(event.combined, parts=parts, echo=echo))
     server, at = vector.manifest.server, event.at or NOW
     write = server.notify if vector.kind == "notification" else server.return_to
     sent = write(voiced, "http://shop.example.com/back", vector.ring(), at)

@@ -52,6 +52,7 @@ SETTLING: Final = {
     "code": f"merchant:{MERCHANT}:pending:CNY",
     "settlement_no": "20260301",
     "payout_id": "",
+    "combined_id": "",
     "batch_no": "",
     "number": 0,
     "split_no": "",
@@ -84,6 +85,7 @@ PARAMETERS: Final[dict[str, Any]] = {
 
 MAY_BE_EMPTY: Final = (
     "audit.",
+    "combined.",
     "setting.",
     "outbox.",
     "operator.",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.support.history_money import move_money
 from tests.support.platform import BUYER, COST, MERCHANT, OTHER, PROTOCOL, House, make_buyer, make_merchant, refusal
+from tongbao.kernel.money import Money
 from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.ledger.account import buyer_balance, platform_fee
 from tongbao.service.bill import KeepBill
@@ -25,6 +26,7 @@ from tongbao.service.visit import OpenSession, OpenVisit
 from tongbao.store.record import Refusal
 from tongbao.trade.party import MerchantKey, Operator
 from tongbao.trade.reconcile import Bill, Statement
+from tongbao.wire.vocabulary import CombinedPart, CreateCombined
 
 
 async def live(house: House) -> None:
@@ -40,6 +42,7 @@ async def live(house: House) -> None:
     await house.open("E")
     await house.open("F", product="escrow")
     await house.close("F")
+    await _pay_together(house)
     await _pay_at_banks(house)
     await _give_back(house)
     await house.submit(Once("topup", "k1", TopUp(BUYER, 5, "CNY", "CCB", "k1", "teller")))
@@ -77,6 +80,14 @@ async def _serve_another_merchant(house: House) -> None:
     await house.submit(PutKey(key, "maker"))
     await house.open("K", merchant=OTHER)
     await house.say(await house.start("K", merchant=OTHER))
+
+
+async def _pay_together(house: House) -> None:
+    """A combined order that was paid, and one that waits."""
+    for number, names in (("CO", ("CO1", "CO2")), ("CP", ("CP1", "CP2"))):
+        parts = tuple(CombinedPart(out_trade_no=name, subject="茶", amount=Money(700)) for name in names)
+        await house.ask(CreateCombined(merchant=MERCHANT, out_trade_no=number, parts=parts))
+    await house.pay("CO1")
 
 
 async def _pay_at_banks(house: House) -> None:

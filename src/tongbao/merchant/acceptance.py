@@ -34,6 +34,7 @@ from tongbao.merchant.verdict import Accepted, ReturnSeen, Shown, Stop, Verdict,
 from tongbao.wire.http import Request, Response, text
 from tongbao.wire.vocabulary import (
     PAID_STATES,
+    CombinedView,
     Notification,
     QueryTrade,
     Rejection,
@@ -193,9 +194,38 @@ class Acceptance:
         step.step_10_check_freshness(notification, endpoint, now)
         if is_ending(notification, endpoint):
             return (yield from self._end(walk, notification, endpoint))
+        if notification.combined is not None:
+            return (yield from self._walk_parts(walk, notification, notification.combined, endpoint))
         step.step_11_check_recipient(notification, endpoint)
+        return (yield from self._take(walk, notification, endpoint))
+
+    def _walk_parts(
+        self, walk: _Walk, notification: Notification, combined: CombinedView, endpoint: Endpoint
+    ) -> Core[Verdict]:
+        """The rest of the steps for each order of a combined one. Orders of other merchants count where the shop's own
+        order names that merchant as its seller. The answer is yes once all of them are taken in; a repeat finds those
+        that were taken before."""
+        verdicts: list[Verdict] = []
+        walk.step = 11
+        if combined.merchant != endpoint.configuration.merchant:
+            raise Stop(11, "WRONG_RECIPIENT", "it is for another merchant")
+        for part in combined.parts:
+            one = replace(notification, combined=None, trade=part)
+            walk.order_no, walk.trade_no = part.out_trade_no, part.trade_no
+            foreign = part.merchant != combined.merchant
+            if not foreign:
+                step.step_11_check_recipient(one, endpoint)
+            verdicts.append((yield from self._take(walk, one, endpoint, foreign=foreign)))
+        return next((one for one in verdicts if one.kind is VerdictKind.APPLIED), verdicts[-1])
+
+    def _take(
+        self, walk: _Walk, notification: Notification, endpoint: Endpoint, *, foreign: bool = False
+    ) -> Core[Verdict]:
+        """Steps 12 to 15 for one order."""
         walk.step = 12
         order, known = yield Work(lambda: self._database.read(self._look_up(notification.trade, endpoint)))
+        if foreign and not order.seller:
+            raise Stop(12, "SELLER_MISMATCH", "another merchant got the money, and the order names no seller")
         payment = self._payment(order, notification, endpoint)
         walk.event = payment.event
         if known in ("applied", "recorded"):

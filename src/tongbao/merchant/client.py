@@ -6,6 +6,7 @@ Answers' signatures are checked wherever the protocol signs them (T82).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TypedDict, TypeVar, Unpack
 
@@ -23,16 +24,22 @@ from tongbao.wire.movement import Split
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
+    CloseCombined,
     CloseTrade,
+    CombinedFound,
+    CombinedPart,
+    CombinedView,
     Confirmed,
     ConfirmNotification,
     Consignee,
+    CreateCombined,
     CreateTrade,
     Done,
     Expiry,
     Method,
     Presentation,
     Product,
+    QueryCombined,
     QueryTrade,
     RequestTimestamp,
     Shipping,
@@ -76,6 +83,17 @@ class PaymentOptions(TypedDict, total=False):
     anti_phishing_key: str
 
 
+class CombinedOptions(TypedDict, total=False):
+    """What a combined order may say besides number and parts; see ``CreateCombined`` for each."""
+
+    buyer: Party
+    notify_url: str
+    return_url: str
+    expiry: Expiry
+    presentation: Presentation
+    client_ip: str
+
+
 class _Base(Errands):
     """All that needs no network."""
 
@@ -114,6 +132,24 @@ class _Base(Errands):
         if trade.out_trade_no != order_no or trade.amount != amount:
             raise RemoteProtocolError("amount", "the answer is about another trade, or another sum")
         return trade
+
+    def _create_combined(
+        self, order_no: str, parts: Sequence[CombinedPart], options: CombinedOptions
+    ) -> Core[TradeOpened]:
+        defaults = CombinedOptions(notify_url=self.configuration.notify_url)
+        intent = CreateCombined(
+            merchant=self.configuration.merchant, out_trade_no=order_no, parts=tuple(parts), **(defaults | options)
+        )
+        return expect((yield from self._ask(intent)), TradeOpened)
+
+    def _query_combined(self, order_no: str) -> Core[CombinedView]:
+        intent = QueryCombined(merchant=self.configuration.merchant, out_trade_no=order_no)
+        return expect((yield from self._ask(intent)), CombinedFound).combined
+
+    def _close_combined(self, order_no: str, parts: Sequence[CombinedPart]) -> Core[Done]:
+        named = tuple((part.merchant, part.out_trade_no, part.provided) for part in parts)
+        intent = CloseCombined(merchant=self.configuration.merchant, out_trade_no=order_no, parts=named)
+        return expect((yield from self._ask(intent)), Done)
 
     def _query(self, order_no: str, trade_no: str) -> Core[TradeView]:
         intent = QueryTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
@@ -177,6 +213,20 @@ class Client(_Base, MoneyDesk):
         """Take a payment by the code that the buyer's wallet has ``shown``. Refused with BUYER_PAYING means that the
         trade stands and he must still agree in his wallet: query until it ends, or close it."""
         return self._drive(self._scan(order_no, amount, subject, shown, options))
+
+    def create_combined(
+        self, order_no: str, parts: Sequence[CombinedPart], **options: Unpack[CombinedOptions]
+    ) -> TradeOpened:
+        """Open several orders, maybe of several merchants, that one payment pays: all of them or none."""
+        return self._drive(self._create_combined(order_no, parts, options))
+
+    def query_combined(self, order_no: str) -> CombinedView:
+        """A combined order and each of its orders."""
+        return self._drive(self._query_combined(order_no))
+
+    def close_combined(self, order_no: str, parts: Sequence[CombinedPart]) -> Done:
+        """End an unpaid combined order; ``parts`` are those with which it was opened."""
+        return self._drive(self._close_combined(order_no, parts))
 
     def query(self, order_no: str = "", trade_no: str = "") -> TradeView:
         """The trade by our order number, the platform's number, or both."""
@@ -244,6 +294,20 @@ class AsyncClient(_Base, AsyncMoneyDesk):
     ) -> TradeView:
         """Take a payment by the code that the buyer's wallet has ``shown``; see ``Client.scan``."""
         return await self._drive(self._scan(order_no, amount, subject, shown, options))
+
+    async def create_combined(
+        self, order_no: str, parts: Sequence[CombinedPart], **options: Unpack[CombinedOptions]
+    ) -> TradeOpened:
+        """Open several orders that one payment pays; see ``Client.create_combined``."""
+        return await self._drive(self._create_combined(order_no, parts, options))
+
+    async def query_combined(self, order_no: str) -> CombinedView:
+        """A combined order and each of its orders."""
+        return await self._drive(self._query_combined(order_no))
+
+    async def close_combined(self, order_no: str, parts: Sequence[CombinedPart]) -> Done:
+        """End an unpaid combined order; ``parts`` are those with which it was opened."""
+        return await self._drive(self._close_combined(order_no, parts))
 
     async def query(self, order_no: str = "", trade_no: str = "") -> TradeView:
         """The trade by our order number, the platform's number, or both."""

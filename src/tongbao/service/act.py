@@ -14,6 +14,7 @@ from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.time import HOUR
 from tongbao.service.bill_act import ACTS as BILL_ACTS
 from tongbao.service.certificate_act import ACTS as CERTIFICATE_ACTS
+from tongbao.service.combine_act import ACTS as COMBINE_ACTS
 from tongbao.service.create import Asker, Opened, OpenTrade, check_provider
 from tongbao.service.escrow import Close, Ship
 from tongbao.service.notice import event_key
@@ -202,6 +203,7 @@ _ACTS: Final[dict[type, Act]] = {
     EnterTrade: _enter,
     **BILL_ACTS,
     **CERTIFICATE_ACTS,
+    **COMBINE_ACTS,
     **PAYOUT_ACTS,
     **REFUND_ACTS,
     **SPLIT_ACTS,

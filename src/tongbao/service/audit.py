@@ -71,6 +71,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "S03": "the clock acts on whatever waits for it, and on nothing else",
     "S10": "a settlement is the sum of its lines, once, and so is what each trade was settled for",
     "S11": "a batch of payouts says what its lines say",
+    "S12": "a combined order is the sum of its parts, and one buyer pays all of them at once or none",
 }
 """Every invariant that is checked. Ids with I are those of the project's list; S names its additions."""
 
@@ -119,6 +120,7 @@ QUERIES: Final[tuple[tuple[str, str], ...]] = (
     ("I39", "audit.refused_moves"),
     ("I40", "audit.times"),
     ("I43", "audit.refund_ends"),
+    ("S12", "audit.combined"),
     ("I43", "audit.payout_ends"),
     ("I45", "audit.bank_effects"),
     ("S01", "audit.suspense"),

@@ -14,12 +14,15 @@ from tongbao.kernel.time import Instant
 from tongbao.service.act import see_trade
 from tongbao.service.bank import RecordInquiry, ReportInstruction
 from tongbao.service.channel import BankWord
+from tongbao.service.combine import PaidTogether, PayTogether
+from tongbao.service.combine_act import parts_of, whole_of
 from tongbao.service.create import check_address
 from tongbao.service.escrow import ConfirmReceipt, Moved
 from tongbao.service.hold import DisputeReference, Reported, is_anothers
 from tongbao.service.party import RegisterBuyer
 from tongbao.service.password import (
     LOGIN_DETAIL,
+    TOGETHER,
     ReserveAuthorisation,
     Reserved,
     ReserveLogin,
@@ -33,6 +36,7 @@ from tongbao.service.platform import Platform
 from tongbao.service.view import hearer_of, terms_of
 from tongbao.store.record import Attempt
 from tongbao.store.schema import INSTRUCTION
+from tongbao.trade.combine import Combined
 from tongbao.trade.party import Buyer
 from tongbao.trade.record import Instruction, Trade
 from tongbao.wire.http import Request
@@ -58,8 +62,9 @@ async def log_in(platform: Platform, login: str, password: str) -> Buyer:
     return buyer
 
 
-async def authorise(platform: Platform, buyer_id: str, act: str, trade: Trade, pay_password: str) -> str:
-    """A single-use authorisation for one act over one trade; ``act`` is ``pay`` or ``confirm``.
+async def authorise(platform: Platform, buyer_id: str, act: str, trade: Trade | Combined, pay_password: str) -> str:
+    """A single-use authorisation for one act over one trade; ``act`` is ``pay`` or ``confirm``, or ``TOGETHER`` over a
+    combined order.
 
     Raises Refused PASSWORD_WRONG, PASSWORD_LOCKED. The attempt is counted before the hash is computed (T46).
     """
@@ -74,12 +79,27 @@ async def authorise(platform: Platform, buyer_id: str, act: str, trade: Trade, p
 
 
 async def pay_from_balance(platform: Platform, trade: Trade, buyer: Buyer, pay_password: str, flow: str = "") -> Paid:
-    """Agree and pay in one go. Raises Refused."""
+    """Agree and pay in one go; a part of a combined order is paid with all the others. Raises Refused."""
+    combined = await whole_of(platform, trade)
+    if combined is not None:
+        return await _pay_together(platform, trade, combined, buyer, pay_password)
     word = await authorise(platform, buyer.buyer_id, "pay", trade, pay_password)
     paid: Paid = await platform.submit(
         PayFromBalance(trade.merchant_id, trade.out_trade_no, buyer.buyer_id, word, flow, trade.currency)
     )
     return paid
+
+
+async def _pay_together(platform: Platform, trade: Trade, combined: Combined, buyer: Buyer, pay_password: str) -> Paid:
+    """Pay a combined order; answers what became of ``trade``, one of its parts."""
+    parts = await parts_of(platform, combined)
+    word = await authorise(platform, buyer.buyer_id, TOGETHER, combined, pay_password)
+    paid: PaidTogether = await platform.submit(
+        PayTogether(combined.merchant_id, combined.out_trade_no, parts, buyer.buyer_id, word, combined.currency)
+    )
+    after = await platform.find_trade(trade.merchant_id, trade.out_trade_no)
+    own = parts.index((trade.merchant_id, trade.out_trade_no))
+    return Paid(trade.trade_no, after.state, paid.payments[own])
 
 
 async def confirm_receipt(platform: Platform, trade: Trade, buyer: Buyer, pay_password: str) -> Moved:

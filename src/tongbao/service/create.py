@@ -26,8 +26,9 @@ from tongbao.wire.http import split_url
 from tongbao.wire.sign import is_weak
 from tongbao.wire.vocabulary import CreateTrade
 
-RESERVED = ("payout:", "payouts:", "refunds:")
-"""How no merchant's number of a trade begins: results of payouts and batches stand under such numbers in the outbox."""
+RESERVED = ("payout:", "payouts:", "refunds:", "combined:")
+"""How no merchant's number of a trade begins: results of payouts, batches and combined orders stand under such
+numbers in the outbox."""
 
 EXPIRY_RANGE = (1 * MINUTE, 15 * DAY)
 """The unpaid time-out a merchant may ask for."""
@@ -231,6 +232,7 @@ def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
         ("TRADE_BUYER_MISMATCH", first.buyer, intent.buyer),
         ("TRADE_FROZEN", first.expiry, intent.expiry),
         ("TRADE_FROZEN", first.provider, intent.provider),
+        ("TRADE_FROZEN", first.combined, intent.combined),
     ):
         if old != new:
             raise Refused(code, f"first {old!r}, now {new!r}")

@@ -14,6 +14,7 @@ from tongbao.service.create import Asker
 from tongbao.service.move import move
 from tongbao.service.pay import active_buyer, consume
 from tongbao.service.refund import open_claim, return_of
+from tongbao.service.view import combined_of
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, CLAIM, MERCHANT, PAYMENT, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
@@ -248,7 +249,10 @@ class Close:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         self.asker.check(sheet)
-        closed, rows = close(find_trade(sheet, self.asker.merchant_id, self.out_trade_no), "merchant", now.business)
+        trade = find_trade(sheet, self.asker.merchant_id, self.out_trade_no)
+        if trade.state == "unpaid" and combined_of(trade):
+            raise Refused("STATE_CONFLICT", "the trade is part of a combined order, which is closed as a whole")
+        closed, rows = close(trade, "merchant", now.business)
         return Decision(Moved(closed.trade_no, closed.state), rows)
 
 

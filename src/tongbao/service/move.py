@@ -7,7 +7,7 @@ from typing import Any
 
 from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
-from tongbao.service.view import notify_address, take_snapshot
+from tongbao.service.view import combined_of, notify_address, take_snapshot
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.store.table import Row, Table
 from tongbao.trade.record import Event, Payment, Trade
@@ -23,6 +23,8 @@ def _manifest(protocol: str) -> Manifest:
 
 def _is_told(trade: Trade, before: str, to: TradeState) -> bool:
     """Whether the merchant's protocol tells him: the move is in its list, and new to who hears only its words."""
+    if combined_of(trade):
+        return False  # the combined order is told of as a whole
     manifest = _manifest(trade.protocol)
     said = manifest.said_as.get(f"{trade.product}:{to}", manifest.said_as.get(to))
     return (trade.product, str(to)) in manifest.notifies and said != before

@@ -16,8 +16,9 @@ from tongbao.kernel.time import Instant
 from tongbao.service.command import Needs
 from tongbao.service.pay import active_buyer
 from tongbao.store.commit import Decision, Now
-from tongbao.store.schema import AUTHORISATION, BUYER, TRADE
+from tongbao.store.schema import AUTHORISATION, BUYER, COMBINED, TRADE
 from tongbao.store.sheet import Sheet
+from tongbao.trade.combine import Combined
 from tongbao.trade.party import LOCK_TIME, PASSWORD_TRIES, Authorisation, Buyer
 from tongbao.trade.record import Trade
 
@@ -26,6 +27,9 @@ COST_PRODUCTION: Final = 17
 
 COST_SANDBOX: Final = 12
 """The same in a sandbox, where passwords are printed beside the login field."""
+
+TOGETHER: Final = "together"
+"""The act of paying a combined order."""
 
 LOGIN_DETAIL: Final = "login or password is wrong, or too many tries; wait"
 
@@ -83,7 +87,8 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class ReserveAuthorisation:
-    """Count an attempt at the pay password before it is checked, for one exact act over one trade."""
+    """Count an attempt at the pay password before it is checked, for one exact act over one trade; ``TOGETHER`` is
+    over a combined order."""
 
     authorisation_id: str
     buyer_id: str
@@ -94,11 +99,12 @@ class ReserveAuthorisation:
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield BUYER, (self.buyer_id,)
         yield AUTHORISATION, (self.authorisation_id,)
-        yield TRADE, (self.merchant_id, self.out_trade_no)
+        yield (COMBINED if self.act == TOGETHER else TRADE), (self.merchant_id, self.out_trade_no)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         buyer = active_buyer(sheet, self.buyer_id)
-        trade: Trade | None = sheet.get(TRADE, self.merchant_id, self.out_trade_no)
+        table = COMBINED if self.act == TOGETHER else TRADE
+        trade: Trade | Combined | None = sheet.get(table, self.merchant_id, self.out_trade_no)
         if trade is None:
             raise Refused("TRADE_NOT_FOUND", "no such trade")
         if sheet.get(AUTHORISATION, self.authorisation_id) is not None:

@@ -8,10 +8,11 @@ from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.ledger.account import Account, buyer_balance
 from tongbao.service.capture import capture, capture_accounts, choose_flow
 from tongbao.service.command import Needs
-from tongbao.service.view import named_buyer, named_methods
+from tongbao.service.view import combined_of, named_buyer, named_methods
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, INSTRUCTION, MERCHANT, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
+from tongbao.trade.combine import Combined
 from tongbao.trade.party import AUTHORISATION_TIME, Authorisation, Buyer, Merchant
 from tongbao.trade.record import ATTEMPTS_MAX, Instruction, Payment, Trade, payment_number
 from tongbao.wire.bank import BANKS, OUTLET
@@ -42,8 +43,8 @@ class Started:
     code: str
 
 
-def payable(sheet: Sheet, merchant_id: str, out_trade_no: str, now: Instant) -> Trade:
-    """The trade, if it can be paid now. Raises Refused."""
+def payable(sheet: Sheet, merchant_id: str, out_trade_no: str, now: Instant, combined: str = "") -> Trade:
+    """The trade, if it can be paid now: alone, or as a part of that ``combined`` order. Raises Refused."""
     trade: Trade | None = sheet.get(TRADE, merchant_id, out_trade_no)
     if trade is None:
         raise Refused("TRADE_NOT_FOUND", "no such trade")
@@ -53,6 +54,8 @@ def payable(sheet: Sheet, merchant_id: str, out_trade_no: str, now: Instant) -> 
         raise Refused("TRADE_NOT_PAYABLE", "the time to pay is over")
     if trade.attempts >= ATTEMPTS_MAX:
         raise Refused("TRADE_NOT_PAYABLE", "too many attempts to pay")
+    if combined_of(trade) != combined:
+        raise Refused("TRADE_NOT_PAYABLE", "the trade is part of a combined order, which is paid as a whole")
     return trade
 
 
@@ -147,7 +150,9 @@ def active_buyer(sheet: Sheet, buyer_id: str) -> Buyer:
     return buyer
 
 
-def consume(sheet: Sheet, authorisation_id: str, act: str, buyer: Buyer, trade: Trade, now: Now) -> Authorisation:
+def consume(
+    sheet: Sheet, authorisation_id: str, act: str, buyer: Buyer, trade: Trade | Combined, now: Now
+) -> Authorisation:
     """The authorisation marked used, if it was granted for exactly this act, sum and trade. Raises Refused."""
     word: Authorisation | None = sheet.get(AUTHORISATION, authorisation_id)
     fits = word is not None and (

@@ -22,6 +22,7 @@ _PLAIN = (
     "passback",
     "client_ip",
     "provider",
+    "combined",
 )
 
 _WRITER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))

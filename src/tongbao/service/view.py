@@ -68,6 +68,12 @@ def provider_of(trade: Trade) -> str:
     return provider
 
 
+def combined_of(trade: Trade) -> str:
+    """The combined order that a trade is part of, as ``MERCHANT/NUMBER``; '' for none."""
+    combined: str = _read_terms(trade.terms).get("combined", "")
+    return combined
+
+
 def hearer_of(trade: Trade) -> str:
     """Whose keys the trade's messages are made with: its service provider's, where one asked for it."""
     return provider_of(trade) or trade.merchant_id
@@ -126,5 +132,6 @@ def view_then(trade: Trade, snapshot: str, seller_login: str) -> TradeView:
         bank_serial=moving.get("bank_serial", ""),
         fee=Money(moving.get("fee", 0), currency),
         passback=terms.passback,
+        provider=terms.provider,
         echo=terms.echo,
     )

@@ -23,6 +23,7 @@ from tongbao.store.record import (
 from tongbao.store.table import Table
 from tongbao.trade.calendar import CalendarDay
 from tongbao.trade.claim import Chargeback, Claim, Correction
+from tongbao.trade.combine import Combined, CombinedTrade
 from tongbao.trade.party import Authorisation, Buyer, Merchant, MerchantKey, MerchantOperator, Operator
 from tongbao.trade.payout import Counter, Payout, PayoutBatch, PayoutCard, Switch
 from tongbao.trade.reconcile import Bill, Gap, Statement
@@ -91,6 +92,19 @@ REFUND_BATCH: Final = Table("refund_batch", RefundBatch, ("merchant_id", "batch_
 REFUND_LINE: Final = Table("refund_line", RefundLine, ("merchant_id", "batch_no", "n"), rank=24, stage=1, blind=True)
 CORRECTION: Final = Table("correction", Correction, ("correction_id",), rank=25, stage=1)
 CHARGEBACK: Final = Table("chargeback", Chargeback, ("bank", "bank_ref"), rank=26, stage=1)
+
+# combined orders
+COMBINED: Final = Table(
+    "combined",
+    Combined,
+    ("merchant_id", "out_trade_no"),
+    rank=27,
+    stage=1,
+    frozen=("combined_id", "protocol", "amount", "currency", "notify_url", "echo", "digest", "created_at"),
+)
+COMBINED_TRADE: Final = Table(
+    "combined_trade", CombinedTrade, ("merchant_id", "out_trade_no", "n"), rank=28, stage=5, blind=True
+)
 
 ACCOUNT: Final = Table("account", Account, ("code",), rank=13, stage=4, frozen=("currency", "opened_at"))
 
@@ -198,6 +212,8 @@ TABLES: Final[tuple[Table, ...]] = (
     REFUND_LINE,
     CORRECTION,
     CHARGEBACK,
+    COMBINED,
+    COMBINED_TRADE,
     CALENDAR_DAY,
     SETTLEMENT_DAY,
     PAYOUT_CARD,

@@ -161,6 +161,8 @@ class CreateTrade:
     anti_phishing_key: str = field(default="", repr=False)
     provider: str = ""
     """The service provider who asks in the merchant's name; the platform enters it, no message says it here."""
+    combined: str = ""
+    """The combined order that this is a part of, as ``MERCHANT/NUMBER``; the platform enters it, too."""
     echo: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -221,6 +223,56 @@ class EnterTrade:
     code: str = field(repr=False)
 
 
+@record(kw_only=True)
+class CombinedPart:
+    """One order of a combined one. ``merchant`` is whose it is, '' for who asks. ``provided``: who asks is that
+    merchant's service provider, and stays it for the order's refunds."""
+
+    out_trade_no: str
+    subject: str
+    amount: Money
+    merchant: str = ""
+    provided: bool = False
+    split_later: bool = False
+    passback: str = ""
+    echo: Mapping[str, str] = field(default_factory=dict)
+
+
+@record(kw_only=True)
+class CreateCombined:
+    """Ask for several orders that one payment pays, all of them or none. ``out_trade_no`` is the combined order's own
+    number; the rest as in ``CreateTrade``."""
+
+    merchant: str
+    out_trade_no: str
+    parts: tuple[CombinedPart, ...]
+    buyer: Party = field(default_factory=Party)
+    notify_url: str = ""
+    return_url: str = ""
+    expiry: Expiry | None = None
+    presentation: Presentation = Presentation.QR
+    client_ip: str = ""
+    echo: Mapping[str, str] = field(default_factory=dict)
+
+
+@record(kw_only=True)
+class QueryCombined:
+    """Ask how a combined order and its parts stand."""
+
+    merchant: str
+    out_trade_no: str
+
+
+@record(kw_only=True)
+class CloseCombined:
+    """End an unpaid combined order as a whole; ``parts`` names every order of it: merchant, number, and whether who
+    asks is that merchant's service provider, as in ``CombinedPart``."""
+
+    merchant: str
+    out_trade_no: str
+    parts: tuple[tuple[str, str, bool], ...]
+
+
 Intent = (
     CreateTrade
     | QueryTrade
@@ -229,6 +281,9 @@ Intent = (
     | ConfirmNotification
     | RequestTimestamp
     | EnterTrade
+    | CreateCombined
+    | QueryCombined
+    | CloseCombined
     | AfterIntent
 )
 
@@ -276,6 +331,8 @@ class TradeView:
     bank_serial: str = ""
     fee: Money | None = None
     passback: str = ""
+    provider: str = ""
+    """The service provider who asked for it, '' where its merchant did."""
     echo: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -283,6 +340,18 @@ class TradeView:
         """Whether the state proves payment and the money was not given back whole."""
         back = self.refunded is not None and self.refunded == self.amount
         return self.state in PAID_STATES and not back
+
+
+@record(kw_only=True)
+class CombinedView:
+    """All that may be told about a combined order: whose it is, its number, and its parts as they stand."""
+
+    merchant: str = ""
+    out_trade_no: str = ""
+    parts: tuple[TradeView, ...] = ()
+    buyer: Party = field(default_factory=Party)
+    """Who paid, as ``merchant`` knows him."""
+    echo: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- outcomes: what the other party answers ----------------------------------------------------------------------
@@ -306,6 +375,11 @@ class TradeOpened:
 @record
 class TradeFound:
     trade: TradeView
+
+
+@record
+class CombinedFound:
+    combined: CombinedView
 
 
 @record
@@ -347,7 +421,9 @@ class FollowUp:
     expected_digest: str = ""
 
 
-Outcome = TradeOpened | TradeFound | Done | Confirmed | TimestampIssued | Rejection | FollowUp | AfterOutcome
+Outcome = (
+    TradeOpened | TradeFound | CombinedFound | Done | Confirmed | TimestampIssued | Rejection | FollowUp | AfterOutcome
+)
 
 
 # --- messages that the platform starts ---------------------------------------------------------------------------
@@ -377,4 +453,6 @@ class Notification:
     """The refund this is about, where it is about one of the trade's refunds."""
     payout: PayOutView | None = None
     batch: BatchView | None = None
+    combined: CombinedView | None = None
+    """The combined order that was paid, where it is about one."""
     unsigned: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.protocols.wechatpay_v3.bill import Bill
-from tongbao.protocols.wechatpay_v3.client import GATEWAY, Client
+from tongbao.protocols.wechatpay_v3.client import Client
 from tongbao.protocols.wechatpay_v3.codec import public_key_id, serial_of
 from tongbao.protocols.wechatpay_v3.server import Server
+from tongbao.protocols.wechatpay_v3.setting import GATEWAY
 from tongbao.wire.certificate import chain_pem
 from tongbao.wire.contract import CredentialField, Manifest
 from tongbao.wire.key import KeyRing

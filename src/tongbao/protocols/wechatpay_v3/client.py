@@ -13,15 +13,17 @@ from tongbao.kernel.time import Instant
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.protocols.wechatpay_v3.batch import read_found, read_line, read_taken
+from tongbao.protocols.wechatpay_v3.combine import read_combined
 from tongbao.protocols.wechatpay_v3.event import read_event
 from tongbao.protocols.wechatpay_v3.field import Fields
-from tongbao.protocols.wechatpay_v3.partner import Speaker, read_request, write_request
+from tongbao.protocols.wechatpay_v3.partner import read_request, speaker_of, write_request
 from tongbao.protocols.wechatpay_v3.request import Cover, Parts, local, plain
+from tongbao.protocols.wechatpay_v3.setting import load_credentials
 from tongbao.protocols.wechatpay_v3.view import read_owner, read_refund, read_share, read_trade, read_transfer
 from tongbao.wire.certificate import certificate_key, load_chain
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import encode_form
-from tongbao.wire.http import Request, Response, split_url
+from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.movement import (
@@ -47,10 +49,12 @@ from tongbao.wire.movement import (
     SplitTrade,
 )
 from tongbao.wire.party import Party
-from tongbao.wire.sign import load_rsa_private, load_rsa_public, load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
+    CloseCombined,
     CloseTrade,
+    CombinedFound,
+    CreateCombined,
     CreateTrade,
     Done,
     FollowUp,
@@ -58,6 +62,7 @@ from tongbao.wire.vocabulary import (
     Notification,
     Outcome,
     Presentation,
+    QueryCombined,
     QueryTrade,
     Rejection,
     TradeFound,
@@ -66,16 +71,11 @@ from tongbao.wire.vocabulary import (
     TradeView,
 )
 
-GATEWAY: Final = "https://api.mch.weixin.qq.com"
 SCAN: Final = "weixin://wxpay/bizpayurl?pr="
 """What a QR code of a NATIVE order begins with; the trade's code follows."""
 
 PREPAID: Final = "wx"
 _TIME_DIGITS: Final = 14
-_MCHID: Final = re.compile(r"[0-9]{8,10}", re.ASCII)
-_APPID: Final = re.compile(r"[0-9A-Za-z_-]{6,32}", re.ASCII)
-_SERIAL: Final = re.compile(r"[0-9A-Fa-f]{8,40}", re.ASCII)
-_KEY_ID: Final = re.compile(r"PUB_KEY_ID_[0-9A-Za-z]{1,40}", re.ASCII)
 _SAFE: Final = "-_.~"
 _GZIP: Final = b"\x1f\x8b"
 _NAMED: Final = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/v3/[!-~]{1,2000})", re.ASCII)
@@ -95,27 +95,7 @@ class Client:
     """See ``tongbao.wire.contract.ClientEnd``."""
 
     def load(self, settings: Mapping[str, str]) -> Credentials:
-        values = {name: (settings.get(name) or "").strip() for name in _PLAIN}
-        secret = load_secret(settings.get("apiv3_key") or "", "apiv3_key", shortest=32, published=m.PUBLISHED_KEYS)
-        if len(secret) != 32:
-            raise ConfigurationError("apiv3_key", "does not have 32 characters")
-        mchid = values["mchid"]
-        if not _MCHID.fullmatch(mchid):
-            raise ConfigurationError("mchid", "is not the 8 to 10 digits of a merchant's number")
-        if not _APPID.fullmatch(values["appid"]):
-            raise ConfigurationError("appid", "is no appid")
-        merchant = _whose(values)
-        values["gateway"] = (values["gateway"] or GATEWAY).rstrip("/")
-        for name in ("gateway", "notify_url"):
-            if values[name]:
-                try:
-                    split_url(values[name])
-                except ValueError as error:
-                    raise ConfigurationError(name, str(error)) from error
-        content = Key("apiv3_key", 1, m.AEAD, secret)
-        own, theirs = _own_key(values, settings), _platform_keys(values, settings)
-        ring = KeyRing(mchid, (content, *theirs), (content, own))
-        return Credentials("wechatpay_v3", merchant, values["gateway"], values, ring)
+        return load_credentials(settings)
 
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
@@ -125,7 +105,7 @@ class Client:
         intent = _complete(intent, credentials)
         self._check_said(intent, credentials)
         cover = _Hiding(credentials.ring)
-        parts = write_request(intent, _speaker(credentials), cover)
+        parts = write_request(intent, speaker_of(credentials), cover)
         route = parts.route
         path = re.sub(r"{([a-z_]+)}", lambda name: quote(parts.path[name[1]], safe=_SAFE), route.path)
         query = encode_form(tuple(parts.query.items()))
@@ -142,7 +122,7 @@ class Client:
 
     def _check_said(self, intent: Intent, credentials: Credentials) -> None:
         """Read the request as the platform will; raise LocalProtocolError where it does not say the whole intent."""
-        speaker = _speaker(credentials)
+        speaker = speaker_of(credentials)
         parts = write_request(intent, speaker, plain)
         try:
             read, _ = read_request(_as_sent(parts), speaker.mchid, plain)
@@ -151,7 +131,7 @@ class Client:
         said: Any = replace(intent, merchant=read.merchant) if parts.route in m.SIGNERS_OWN else intent
         if isinstance(intent, QueryTrade) and intent.out_trade_no:
             said = replace(intent, trade_no="")  # one number names the trade; the answer is compared with both
-        if isinstance(intent, CreateTrade) and intent.presentation is Presentation.H5:
+        if isinstance(intent, CreateTrade | CreateCombined) and intent.presentation is Presentation.H5:
             said = replace(intent, return_url="")  # said behind the link that is answered
         if isinstance(intent, FetchBill) and "?" in intent.word:
             said = replace(intent, word="")  # of a whole address its token is said
@@ -176,7 +156,7 @@ class Client:
         codec.check_signed(response.headers, response.body, ring, now)
         if isinstance(intent, CallByName):
             return Answered(codec.read_body(response.body) if response.body else {})
-        if isinstance(intent, CloseTrade):
+        if isinstance(intent, CloseTrade | CloseCombined):
             if response.body:
                 raise RemoteProtocolError("", "answers a close with a body", "MALFORMED")
             return Done()
@@ -242,66 +222,6 @@ class _Revealing:
         return codec.reveal(text, self._keys, "name")
 
 
-_PLAIN: Final = (
-    "mchid", "appid", "serial_no", "wechatpay_public_key_id", "gateway", "notify_url", "sub_mchid", "sub_appid",
-)  # fmt: skip
-
-
-def _whose(values: dict[str, str]) -> str:
-    """The merchant's number: a service provider's settings name another one, in whose name he asks. Then ``sp_mchid``
-    is the provider's. Raises ConfigurationError."""
-    merchant = values["sub_mchid"]
-    if not merchant:
-        if values["sub_appid"]:
-            raise ConfigurationError("sub_appid", "stands without sub_mchid")
-        return values["mchid"]
-    if not _MCHID.fullmatch(merchant) or merchant == values["mchid"]:
-        raise ConfigurationError("sub_mchid", "is not the 8 to 10 digits of another merchant's number")
-    if values["sub_appid"] and not _APPID.fullmatch(values["sub_appid"]):
-        raise ConfigurationError("sub_appid", "is no appid")
-    values["sp_mchid"] = values["mchid"]
-    return merchant
-
-
-def _speaker(credentials: Credentials) -> Speaker:
-    """Who signs, and in whose name."""
-    values, provider = credentials.values, credentials.values.get("sp_mchid", "")
-    if not provider:
-        return Speaker(credentials.merchant, values["appid"])
-    return Speaker(provider, values["appid"], credentials.merchant, values.get("sub_appid", ""))
-
-
-def _own_key(values: Mapping[str, str], settings: Mapping[str, str]) -> Key:
-    private = load_rsa_private(settings.get("private_key") or "", "private_key", smallest=2_048)
-    serial = values["serial_no"]
-    if settings.get("certificate"):
-        chain = load_chain(settings["certificate"], "certificate")
-        if certificate_key(chain[0], "certificate").public_numbers() != private.public_key().public_numbers():
-            raise ConfigurationError("certificate", "does not belong to the private key")
-        if serial and serial.upper() != f"{chain[0].serial_number:X}":
-            raise ConfigurationError("serial_no", "is not the certificate's serial number")
-        return Key(serial or f"{chain[0].serial_number:X}", 1, m.ALGORITHM, private, chain=chain)
-    if not _SERIAL.fullmatch(serial) and not serial.isidentifier():
-        raise ConfigurationError("serial_no", "is not the serial number of the merchant's certificate")
-    return Key(serial, 1, m.ALGORITHM, private)
-
-
-def _platform_keys(values: Mapping[str, str], settings: Mapping[str, str]) -> tuple[Key, ...]:
-    """The keys that are trusted: the public key first, then the certificates. Raises ConfigurationError."""
-    keys: list[Key] = []
-    name, text = values["wechatpay_public_key_id"], settings.get("wechatpay_public_key")
-    if name or text is not None:
-        public = load_rsa_public(text or "", "wechatpay_public_key", smallest=2_048)
-        if not _KEY_ID.fullmatch(name):
-            raise ConfigurationError("wechatpay_public_key_id", "is not PUB_KEY_ID_ and what follows it")
-        keys.append(Key(name, 1, m.ALGORITHM, public))
-    if settings.get("platform_certificate"):
-        for leaf in load_chain(settings["platform_certificate"], "platform_certificate"):
-            public = certificate_key(leaf, "platform_certificate", smallest=2_048)
-            keys.append(Key(f"{leaf.serial_number:X}", 1, m.ALGORITHM, public, chain=(leaf,)))
-    return tuple(keys)
-
-
 def _complete(intent: Intent, credentials: Credentials) -> Intent:
     """The intent with what the settings say wherever it is silent."""
     intent = replace(intent, merchant=credentials.merchant)
@@ -310,6 +230,8 @@ def _complete(intent: Intent, credentials: Credentials) -> Intent:
             intent = replace(intent, seller=Party())
         if intent.presentation is Presentation.BARCODE:
             return intent
+        return replace(intent, notify_url=intent.notify_url or credentials.values["notify_url"])
+    if isinstance(intent, CreateCombined):
         return replace(intent, notify_url=intent.notify_url or credentials.values["notify_url"])
     return intent
 
@@ -325,7 +247,7 @@ def _headers(
     timestamp = str(now // 1_000)
     nonce = codec.request_nonce(credentials, method, target, body, now)
     text = codec.request_text(method, target, timestamp, nonce, body)
-    proof = codec.Proof(_speaker(credentials).mchid, codec.serial_of(key), timestamp, nonce, codec.sign(text, key))
+    proof = codec.Proof(speaker_of(credentials).mchid, codec.serial_of(key), timestamp, nonce, codec.sign(text, key))
     return (
         (b"Content-Type", b"application/json"),
         (b"Accept", b"application/json"),
@@ -392,6 +314,12 @@ def _asking(intent: CreateTrade, credentials: Credentials, said: Mapping[str, An
     """The buyer must still agree: the order's state is the answer, with 202."""
     _scanned(intent, credentials, said, TradeState.UNPAID)
     return Rejection("BUYER_PAYING", "USER_PAYING", Fields(said).text("trade_state_desc", 4_096)[:256])
+
+
+def _combined(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    view = read_combined(said, reading.credentials.merchant)
+    _compare(reading.intent, view, "out_trade_no")
+    return CombinedFound(view)
 
 
 def _reversed(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
@@ -463,6 +391,8 @@ def _bill(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
 _ANSWERS: Final[dict[type, Callable[[_Reading, Mapping[str, Any]], Outcome]]] = {
     CreateTrade: _opened,
     QueryTrade: _found,
+    CreateCombined: _opened,
+    QueryCombined: _combined,
     CancelTrade: _reversed,
     RefundTrade: _refunded,
     QueryRefund: _refunded,

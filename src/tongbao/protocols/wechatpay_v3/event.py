@@ -18,6 +18,7 @@ from tongbao.protocols.wechatpay_v3.codec import (
     write_body,
     write_time,
 )
+from tongbao.protocols.wechatpay_v3.combine import read_combined, write_combined
 from tongbao.protocols.wechatpay_v3.field import Fields, invalid
 from tongbao.protocols.wechatpay_v3.view import (
     read_owner,
@@ -30,7 +31,7 @@ from tongbao.protocols.wechatpay_v3.view import (
 )
 from tongbao.wire.contract import Credentials
 from tongbao.wire.party import Party
-from tongbao.wire.vocabulary import Notification, TradeView
+from tongbao.wire.vocabulary import PAID_STATES, CombinedView, Notification, TradeView
 
 ENVELOPE: Final = "encrypt-resource"
 _REFUND_EVENTS: Final = frozenset(m.REFUND_EVENT.values())
@@ -43,6 +44,9 @@ def _content(notification: Notification, mchid: str) -> tuple[str, dict[str, Any
         if notification.batch.refunds:
             raise LocalProtocolError("batch", "the interface has no batches of refunds")
         return write_event_batch(notification.batch, mchid)
+    if notification.combined is not None:
+        content = write_combined(notification.combined, mchid, paid=True)
+        return m.TRANSACTION_EVENT, content, notification.combined.parts[0].paid_at
     if notification.payout is not None:
         payout = notification.payout
         if payout.ended_at is None:
@@ -83,6 +87,8 @@ def read_event(said: Mapping[str, Any], credentials: Credentials, at: Instant) -
         raise invalid("event_type", "is none that is known, or not that of the resource")
     mchid = credentials.merchant
     content = read_body(unseal(resource.said, content_key(credentials.ring)), "resource")
+    if "combine_mchid" in content:
+        return Notification(id=number, at=at, combined=_read_combined(content, kind, credentials))
     merchant, provider = read_owner(Fields(content))
     if merchant != mchid or provider != credentials.values.get("sp_mchid", ""):
         raise RemoteProtocolError("mchid", "is another merchant's", "SELLER_UNKNOWN")
@@ -103,6 +109,17 @@ def read_event(said: Mapping[str, Any], credentials: Credentials, at: Instant) -
     if kind in _BATCH_EVENTS:
         return Notification(id=number, at=at, batch=read_event_batch(content, mchid, kind))
     return Notification(id=number, at=at, payout=read_transfer(content, mchid, _reveal(credentials)))
+
+
+def _read_combined(content: Mapping[str, Any], kind: str, credentials: Credentials) -> CombinedView:
+    if kind != m.TRANSACTION_EVENT:
+        raise invalid("event_type", "is not what a combined order has")
+    if credentials.values.get("sp_mchid"):
+        raise RemoteProtocolError("combine_mchid", "is another merchant's", "SELLER_UNKNOWN")
+    view = read_combined(content, credentials.merchant)
+    if any(part.state not in PAID_STATES for part in view.parts):
+        raise invalid("sub_orders", "holds an order that is not paid")
+    return view
 
 
 def _reveal(credentials: Credentials) -> Any:

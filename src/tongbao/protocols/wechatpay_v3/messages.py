@@ -23,7 +23,16 @@ from tongbao.wire.movement import (
     SplitTrade,
 )
 from tongbao.wire.refusal import REFUSALS
-from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Presentation, QueryTrade, TradeState
+from tongbao.wire.vocabulary import (
+    CloseCombined,
+    CloseTrade,
+    CreateCombined,
+    CreateTrade,
+    Presentation,
+    QueryCombined,
+    QueryTrade,
+    TradeState,
+)
 
 ALGORITHM: Final = "WECHATPAY2-SHA256-RSA2048"
 AEAD: Final = "AEAD_AES_256_GCM"
@@ -33,6 +42,8 @@ WINDOW: Final = 300_000
 
 PAY: Final = "/v3/pay/transactions"
 PARTNER: Final = "/v3/pay/partner/transactions"
+COMBINE: Final = "/v3/combine-transactions"
+COMBINE_NUMBER: Final = f"{COMBINE}/out-trade-no/{{combine_out_trade_no}}"
 BY_NUMBER: Final = f"{PAY}/out-trade-no/{{out_trade_no}}"
 REFUNDS: Final = "/v3/refund/domestic/refunds"
 TRANSFERS: Final = "/v3/fund-app/mch-transfer/transfer-bills"
@@ -92,6 +103,13 @@ SHARE: Final = _route("POST", SHARING, SplitTrade)
 UNFREEZE: Final = _route("POST", f"{SHARING}/unfreeze", SplitTrade)
 QUERY_SHARE: Final = _route("GET", f"{SHARING}/{{out_order_no}}", QuerySplit)
 
+COMBINE_NATIVE: Final = _route("POST", f"{COMBINE}/native", CreateCombined)
+COMBINE_JSAPI: Final = _route("POST", f"{COMBINE}/jsapi", CreateCombined)
+COMBINE_APP: Final = _route("POST", f"{COMBINE}/app", CreateCombined)
+COMBINE_H5: Final = _route("POST", f"{COMBINE}/h5", CreateCombined)
+QUERY_COMBINED: Final = _route("GET", COMBINE_NUMBER, QueryCombined)
+CLOSE_COMBINED: Final = _route("POST", f"{COMBINE_NUMBER}/close", CloseCombined)
+
 PARTNER_OF: Final = {
     route: _route(route.method, route.path.replace(PAY, PARTNER), route.intent)
     for route in (NATIVE, JSAPI, APP, H5, QUERY, QUERY_ID, CLOSE)
@@ -106,7 +124,8 @@ SIGNERS_OWN: Final = (CERTIFICATES, DOWNLOAD)
 ROUTES: Final = (
     NATIVE, JSAPI, APP, H5, CODEPAY, QUERY, QUERY_ID, CLOSE, REVERSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL,
     FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, BATCH, QUERY_BATCH, QUERY_BATCH_ID, QUERY_LINE,
-    QUERY_LINE_ID, SHARE, UNFREEZE, QUERY_SHARE, *PARTNER_OF.values(),
+    QUERY_LINE_ID, SHARE, UNFREEZE, QUERY_SHARE, COMBINE_NATIVE, COMBINE_JSAPI, COMBINE_APP, COMBINE_H5, QUERY_COMBINED,
+    CLOSE_COMBINED, *PARTNER_OF.values(),
 )  # fmt: skip
 """An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
 
@@ -118,7 +137,15 @@ CREATING: Final = {
     Presentation.H5: H5,
     Presentation.BARCODE: CODEPAY,
 }
-PRESENTED: Final = {route.operation: presentation for presentation, route in CREATING.items()}
+COMBINING: Final = {
+    Presentation.QR: COMBINE_NATIVE,
+    Presentation.WALLET: COMBINE_JSAPI,
+    Presentation.APP: COMBINE_APP,
+    Presentation.H5: COMBINE_H5,
+}
+PRESENTED: Final = {route.operation: where for table in (CREATING, COMBINING) for where, route in table.items()}
+SINGLE_OF: Final = {route: CREATING[where] for where, route in COMBINING.items()}
+"""How a combined order is opened -> how an ordinary one is, whose answer is the same."""
 TYPE_OF: Final = {
     Presentation.QR: "NATIVE",
     Presentation.WALLET: "JSAPI",

@@ -7,15 +7,17 @@ fields as they were said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.protocols.wechatpay_v3 import combine
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.protocols.wechatpay_v3.field import WORD, Fields, filled, invalid, missing
 from tongbao.protocols.wechatpay_v3.request import Cover, Parts, read_intent, write_intent
-from tongbao.wire.vocabulary import CreateTrade, Intent
+from tongbao.wire.contract import Credentials
+from tongbao.wire.vocabulary import CloseCombined, CreateCombined, CreateTrade, Intent, QueryCombined
 
 _NAMES: Final = {"appid": "sp_appid", "mchid": "sp_mchid", "payer.openid": "payer.sp_openid"}
 """A field of the merchant's own form -> what it is called in a provider's."""
@@ -39,6 +41,14 @@ class Speaker:
     appid: str
     sub_mchid: str = ""
     sub_appid: str = ""
+
+
+def speaker_of(credentials: Credentials) -> Speaker:
+    """Who signs, and in whose name."""
+    values, provider = credentials.values, credentials.values.get("sp_mchid", "")
+    if not provider:
+        return Speaker(credentials.merchant, values["appid"])
+    return Speaker(provider, values["appid"], credentials.merchant, values.get("sub_appid", ""))
 
 
 def whose(parts: Parts) -> str:
@@ -107,9 +117,27 @@ def to_partner(parts: Parts, speaker: Speaker) -> Parts:
     return Parts(route, parts.path, parts.query, {**body, **merchant})
 
 
+_READ_COMBINED: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
+    CreateCombined: combine.read_create,
+    QueryCombined: combine.read_query,
+    CloseCombined: combine.read_close,
+}
+_WRITE_COMBINED: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
+    CreateCombined: combine.write_create,
+    QueryCombined: combine.write_query,
+    CloseCombined: combine.write_close,
+}
+
+
 def read_request(parts: Parts, mchid: str, cover: Cover) -> tuple[Intent, str]:
     """The intent of a request that ``mchid`` signed, and himself where he asks as a service provider, else ''. Raises
     RemoteProtocolError naming the field."""
+    reading = _READ_COMBINED.get(parts.route.intent)
+    if reading is not None:
+        said = Fields(parts.body or {}).text("combine_mchid", needed=parts.route.intent is CreateCombined)
+        if said not in ("", mchid):
+            raise invalid("combine_mchid", "is not the merchant who signed")
+        return reading(parts, mchid, cover), ""
     merchant = whose(parts)
     if not merchant:
         return read_intent(parts, mchid, cover), ""
@@ -126,6 +154,11 @@ def read_request(parts: Parts, mchid: str, cover: Cover) -> tuple[Intent, str]:
 
 def write_request(intent: Intent, speaker: Speaker, cover: Cover) -> Parts:
     """The parts of a request. Raises LocalProtocolError where the interface cannot say it."""
+    writing = _WRITE_COMBINED.get(type(intent))
+    if writing is not None:
+        if speaker.sub_mchid:
+            raise LocalProtocolError("merchant", "a combined order is asked for in one's own name", "UNKNOWN_SERVICE")
+        return writing(intent, speaker.appid, cover)
     if not speaker.sub_mchid:
         return write_intent(intent, speaker.appid, cover)
     return to_partner(write_intent(replace(intent, merchant=speaker.mchid), speaker.appid, cover), speaker)

@@ -55,7 +55,7 @@ from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Expiry, Intent, Pre
 SCENE: Final = "1000"
 _SHORTEST: Final = 6
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
+ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
 TOKEN: Final = re.compile(r"[0-9A-Za-z_.\-]{1,1024}", re.ASCII)
 _CODE: Final = re.compile(r"1[0-5][0-9]{16}", re.ASCII)
 SHOP: Final = "1"
@@ -81,7 +81,7 @@ def _read_create(parts: Parts, mchid: str, cover: Cover) -> Intent:
     presentation = m.PRESENTED[parts.route.operation]
     scanned, payer = presentation is Presentation.BARCODE, body.child("payer")
     openid = "" if scanned else payer.number("openid", WORD, needed=presentation is Presentation.WALLET)
-    address = scene.number("device_ip" if scanned else "payer_client_ip", _ADDRESS, needed=parts.route is m.H5)
+    address = scene.number("device_ip" if scanned else "payer_client_ip", ADDRESS, needed=parts.route is m.H5)
     if scanned:
         shop = body.child("scene_info", needed=True).child("store_info", needed=True)
         if not (shop.text("id", 32) or shop.text("out_id", 32)):

@@ -20,6 +20,7 @@ from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.protocols.wechatpay_v3.batch import read_query_batch, write_found, write_line, write_taken
 from tongbao.protocols.wechatpay_v3.client import PREPAID, SCAN
+from tongbao.protocols.wechatpay_v3.combine import write_combined
 from tongbao.protocols.wechatpay_v3.event import write_event
 from tongbao.protocols.wechatpay_v3.partner import read_request
 from tongbao.protocols.wechatpay_v3.request import Cover, Parts, plain
@@ -43,6 +44,7 @@ from tongbao.wire.movement import (
 )
 from tongbao.wire.vocabulary import (
     Carriage,
+    CombinedFound,
     Done,
     FollowUp,
     Notification,
@@ -258,9 +260,11 @@ def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant)
     """The body of a successful answer. Raises LocalProtocolError."""
     parsed: Parsed = claim.parsed
     if isinstance(outcome, TradeOpened):
-        return _opened(outcome, m.DIRECT_OF.get(parsed.route, parsed.route), now)
+        return _opened(outcome, _single(parsed.route), now)
     if isinstance(outcome, TradeFound):
         return write_trade(outcome.trade, claim.merchant)
+    if isinstance(outcome, CombinedFound):
+        return write_combined(outcome.combined, claim.merchant)
     if isinstance(outcome, Cancelled):
         body = codec.read_body(parsed.body)
         return {"appid": body.get("appid", ""), "mchid": claim.merchant, "out_trade_no": outcome.out_trade_no}
@@ -302,6 +306,11 @@ def _download(outcome: FollowUp, parsed: Parsed) -> str:
     word = outcome.url.partition("?")[0].rpartition("/")[2]
     packed = "&tartype=gzip" if b"tar_type=GZIP" in parsed.target else ""
     return f"{parsed.origin}{m.DOWNLOAD.path}?token={word}{packed}"
+
+
+def _single(route: m.Route) -> m.Route:
+    """The ordinary order's route whose answer this one has."""
+    return m.DIRECT_OF.get(route) or m.SINGLE_OF.get(route) or route
 
 
 def _opened(outcome: TradeOpened, route: m.Route, now: Instant) -> dict[str, str]:

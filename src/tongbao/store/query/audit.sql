@@ -344,6 +344,8 @@ AND NOT EXISTS (SELECT 1 FROM payout_batch b WHERE b.merchant_id = v.merchant_id
   AND b.batch_no = substr(v.out_trade_no, 9) AND v.out_trade_no LIKE 'payouts:%')
 AND NOT EXISTS (SELECT 1 FROM refund_batch b WHERE b.merchant_id = v.merchant_id
   AND v.out_trade_no = 'refunds:' || b.batch_no)
+AND NOT EXISTS (SELECT 1 FROM combined c WHERE c.merchant_id = v.merchant_id
+  AND v.out_trade_no = 'combined:' || c.out_trade_no)
 UNION ALL
 SELECT 'attempt', a.merchant_id, a.out_trade_no FROM attempt a WHERE NOT EXISTS (
   SELECT 1 FROM event v WHERE v.merchant_id = a.merchant_id AND v.out_trade_no = a.out_trade_no AND v.seq = a.seq)
@@ -357,6 +359,8 @@ AND NOT EXISTS (
 AND NOT EXISTS (
   SELECT 1 FROM refund_batch b WHERE b.merchant_id = w.merchant_id AND b.batch_no = w.out_trade_no
   AND w.act IN ('agree:refunds', 'refuse:refunds') AND substr(w.buyer_id, 1, LENGTH(b.merchant_id) + 4) = b.merchant_id || '/op:')
+AND NOT EXISTS (SELECT 1 FROM combined c WHERE c.merchant_id = w.merchant_id AND c.out_trade_no = w.out_trade_no
+  AND w.act = 'together')
 UNION ALL
 SELECT 'case', c.merchant_id, c.out_trade_no FROM case_file c WHERE c.out_trade_no <> '' AND NOT EXISTS (
   SELECT 1 FROM trade t WHERE t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no)
@@ -457,6 +461,18 @@ SELECT p.payment_no, p.intent FROM payment p WHERE p.method = 'balance' AND NOT 
   SELECT 1 FROM authorisation w WHERE w.authorisation_id = p.intent AND w.state = 'used' AND w.act = 'pay'
   AND w.buyer_id = p.buyer_id AND w.merchant_id = p.merchant_id AND w.out_trade_no = p.out_trade_no
   AND w.amount = p.amount AND w.currency = p.currency)
+AND NOT EXISTS (
+  SELECT 1 FROM combined_trade d
+  JOIN combined c ON c.merchant_id = d.merchant_id AND c.out_trade_no = d.out_trade_no
+  JOIN authorisation w ON w.merchant_id = c.merchant_id AND w.out_trade_no = c.out_trade_no
+  WHERE d.part_merchant = p.merchant_id AND d.part_no = p.out_trade_no AND w.state = 'used' AND w.act = 'together'
+  AND w.buyer_id = p.buyer_id AND w.amount = c.amount AND w.currency = c.currency
+  AND p.intent = w.authorisation_id || ':' || d.n)
+UNION ALL
+SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND w.act = 'together' AND 1 <> (
+  SELECT COUNT(*) FROM payment p JOIN combined_trade d ON d.part_merchant = p.merchant_id AND d.part_no = p.out_trade_no
+  WHERE d.merchant_id = w.merchant_id AND d.out_trade_no = w.out_trade_no AND d.n = 1
+  AND p.intent = w.authorisation_id || ':1' AND p.state = 'captured')
 UNION ALL
 SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = 'used' AND w.act = 'pay' AND 1 <> (
   SELECT COUNT(*) FROM payment p WHERE p.merchant_id = w.merchant_id AND p.out_trade_no = w.out_trade_no
@@ -486,6 +502,24 @@ SELECT w.out_trade_no, w.authorisation_id FROM authorisation w WHERE w.state = '
   OR (w.act IN ('agree:refunds', 'refuse:refunds') AND NOT EXISTS (
     SELECT 1 FROM refund_batch b WHERE b.merchant_id = w.merchant_id AND b.batch_no = w.out_trade_no
     AND b.agreed_by = w.buyer_id)))
+LIMIT 20;
+
+-- name: audit.combined
+-- a combined order is the sum of its parts, which one buyer paid at one moment, all of them or none
+SELECT c.merchant_id, c.out_trade_no, c.amount, CAST(COALESCE(SUM(t.amount), 0) AS {bigint}) FROM combined c
+LEFT JOIN combined_trade d ON d.merchant_id = c.merchant_id AND d.out_trade_no = c.out_trade_no
+LEFT JOIN trade t ON t.merchant_id = d.part_merchant AND t.out_trade_no = d.part_no
+GROUP BY c.merchant_id, c.out_trade_no, c.amount HAVING c.amount <> COALESCE(SUM(t.amount), 0)
+UNION ALL
+SELECT c.merchant_id, c.out_trade_no, c.amount, t.amount FROM combined c
+JOIN combined_trade d ON d.merchant_id = c.merchant_id AND d.out_trade_no = c.out_trade_no
+JOIN trade t ON t.merchant_id = d.part_merchant AND t.out_trade_no = d.part_no
+WHERE COALESCE(c.paid_at, 0) <> COALESCE(t.paid_at, 0)
+UNION ALL
+SELECT c.merchant_id, c.out_trade_no, c.amount, COUNT(DISTINCT t.buyer_id) FROM combined c
+JOIN combined_trade d ON d.merchant_id = c.merchant_id AND d.out_trade_no = c.out_trade_no
+JOIN trade t ON t.merchant_id = d.part_merchant AND t.out_trade_no = d.part_no
+GROUP BY c.merchant_id, c.out_trade_no, c.amount HAVING COUNT(DISTINCT t.buyer_id) > 1
 LIMIT 20;
 
 -- name: audit.times

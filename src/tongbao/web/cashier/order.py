@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tongbao.kernel.time import MINUTE, SECOND, Instant
+from tongbao.service.combine_act import trades_of, whole_of
 from tongbao.service.platform import Platform
 from tongbao.service.view import terms_of
 from tongbao.trade.record import Trade
@@ -76,6 +77,26 @@ async def show_order(platform: Platform, trade: Trade) -> Order:
         carrier=trade.carrier,
         tracking_no=trade.tracking_no,
     )
+
+
+async def show_whole(platform: Platform, trade: Trade) -> tuple[Order, list[Order]]:
+    """What a buyer agrees to when he pays a trade, and the orders it is made of: of a combined order the whole, with
+    all payees, subjects and the sum, and each part; else the trade itself, and no parts."""
+    combined = await whole_of(platform, trade)
+    if combined is None:
+        return await show_order(platform, trade), []
+    parts = [await show_order(platform, part) for part in await trades_of(platform, combined)]
+    closed = next((part for part in parts if part.left is None), parts[0])
+    whole = replace(
+        closed,
+        payee="、".join(dict.fromkeys(part.payee for part in parts)),
+        subject="、".join(part.subject for part in parts),
+        body="",
+        amount=combined.amount,
+        out_trade_no=combined.out_trade_no,
+        trade_no=combined.combined_id,
+    )
+    return whole, parts
 
 
 def review_token(platform: Platform, order: Order, act: str, flow: str, browser: str) -> str:

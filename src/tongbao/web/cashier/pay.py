@@ -12,6 +12,7 @@ from starlette.responses import Response
 from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.ledger.account import buyer_balance
 from tongbao.service import checkout
+from tongbao.service.view import combined_of
 from tongbao.trade.party import PASSWORD_TRIES
 from tongbao.web.cashier.hint import Hint, chosen_hint, hint_for
 from tongbao.web.cashier.link import Opening, keep_home, open_link
@@ -54,6 +55,9 @@ class PayDesk:
         opening = await open_link(self._platform, request, visitor)
         if opening.trade.state != "unpaid" or opening.order.left == 0:
             return self._shell.go(f"{opening.path}/result")
+        if combined_of(opening.trade):
+            # a part is never paid alone, and the wallet shows the whole
+            return self._shell.go(f"/wallet/trades/{self._platform.seal.trade_code(opening.trade.trade_no)}")
         pane = request.query_params.get("pay", "")
         values = dict(_EMPTY)
         filled = chosen_hint(request, self._hints)

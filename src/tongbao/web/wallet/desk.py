@@ -21,7 +21,7 @@ from tongbao.service.wallet import issue_code, open_handed, open_scanned, trades
 from tongbao.trade.party import PASSWORD_TRIES
 from tongbao.trade.record import Trade
 from tongbao.web.cashier.hint import Hint, chosen_hint, hint_for
-from tongbao.web.cashier.order import is_reviewed, minutes_until, review_token, show_order
+from tongbao.web.cashier.order import is_reviewed, minutes_until, review_token, show_order, show_whole
 from tongbao.web.page.form import PASSWORD_MOST, PageError
 from tongbao.web.page.locale import say
 from tongbao.web.page.shell import Shell, refusal_status
@@ -166,7 +166,7 @@ class WalletDesk:
         trade = await self._opened(request)
         if visitor.buyer is None:
             return self._shell.go(request.url.path)
-        order = await show_order(self._platform, trade)
+        order, _ = await show_whole(self._platform, trade)
         if not is_reviewed(self._platform, form["review"], order, "pay", "", visitor.browser):
             raise Refused("REVIEW_AGAIN")
         try:
@@ -211,7 +211,7 @@ class WalletDesk:
         self, request: Request, visitor: Visitor, trade: Trade, *, error: str = "", status: int = 200
     ) -> Response:
         assert visitor.buyer is not None
-        order = await show_order(self._platform, trade)
+        order, parts = await show_whole(self._platform, trade)
         hint = hint_for(visitor.buyer.login, self._hints)
         return self._shell.page(
             request,
@@ -220,9 +220,10 @@ class WalletDesk:
             status=status,
             lang_path=request.url.path,
             order=order,
+            parts=parts,
             error=error,
             path=request.url.path,
-            open=trade.state == "unpaid" and order.left != 0,
+            open=order.state == "unpaid" and order.left != 0,
             dual=trade.product == "dual",
             cashier=cashier_url(self._platform, trade.trade_no),
             balance=await self._platform.balance(buyer_balance(visitor.buyer.buyer_id, trade.currency)),
