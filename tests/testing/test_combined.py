@@ -123,6 +123,20 @@ def test_a_combined_order_is_paid_and_believed(sandbox: LocalSandbox, shop: Shop
     assert sandbox.audit() == "clean"
 
 
+def test_every_way_leads_to_the_whole(sandbox: LocalSandbox) -> None:
+    """The link of H5 opens the wallet, and so does the code of any other presentation: never a part alone."""
+    sandbox.reset()
+    configuration = sandbox.configuration(PROTOCOL, notify_url="http://127.0.0.1:9/notify")
+    part = CombinedPart(out_trade_no="TEA", subject="龙井", amount=Money(1_000), passback="a")
+    with Client(configuration) as client:
+        h5 = client.create_combined("H5", [part], presentation=Presentation.H5, client_ip="192.0.2.7")
+        other = replace(part, out_trade_no="POT")
+        app = client.create_combined("APP", [other], presentation=Presentation.APP)
+    for link in (h5.cashier_url, f"{sandbox.base_url}/wallet/trades/{app.code}"):
+        page = httpx.get(link, trust_env=False)
+        assert (page.status_code, "/wallet/login" in page.text) == (200, True)
+
+
 def test_T25_another_merchants_order_must_name_him(sandbox: LocalSandbox, shop: Shop) -> None:
     """An order that names no seller, or another one, is not marked by another merchant's money; the answer is no."""
     sandbox.reset()
