@@ -123,8 +123,10 @@ def test_axios_plugin_for_others() -> None:
 
 
 @pytest.mark.slow
-def test_axios_plugin_v2() -> None:
-    """The older interface by the same package: signed with MD5, answers verified, notifications opened."""
+@pytest.mark.parametrize("kind", ["MD5", "HMAC-SHA256"])
+def test_axios_plugin_v2(kind: str) -> None:
+    """The older interface by the same package: both kinds of signature, each answer and notification verified in the
+    kind of its request; a request that names one kind and is signed in the other is refused."""
     version = version_of("wechatpay", "wechatpay-axios-plugin")
     with city("wechatpay_v2", Ear(YES, kind="text/xml")) as town:
         said, other = town.credentials, town.sandbox.credentials["protocols"]["wechatpay_v3"]
@@ -137,9 +139,10 @@ def test_axios_plugin_v2() -> None:
             "baseURL": f"{town.gateway}/",
         }
         me = {"appid": said["appid"], "mch_id": said["mch_id"]}
+        me |= {"sign_type": kind} if kind != "MD5" else {}
         with (
             Script.node("wechatpay", "wechatpay_axios.mjs", options=options) as sdk,
-            Account("npm wechatpay-axios-plugin", version, "WeChat Pay v2, MD5") as account,
+            Account("npm wechatpay-axios-plugin", version, f"WeChat Pay v2, {kind}") as account,
         ):
 
             def ask(path: str, **more: object) -> dict[str, str]:
@@ -152,8 +155,10 @@ def test_axios_plugin_v2() -> None:
             wanted |= {"notify_url": town.ear.url, "trade_type": "NATIVE", "product_id": "P1"}
             opened = ask("pay/unifiedorder", out_trade_no=NUMBER, **wanted)
             assert opened["code_url"].startswith("weixin://wxpay/bizpayurl?pr=")
+            assert len(opened["sign"]) == (32 if kind == "MD5" else 64)
             _, _, raw = town.pay(NUMBER)
             paid = sdk.ask("payment", body=raw.decode())
+            assert len(paid["sign"]) == len(opened["sign"])
             assert (paid["out_trade_no"], paid["total_fee"]) == (NUMBER, "10100")
             with pytest.raises(Broken):
                 sdk.ask("payment", body=raw.decode().replace("10100", "10101"))
@@ -170,6 +175,10 @@ def test_axios_plugin_v2() -> None:
                 sdk.ask(
                     "request", verb="post", path="v2/pay/orderquery", args=[{**me, "out_trade_no": "T20250101000009"}]
                 )
+            # the package signs an unknown kind with MD5
+            asked = {**me, "sign_type": "HMAC-SHA1", "out_trade_no": NUMBER}
+            with pytest.raises(Broken):
+                sdk.ask("request", verb="post", path="v2/pay/orderquery", args=[asked])
 
 
 @pytest.mark.slow
