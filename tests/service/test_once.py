@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from tongbao.service.once import Onces
+from tongbao.service.seen import LOOKING
+from tongbao.wire.vocabulary import Intent
 
 
 def test_T24_a_word_is_taken_once_within_the_window() -> None:
@@ -22,3 +26,10 @@ def test_the_memory_is_bounded() -> None:
     assert all(onces.take(word, 0.0) for word in "abcd")
     assert onces.take("a", 1.0)
     assert not onces.take("d", 1.0)
+
+
+def test_T24_whoever_only_asks_is_known_to_look() -> None:
+    """Every question, and nothing that makes, moves or ends something, is let off being written down."""
+    kinds = {kind for kind in get_args(Intent) if isinstance(kind, type)}
+    asking = {kind for kind in kinds if kind.__name__.startswith(("Query", "Fetch", "Request", "Confirm"))}
+    assert asking == LOOKING

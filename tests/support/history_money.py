@@ -14,6 +14,7 @@ from tongbao.service.payout import ThrowSwitch
 from tongbao.service.payout_act import decide_payout, find_payout, find_payout_batch, run_batch, run_batches
 from tongbao.service.payout_card import SetStanding, VerifyPayoutCard, put_card
 from tongbao.service.refund_act import find_batch, lines_of
+from tongbao.service.seen import TakeWord
 from tongbao.service.settle import PutCalendarDays
 from tongbao.service.settlement import settle_day, settle_early
 from tongbao.service.split_act import run_splits
@@ -55,6 +56,7 @@ async def move_money(house: House) -> None:
     await settle_day(house.platform, 20260301)
     for stopped in (True, False):
         await house.submit(ThrowSwitch(stopped, "olga", "a rehearsal"))
+    await house.submit(TakeWord("5e" * 32))
     await _pay_out(house)
     await _pay_batch(house)
     await _agree(house)

@@ -22,6 +22,7 @@ from tongbao.service.payout_act import ACTS as PAYOUT_ACTS
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import ACTS as REFUND_ACTS
 from tongbao.service.refund_act import with_return
+from tongbao.service.seen import take_once
 from tongbao.service.split_act import ACTS as SPLIT_ACTS
 from tongbao.service.split_act import check_shares
 from tongbao.service.view import view_now, view_then
@@ -63,7 +64,7 @@ async def act(platform: Platform, protocol: str, verified: Verified) -> Outcome:
         raise Refused("UNKNOWN_SERVICE", type(intent).__name__)
     if verified.once:
         word = f"{protocol}:{asker.signer}:{verified.once}"
-        if not platform.onces.take(word, platform.world.clock.monotonic()):
+        if not await take_once(platform, word, intent):
             raise RemoteProtocolError("nonce", "was seen before", "STALE")
     if asker.provider:
         # a look at the books is no command: what commands check once more, whoever only looks is told here

@@ -1,7 +1,7 @@
-"""Words that may be seen once within a window: the nonces of signed requests (T24).
+"""Words that may be seen once within a window: the nonces of signed requests (T24), as one process remembers them.
 
-The memory is one process's own. Several processes behind one address each take a repeated request once; what it asks
-for carries the merchant's number and happens once all the same.
+It is asked first, costs nothing and is gone after a restart; ``seen`` remembers for all processes what may change
+something.
 """
 
 from __future__ import annotations

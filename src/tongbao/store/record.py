@@ -69,6 +69,15 @@ class Answer:
 
 
 @record
+class SeenWord:
+    """The digest of a word that a signed request may carry once (its nonce and time, T24), and the wire time after
+    which nobody can send it again. Key: word."""
+
+    word: str
+    until: Instant
+
+
+@record
 class Refusal:
     """A request that was refused: who, what, why, and a digest of it, never its body (threats B, refusal contract)."""
 

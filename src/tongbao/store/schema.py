@@ -17,6 +17,7 @@ from tongbao.store.record import (
     Lane,
     PostingRow,
     Refusal,
+    SeenWord,
     Session,
     Visit,
 )
@@ -35,6 +36,7 @@ from tongbao.trade.split import SplitPart, SplitRow
 LANE: Final = Table("lane", Lane, ("lane",), rank=0, stage=0)
 
 ANSWER: Final = Table("answer", Answer, ("scope", "key"), rank=1, stage=1)
+SEEN_WORD: Final = Table("seen_word", SeenWord, ("word",), rank=27, stage=1)
 MERCHANT: Final = Table("merchant", Merchant, ("merchant_id",), rank=2, stage=1, locked=False)
 MERCHANT_KEY: Final = Table(
     "merchant_key", MerchantKey, ("merchant_id", "protocol", "key_id"), rank=3, stage=1, locked=False
@@ -187,6 +189,7 @@ TABLES: Final[tuple[Table, ...]] = (
     GAP,
     LANE,
     ANSWER,
+    SEEN_WORD,
     MERCHANT,
     MERCHANT_KEY,
     MERCHANT_OPERATOR,

@@ -16,6 +16,7 @@ from tongbao.service.payout_card import Standing
 from tongbao.service.platform import Platform
 from tongbao.service.reconcile import Reconciler
 from tongbao.service.refund_act import run_refund_lines
+from tongbao.service.seen import FORGET_MOST, forget_words
 from tongbao.service.settlement import Settler
 from tongbao.service.split_act import run_splits
 from tongbao.worker.deliver import BUSY_PAUSE, Deliverer
@@ -30,6 +31,9 @@ REST_SHARE: Final = 4
 REST_MAX: Final = 0.1
 """After a round in which nothing was due the loop rests this many times as long as it took, at most so many seconds:
 while commit follows commit, looking for duties takes a fifth of the time and not all of it."""
+
+FORGET_SECONDS: Final = 60
+"""How often old words of requests are looked for, in seconds."""
 
 ROUNDS_MAX: Final = 10_000
 """Rounds after which ``settle`` gives up: a duty that always finds work is a bug."""
@@ -47,6 +51,7 @@ class Worker:
         self.reconciler = Reconciler(platform)
         self.settler = Settler(platform)
         self.standing = Standing(platform)
+        self._forgets_at = 0.0
 
     async def run_timers(self) -> int:
         """Close expired trades, release escrow, end refund terms."""
@@ -83,6 +88,16 @@ class Worker:
         """Take what merchants owe out of what is settled to them."""
         return await recover_debts(self._platform)
 
+    async def run_words(self) -> int:
+        """Forget the words of requests that are too old to be sent again, once a minute; in a rush, until all are."""
+        now = self._platform.world.clock.monotonic()
+        if now < self._forgets_at:
+            return 0
+        forgotten = await forget_words(self._platform)
+        if forgotten < FORGET_MOST:
+            self._forgets_at = now + FORGET_SECONDS
+        return forgotten
+
     async def run_deliveries(self) -> int:
         """Send due notifications."""
         return await self.deliverer.round()
@@ -108,6 +123,7 @@ class Worker:
             self.run_refunds,
             self.run_inquiries,
             self.reconciler.round,
+            self.run_words,
             self.run_deliveries,
         )
         async with self._turn:
