@@ -26,7 +26,9 @@ from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.loss import find_loss
 from tongbao.wire.movement import (
+    Answered,
     BillOpened,
+    CallByName,
     Cancelled,
     CancelTrade,
     FetchBill,
@@ -64,6 +66,9 @@ NO: Final = b"<xml><return_code><![CDATA[FAIL]]></return_code><return_msg><![CDA
 _MCH_ID: Final = re.compile(r"[0-9]{8,10}", re.ASCII)
 _APPID: Final = re.compile(r"[0-9A-Za-z_-]{6,32}", re.ASCII)
 _PLAIN: Final = ("mch_id", "appid", "sign_type", "gateway", "notify_url")
+_PATH: Final = re.compile(r"(?:/[0-9A-Za-z_]{1,64}){1,5}", re.ASCII)
+_FIELD: Final = re.compile(r"[A-Za-z_][0-9A-Za-z_]{0,63}", re.ASCII)
+_OURS: Final = frozenset(("sign", "sign_type", "nonce_str"))
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -96,6 +101,8 @@ class Client:
     def encode(self, intent: Intent, credentials: Credentials, now: Instant) -> Call:
         if intent.merchant not in ("", credentials.merchant):
             raise LocalProtocolError("merchant", "these are another merchant's credentials")
+        if isinstance(intent, CallByName):
+            return _named(intent, credentials, now)
         intent = _complete(intent, credentials)
         service, said = write_intent(intent)
         key = credentials.ring.signing(credentials.values["sign_type"])
@@ -124,8 +131,13 @@ class Client:
             return refused
         if fields.get("sign"):
             codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
-        elif not isinstance(intent, PayOut | QueryPayOut):
+        elif not isinstance(intent, PayOut | QueryPayOut) and not _may_be_unsigned(intent):
             raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
+        if isinstance(intent, CallByName):
+            for name in ("mch_id", "mchid"):
+                if fields.get(name, credentials.merchant) != credentials.merchant:
+                    raise RemoteProtocolError(name, "is another merchant's", "FIELD_INVALID")
+            return Answered(fields)
         name = "mchid" if isinstance(intent, PayOut) else "mch_id"
         if fields.get(name) != credentials.merchant:
             raise RemoteProtocolError(name, "is another merchant's", "FIELD_INVALID")
@@ -153,6 +165,36 @@ class Client:
     def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """There is none: the buyer's browser comes home with nothing that proves anything."""
         raise RemoteProtocolError("", "the interface has no signed return", "SIGN_MISSING")
+
+
+def _may_be_unsigned(intent: Intent) -> bool:
+    return isinstance(intent, CallByName) and intent.method in m.UNSIGNED_ANSWERS
+
+
+def _named(intent: CallByName, credentials: Credentials, now: Instant) -> Call:
+    """Any request by its path, its fields as texts or whole numbers. Who asks is added, under the names that address or
+    content have for merchant and appid. Raises LocalProtocolError."""
+    if _PATH.fullmatch(intent.method) is None:
+        raise LocalProtocolError("method", "is no path of the interface", "FIELD_INVALID")
+    said: dict[str, str] = {}
+    for name, value in intent.content.items():
+        if _FIELD.fullmatch(name) is None or name in _OURS:
+            raise LocalProtocolError(name, "is no name of a field, or one that is filled in here", "FIELD_INVALID")
+        if type(value) not in (str, int):
+            raise LocalProtocolError(name, "is neither text nor a whole number", "FIELD_INVALID")
+        said[name] = str(value)
+    service = m.SERVICES.get(intent.method) or m.Service(intent.method, CallByName)
+    key = credentials.ring.signing(credentials.values["sign_type"])
+    fields = {"sign_type": key.algorithm if key.algorithm != m.MD5 else "", **said}
+    if not fields.keys() & {"appid", "mch_appid", "wxappid"}:
+        fields[service.appid] = credentials.values["appid"]
+    fields.setdefault("mchid" if "mchid" in said else service.merchant, credentials.merchant)
+    if any(fields.get(name, credentials.merchant) != credentials.merchant for name in ("mch_id", "mchid")):
+        raise LocalProtocolError("merchant", "these are another merchant's credentials")
+    fields["nonce_str"] = _nonce(credentials, service, fields, now)
+    body = codec.write_fields(codec.signed(fields, key))
+    headers = ((b"Content-Type", codec.KIND.encode("ascii")),)
+    return Call(Carriage.SERVER, "POST", f"{credentials.gateway}{intent.method}", (), headers=headers, body=body)
 
 
 def _complete(intent: Intent, credentials: Credentials) -> Intent:

@@ -36,6 +36,20 @@ class Service:
     appid: str = "appid"
 
 
+UNSIGNED_ANSWERS: Final = frozenset(
+    (
+        "/mmpaymkttransfers/promotion/transfers",
+        "/mmpaymkttransfers/gettransferinfo",
+        "/mmpaymkttransfers/sendredpack",
+        "/mmpaymkttransfers/gethbinfo",
+        "/mmpaysptrans/pay_bank",
+        "/mmpaysptrans/query_bank",
+        "/payitil/report",
+        "/risk/getpublickey",
+    )
+)
+"""Whose answers may come without a signature, by the documents of each (of the two for bank cards they differ)."""
+
 ORDER: Final = Service("/pay/unifiedorder", CreateTrade)
 MICROPAY: Final = Service("/pay/micropay", CreateTrade)
 REVERSE: Final = Service("/secapi/pay/reverse", CancelTrade, certified=True)
