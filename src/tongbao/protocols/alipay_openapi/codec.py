@@ -52,7 +52,8 @@ class Message:
     error: RemoteProtocolError | None = field(default=None, compare=False)
     """What is wrong with the message before anything is verified: told under the method's own name."""
     content: list[Mapping[str, Any]] = field(default_factory=list, repr=False, compare=False)
-    """The business content, once it was read: the request and its answer both need it."""
+    """The business content, once it was read, which is after the signature was found to be good: the request and its
+    answer both need it."""
 
 
 def charset_of(word: str) -> str:

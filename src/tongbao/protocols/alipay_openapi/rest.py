@@ -42,6 +42,8 @@ class Rest:
     root_serial: str = ""
     hidden: bool = False
     error: RemoteProtocolError | None = field(default=None, compare=False)
+    content: list[Mapping[str, Any]] = field(default_factory=list, repr=False, compare=False)
+    """The business content, once it was read: only after the signature was found to be good."""
 
     @property
     def text(self) -> bytes:

@@ -219,6 +219,23 @@ def test_a_wrong_signature_is_explained() -> None:
     assert told.detail.partition("：")[2].startswith("app_id=2021000000000001&amp;biz_content=")
 
 
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_T22_a_hidden_content_is_opened_only_after_its_signature(interface: str) -> None:
+    """Whoever sends a caught ciphertext under a signature of his own has nothing of it read to him."""
+    pair = in_mode("key", interface, "AES")
+    strange = replace(pair.ring, verify=make_pair("alipay_openapi", "RSA2", "utf-8", 1).ring.verify)
+    intent = CancelTrade(merchant="", out_trade_no="HIDDEN-NUMBER")
+    request = PROTOCOL.client.encode(intent, pair.credentials, NOW).request()
+    claim = PROTOCOL.server.claim(request)
+    with pytest.raises(InvalidSignature) as caught:
+        PROTOCOL.server.decode(claim, strange, NOW)
+    # REST answers tell more than a word only where the status is not an error's
+    for error in (caught.value, Refused("BUYER_PAYING")):
+        assert b"HIDDEN-NUMBER" not in PROTOCOL.server.refuse(claim, error, pair.ring, NOW).body
+    verified, _ = pair.read(request)
+    assert b"HIDDEN-NUMBER" in PROTOCOL.server.refuse(verified, Refused("BUYER_PAYING"), pair.ring, NOW).body
+
+
 @pytest.mark.parametrize(
     ("code", "word", "flag"),
     [("SYSTEM", "isp.unknow-error", "Y"), ("STATE_CONFLICT", "ACQ.CANCEL_NOT_ALLOWED", "N")],
@@ -227,7 +244,7 @@ def test_a_cancellation_says_whether_to_call_again(code: str, word: str, flag: s
     """Once more where the platform does not know what became of it, not where it was refused."""
     pair = in_mode("key")
     intent = CancelTrade(merchant="", out_trade_no="T1")
-    claim = PROTOCOL.server.claim(PROTOCOL.client.encode(intent, pair.credentials, NOW).request())
+    claim, _ = pair.read(PROTOCOL.client.encode(intent, pair.credentials, NOW).request())
     answer = PROTOCOL.server.refuse(claim, Refused(code), pair.ring, NOW)
     assert f'"retry_flag":"{flag}"'.encode() in answer.body
     told = PROTOCOL.client.decode(intent, answer, pair.credentials, NOW)
