@@ -17,9 +17,10 @@ from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.client import order_string
 from tongbao.protocols.alipay_openapi.code import MESSAGE, TEXT, WIRE_CODE, http_status, public_code
+from tongbao.protocols.alipay_openapi.codec import REQUEST_UNSIGNED, signed
 from tongbao.protocols.alipay_openapi.envelope import dump_node, split_members
 from tongbao.wire.contract import Credentials
-from tongbao.wire.form import parse_form
+from tongbao.wire.form import encode_form, parse_form
 from tongbao.wire.http import Request
 from tongbao.wire.json import read_object
 from tongbao.wire.key import KeyRing, KeyState
@@ -217,6 +218,26 @@ def test_a_wrong_signature_is_explained() -> None:
     assert isinstance(told, Rejection)
     assert told.wire_code == "isv.invalid-signature"
     assert told.detail.partition("：")[2].startswith("app_id=2021000000000001&amp;biz_content=")
+
+
+def test_T10_an_empty_field_hides_no_shifted_border() -> None:
+    """``biz_content`` swallowed by the field before it, under the same signature, with an empty field for the count."""
+    pair = in_mode("key")
+    asked = dict(PROTOCOL.client.encode(QUERY, pair.credentials, NOW).fields) | {"auth_token": "t", "charset": "utf-8"}
+    key = pair.credentials.ring.signing("RSA2")
+    fields = signed({name: asked[name] for name in asked if name != "sign"}, "utf-8", key, REQUEST_UNSIGNED)
+    content = fields.pop("biz_content")
+    swallowed = fields | {"auth_token": f"t&biz_content={content}"}
+
+    def read(said: dict[str, str]) -> object:
+        body = encode_form(tuple(said.items()), "utf-8")
+        return pair.read(Request("POST", "http", "127.0.0.1", b"/gateway.do", b"", (), body))[1].intent
+
+    assert isinstance(read(fields | {"biz_content": content}), QueryTrade)
+    for more in ({}, {"nothing": ""}):
+        with pytest.raises(RemoteProtocolError) as caught:
+            read(swallowed | more)
+        assert caught.value.field == "suspected"
 
 
 @pytest.mark.parametrize("interface", ["v2", "v3"])
