@@ -11,6 +11,7 @@ from tests.support.platform import BUYER, FEE_RATE, MERCHANT, PLENTY, House, Sta
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import merchant_available
+from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.claim import BuyerAskRefund
 from tongbao.service.refund_act import refunds_of
 from tongbao.trade.claim import ANSWER_TIME
@@ -249,6 +250,46 @@ def test_a_cancelled_trade_whose_bank_refuses(sqlite_stage: Stage) -> None:
         ("paid", 0, "closed"),
         1_000 - FEE,
     ]
+
+
+@pytest.mark.slow
+def test_T38_a_cancelled_trade_gives_all_back_whatever_numbers_its_merchant_used(sqlite_stage: Stage) -> None:
+    """Refunds of a part under the trade's own number do not stand for its cancelling."""
+
+    async def scene(house: House) -> list[Any]:
+        await shop(house, "A")
+        trade = await house.trade("A")
+        for number in (trade.trade_no, f"{trade.trade_no}-2", f"{trade.trade_no}-3"):
+            await house.refund("A", 1, number, of_trade=True)
+        said = [await house.ask(CancelTrade(merchant=MERCHANT, out_trade_no="A")) for _ in range(2)]
+        assert said == [Cancelled(trade.trade_no, "A", "refund")] * 2
+        found: Any = await house.ask(QueryRefund(merchant=MERCHANT, refund_no=trade.trade_no))
+        assert [one.amount for one in found.refunds] == [Money(1)]
+        return [await stand(house, "A"), (await house.balances())["buyer"]]
+
+    assert sqlite_stage.play(scene, furnished=False) == [("closed", 1_000, "success"), PLENTY]
+
+
+@pytest.mark.slow
+def test_T38_a_cancelled_trade_gives_back_what_an_earlier_refund_did_not(sqlite_stage: Stage) -> None:
+    """A refund of a part is under way at its bank when all the rest is cancelled, and fails: cancelling again gives
+    that part back. What a bank has charged back needs no cancelling."""
+
+    async def scene(house: House) -> list[Any]:
+        await shop(house, "A")
+        cancel = CancelTrade(merchant=MERCHANT, out_trade_no="B")
+        payment = await bank_trade(house)
+        taken = TakeChargeback("ICBC", "cb1", f"{payment}P", MERCHANT, "B", 100, "olga", "denied")
+        await house.refund("B", 400, "r1")
+        await house.submit(taken)
+        await house.ask(cancel)
+        await house.say(f"{payment}R0001", "failed", 400)
+        for _ in range(2):
+            await house.ask(cancel)
+        return [(one.state, one.amount) for one in await refunds_of(house.platform, await house.trade("B"))]
+
+    expected = [("failed", 400), ("accepted", 500), ("accepted", 400)]
+    assert sqlite_stage.play(scene, furnished=False) == expected
 
 
 def test_cash_goes_to_the_balance_of_who_paid_it(stage: Stage) -> None:

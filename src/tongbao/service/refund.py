@@ -328,8 +328,8 @@ class RequestRefund:
     """Give ``amount`` (minor units; None: all that is left) of a trade back, once for each ``refund_no``.
 
     ``total`` is the trade's sum where the message repeats it. ``of_trade``: the number is unique within its trade only.
-    Without a number every request is a new refund. ``backs``: what receivers of shares give back of it, as ``splits``
-    says. Outcome: ``Given``.
+    Without a number every request is a new refund. The ``cause`` ``cancel`` has numbers of its own, which no merchant's
+    number meets. ``backs``: what receivers of shares give back of it, as ``splits`` says. Outcome: ``Given``.
     """
 
     asker: Asker
@@ -347,6 +347,8 @@ class RequestRefund:
     splits: str = "[]"
 
     def _scope(self) -> str:
+        if self.cause == "cancel":
+            return f"cancel:{self.asker.merchant_id}:{self.out_trade_no}"
         return refund_scope(self.asker.merchant_id, self.out_trade_no, of_trade=self.of_trade)
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:

@@ -25,7 +25,6 @@ from tongbao.store.schema import REFUND, REFUND_BATCH, REFUND_LINE, TRADE, TRADE
 from tongbao.trade import refund as rows
 from tongbao.trade.record import Trade
 from tongbao.trade.refund import Refund
-from tongbao.trade.state import RefundState
 from tongbao.wire.movement import (
     BatchTaken,
     BatchView,
@@ -142,6 +141,8 @@ async def _query(platform: Platform, asker: Asker, intent: QueryRefund) -> Outco
         found = [one for one in found if one.out_trade_no == named.out_trade_no]
     if intent.refund_no:
         found = [one for one in found if one.refund_no == intent.refund_no]
+        # a cancelling's number is ours: the merchant means his own, where he has given one refund the same
+        found = [one for one in found if one.cause != "cancel"] or found
     if not found:
         raise Refused("REFUND_NOT_FOUND", "no such refund")
     trade = named or await platform.find_trade(merchant_id, found[-1].out_trade_no, provider=asker.provider)
@@ -171,16 +172,20 @@ async def _cancel(platform: Platform, asker: Asker, intent: CancelTrade) -> Outc
 
 
 async def _give_all_back(platform: Platform, asker: Asker, trade: Trade) -> None:
-    """Our own number of the trade stands for its cancelling: asked twice at once, it gives back once. The next number
-    is used only after a refund under the one before has failed, which is a bank's word and never its silence."""
+    """Numbers of a scope of their own stand for a trade's cancelling: asked twice at once, it gives back once. The next
+    number is used only where the one before left something: its refund has failed, or one that was under way then has,
+    which is a bank's word and never its silence. Raises Refused STATE_CONFLICT."""
+    key = (trade.merchant_id, trade.out_trade_no)
+    known: list[rows.TradeReturn] = await platform.database.load(TRADE_RETURN, [key])
+    all_of_it = trade.amount - (known[0].charged_back if known else 0)
     for n in range(1, CANCEL_TRIES + 1):
         number = trade.trade_no if n == 1 else f"{trade.trade_no}-{n}"
         given: Given = await platform.submit(
             RequestRefund(asker, trade.out_trade_no, number, None, trade.currency, cause="cancel", of_trade=True)
         )
-        if given.refund.state != RefundState.FAILED:
+        if given.changed or given.trade.refunded >= all_of_it:
             return
-    raise Refused("STATE_CONFLICT", f"the buyer's bank has refused to take the money back {CANCEL_TRIES} times")
+    raise Refused("STATE_CONFLICT", f"the buyer's bank has refused to take all the money back {CANCEL_TRIES} times")
 
 
 async def _batch(platform: Platform, asker: Asker, intent: RefundBatch) -> Outcome:

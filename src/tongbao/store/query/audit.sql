@@ -278,7 +278,7 @@ UNION ALL
 SELECT 'refund', refund_id, COUNT(*) FROM refund GROUP BY refund_id HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'refund number', refund_no, COUNT(*) FROM refund WHERE refund_no <> ''
-GROUP BY merchant_id, out_trade_no, refund_no HAVING COUNT(*) > 1
+GROUP BY merchant_id, out_trade_no, refund_no, CASE WHEN cause = 'cancel' THEN 1 ELSE 0 END HAVING COUNT(*) > 1
 LIMIT 20;
 
 -- name: audit.intent_twice
