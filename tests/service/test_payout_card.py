@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.platform import MERCHANT, House, Stage, make_merchant, refusal
+from tongbao.kernel.record import replace
 from tongbao.kernel.time import DAY, HOUR, Instant, business_date
 from tongbao.ledger.account import merchant_available, merchant_payout
 from tongbao.service.correction import CloseCase
@@ -85,6 +86,32 @@ def test_T67_a_large_withdrawal_takes_two(sqlite_stage: Stage) -> None:
         return [*seen, await stand(house)]
 
     expected = ["sent", "proposed", (98_400, 1_000), "MAKER_IS_CHECKER", "sent", (97_399, 2_001)]
+    assert sqlite_stage.play(scene, furnished=False) == expected
+
+
+@pytest.mark.slow
+def test_T70_what_waits_ends_with_its_card(sqlite_stage: Stage) -> None:
+    """A withdrawal and a standing payout that wait for a second person go nowhere once another card was entered, also
+    when that one is verified and cool; they can be turned down, and the new card is paid to."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house, json.dumps({"payout": {"check": 1_000}}))
+        await card_of(house)
+        platform = house.platform
+        await pay_own_card(platform, MERCHANT, "w1", 1_001, maker="maria")
+        await house.submit(SetStanding(MERCHANT, "above", 1, 0, "maria", "carla"))
+        standing = f"standing-{write_day(business_date(house.clock.now))}"
+        seen: list[Any] = [await Standing(platform).round()]
+        version = await put_card(platform, MERCHANT, replace(CARD, card="6200000000000026"), "maria", "stolen")
+        seen += [await refusal(decide_payout(platform, MERCHANT, number, "carla")) for number in ("w1", standing)]
+        await house.submit(VerifyPayoutCard(MERCHANT, version, "carla", "seen"))
+        house.clock.advance(2 * DAY)
+        seen += [await refusal(decide_payout(platform, MERCHANT, number, "carla")) for number in ("w1", standing)]
+        seen += [(await decide_payout(platform, MERCHANT, n, "carla", agrees=False)).state for n in ("w1", standing)]
+        await pay_own_card(platform, MERCHANT, "w2", 1_001, maker="maria")
+        return [*seen, (await decide_payout(platform, MERCHANT, "w2", "carla")).state, await stand(house)]
+
+    expected = [1, *["STATE_CONFLICT"] * 4, "closed", "closed", "sent", (98_399, 1_001)]
     assert sqlite_stage.play(scene, furnished=False) == expected
 
 

@@ -17,12 +17,23 @@ from tongbao.service.command import Needs
 from tongbao.service.create import Asker
 from tongbao.service.payout_event import payout_event
 from tongbao.store.commit import AuditDraft, Decision, Now
-from tongbao.store.schema import ACCOUNT, BUYER, COUNTER, INSTRUCTION, MERCHANT, PAYOUT, SWITCH
+from tongbao.store.schema import ACCOUNT, BUYER, COUNTER, INSTRUCTION, MERCHANT, PAYOUT, PAYOUT_CARD, SWITCH
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.agreement import Agreement, read_agreement
 from tongbao.trade.party import Buyer, Merchant
-from tongbao.trade.payout import Line, Payout, PayoutState, Switch, count_up, move_payout, same_name
+from tongbao.trade.payout import (
+    Line,
+    Payout,
+    PayoutCard,
+    PayoutState,
+    Switch,
+    count_up,
+    is_own_card,
+    is_paid_to,
+    move_payout,
+    same_name,
+)
 from tongbao.trade.record import Instruction
 from tongbao.wire.bank import BANKS
 
@@ -288,7 +299,8 @@ def needs_checker(amount: int, agreement: Agreement) -> bool:
 @record
 class DecidePayout:
     """A second person agrees to a single payout above the merchant's limit, or turns it down (T67). ``line`` is the
-    payout as it was looked up again."""
+    payout as it was looked up again. A payout to the merchant's own card ends with that card: once another was entered,
+    it can only be turned down (T70), and agreeing raises Refused STATE_CONFLICT."""
 
     merchant_id: str
     line: Line
@@ -299,6 +311,7 @@ class DecidePayout:
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield MERCHANT, (self.merchant_id,)
         yield PAYOUT, (self.merchant_id, "", self.line.payout_no)
+        yield PAYOUT_CARD, (self.merchant_id,)
         yield from payee_needs(self.line.kind, self.line.payee_id, self.line.currency)
         yield from merchant_needs(self.merchant_id, self.line.currency, lane)
 
@@ -319,6 +332,9 @@ class DecidePayout:
             return Decision(Taken(closed.payout_id, closed.state, False), rows, audits=[draft])
         if merchant.status != "approved":
             raise Refused("MERCHANT_DISABLED", f"the merchant is {merchant.status}")
+        card: PayoutCard | None = sheet.get(PAYOUT_CARD, self.merchant_id)
+        if is_own_card(payout) and (card is None or not is_paid_to(card, payout.created_at)):
+            raise Refused("STATE_CONFLICT", "the merchant's card was changed since: the payout can only be turned down")
         check_payee(sheet, self.merchant_id, self.line)
         agreement = read_agreement(merchant.settings)
         moved, rows, entry = start_payout(sheet, checked, agreement, now.business, lane)

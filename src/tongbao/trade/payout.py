@@ -249,6 +249,17 @@ def is_cool(card: PayoutCard, now: Instant) -> bool:
     return now - card.changed_at >= COOLING
 
 
+def is_paid_to(card: PayoutCard, at: Instant) -> bool:
+    """Whether a payout that was made at ``at`` may go to this card: it is verified, and was cool then already. One that
+    was made before the card's last change was made for another card."""
+    return card.state == "verified" and is_cool(card, at)
+
+
+def is_own_card(payout: Payout) -> bool:
+    """Whether a payout goes to the merchant's own card: a single one that no protocol asked for."""
+    return payout.kind == "card" and not payout.batch_no and not payout.protocol
+
+
 def same_name(one: str, other: str) -> bool:
     """Whether two holders' names are the same: compatibility forms, case and blanks do not count."""
     return _plain(one) == _plain(other)
