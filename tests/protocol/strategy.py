@@ -183,6 +183,12 @@ STATES = {
 }
 
 
+def payee_example(manifest: Manifest) -> str:
+    """The number under which the example is paid."""
+    number = manifest.merchant_example
+    return manifest.payee.number(number) if manifest.payee is not None else number
+
+
 @st.composite
 def views(draw: st.DrawFn, manifest: Manifest) -> TradeView:
     """A trade as the platform knows it, in any state that its product has."""
@@ -203,7 +209,7 @@ def views(draw: st.DrawFn, manifest: Manifest) -> TradeView:
         amount=amount,
         shipping=draw(st.one_of(st.none(), shippings)) if product is not Product.INSTANT else None,
         consignee=draw(st.one_of(st.none(), consignees)) if product is not Product.INSTANT else None,
-        seller=Party(manifest.merchant_example, draw(logins)),
+        seller=Party(payee_example(manifest), draw(logins)),
         buyer=draw(parties),
         created_at=draw(instants),
         paid_at=draw(instants) if paid else None,

@@ -163,7 +163,11 @@ def test_refusal_pair(name: str, algorithm: str, charset: str) -> None:
 
 
 def sayable(pair: Pair, intent: Intent, told: Intent) -> Intent:
-    """The intent, with the platform's own word for what the protocol has no field for."""
+    """The intent, with the platform's own word for what the protocol has no field for, and for the merchant himself."""
+    payee = pair.manifest.payee
+    own = payee.number(pair.credentials.merchant) if payee is not None else ""
+    if own and isinstance(intent, CreateTrade) and intent.seller.id == own:
+        intent = replace(intent, seller=replace(intent.seller, id=pair.credentials.merchant))
     unsaid = ("CreateTrade", "subject") in pair.manifest.unsaid
     if unsaid and isinstance(intent, CreateTrade) and isinstance(told, CreateTrade) and told.subject:
         return replace(intent, subject=told.subject)

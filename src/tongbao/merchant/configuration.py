@@ -79,6 +79,8 @@ class MerchantConfiguration:
             if not getattr(self, name) and self.credentials.get(name):
                 object.__setattr__(self, name, self.credentials[name])
         settings = {**self.credentials, "gateway": self.gateway} if self.gateway else dict(self.credentials)
+        if manifest.payee is not None and self.seller_id:
+            settings.setdefault(manifest.payee.setting, self.seller_id)
         try:
             keys = manifest.client.load(settings)
         except ConfigurationError as error:
@@ -104,10 +106,13 @@ class MerchantConfiguration:
 
     @property
     def seller(self) -> Party:
-        """Who must have received the money: as configured, else the merchant himself."""
-        if self.seller_id or self.seller_login:
-            return Party(self.seller_id, self.seller_login)
-        return Party(self.loaded.merchant)
+        """Who must have received the money: as configured, else the merchant himself. Where the payee has a number of
+        his own in the protocol and none is configured, nobody: the merchant's number alone is compared."""
+        payee = self.manifest.payee
+        number = self.seller_id or ("" if payee is None else self.loaded.values.get(payee.setting, ""))
+        if number or self.seller_login:
+            return Party(number, self.seller_login)
+        return Party(self.loaded.merchant if payee is None else "")
 
     @property
     def limits(self) -> Limits:

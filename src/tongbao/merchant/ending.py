@@ -84,7 +84,9 @@ def _told(notification: Notification) -> tuple[MovementKind, str, Sequence[Refun
 def check_recipient(notification: Notification, endpoint: Endpoint) -> None:
     """Step 11: every name it says is ours. Where it names nobody, the key is ours alone, or the platform is asked."""
     ours = endpoint.configuration
-    said = {notification.trade.merchant, notification.trade.seller.id}
+    said = {notification.trade.merchant}
+    if ours.seller:  # else the payee has a number of his own in this protocol, and nobody told us which
+        said.add(notification.trade.seller.id)
     if notification.batch is not None:
         said |= {notification.batch.merchant, notification.batch.payer.id}
     for view in (notification.refund, notification.payout):

@@ -263,6 +263,15 @@ class BillEnd(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PayeeNumber:
+    """For protocols in which a merchant asks under one number and is paid under another. ``setting`` is the setting of
+    his half that says the other; ``number`` gives it, out of the first, for a merchant of this platform."""
+
+    setting: str
+    number: Callable[[str], str]
+
+
 NOTIFIED: frozenset[tuple[str, str]] = frozenset(
     {("instant", "paid"), ("instant", "finished")}
     | {
@@ -372,5 +381,7 @@ class Manifest:
     """HTTP statuses that mean yes whatever the body says; empty where a literal word does."""
     acknowledged_by_prefix: bool = False
     """Whether an answer that only begins with the word of success is a yes."""
+    payee: PayeeNumber | None = None
+    """The number that messages give the payee, where it is another than the merchant's."""
     credentials_for: Any = None
     """Callable (merchant id, key ring of the merchant's side, base address, extra) -> dict for the credentials file."""

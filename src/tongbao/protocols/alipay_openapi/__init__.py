@@ -11,10 +11,11 @@ from tongbao.protocols.alipay_openapi.bill import Bill
 from tongbao.protocols.alipay_openapi.client import Client
 from tongbao.protocols.alipay_openapi.code import CODES_OF, WIRE_CODE
 from tongbao.protocols.alipay_openapi.codec import ALGORITHMS, CODECS
+from tongbao.protocols.alipay_openapi.payee import SETTING, seller_of
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM
 from tongbao.protocols.alipay_openapi.server import Server
 from tongbao.protocols.alipay_openapi.setting import FIELDS, GATEWAY, credentials_for
-from tongbao.wire.contract import Manifest
+from tongbao.wire.contract import Manifest, PayeeNumber
 from tongbao.wire.vocabulary import Presentation, Product
 
 PROTOCOL = Manifest(
@@ -73,4 +74,5 @@ PROTOCOL = Manifest(
     presentations=tuple(Presentation),
     costly=True,
     credentials_for=credentials_for,
+    payee=PayeeNumber(SETTING, seller_of),
 )

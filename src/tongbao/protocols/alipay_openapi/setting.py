@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from tongbao.kernel.error import ConfigurationError
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.codec import ALGORITHMS, CODECS, RSA, RSA2
+from tongbao.protocols.alipay_openapi.payee import SETTING, seller_of
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM, load_content_key
 from tongbao.wire.certificate import Chain, certificate_key, chain_pem, load_chain
 from tongbao.wire.contract import CredentialField, Credentials
@@ -49,7 +50,7 @@ FIELDS: Final = (
     CredentialField("encrypt_type", "text", "AES to encrypt contents; empty (the default) not to", False),
     CredentialField("interface", "text", "v2 (gateway.do, the default) or v3 (REST)", False),
     CredentialField("gateway", "url", "address of gateway.do; production where it is empty", False),
-    CredentialField("seller_id", "text", "the payee's number where it is not the application's own", False),
+    CredentialField("seller_id", "text", "the payee's number (2088...), to which notifications are compared", False),
     CredentialField("return_url", "url", "where the buyer's browser goes home, unless a request says", False),
     CredentialField("notify_url", "url", "where notifications go, unless a request says", False),
 )
@@ -151,7 +152,7 @@ def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str,
     address without a slash at its end. ``extra`` may hold ``mode``, ``sign_type``, ``charset``, ``interface``,
     ``return_url`` and ``notify_url``.
     """
-    said: dict[str, str] = {"app_id": merchant, "gateway": base + m.GATEWAY_PATH}
+    said: dict[str, str] = {"app_id": merchant, "gateway": base + m.GATEWAY_PATH, SETTING: seller_of(merchant)}
     said |= {name: extra.get(name, "") for name in ("charset", "interface", "return_url", "notify_url")}
     kinds: list[str] = []
     for key in ring.sign:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
@@ -22,6 +23,7 @@ from tongbao.protocols.alipay_openapi.field import (
     text_of,
     unmask,
 )
+from tongbao.protocols.alipay_openapi.payee import say_seller
 from tongbao.wire.json import read_json, write_json
 from tongbao.wire.movement import MovementState, RefundView
 from tongbao.wire.party import Party
@@ -190,7 +192,7 @@ def write_notification(notification: Notification, app_id: str, charset: str, no
         "out_trade_no": view.out_trade_no,
         "passback_params": view.passback,
         "refund_fee": say(refunded) if back else "",
-        "seller_id": view.seller.id,
+        "seller_id": say_seller(view.seller.id, app_id),
         "seller_email": view.seller.login,
         "subject": view.subject,
         "body": view.body,
@@ -215,7 +217,7 @@ def write_return(notification: Notification, app_id: str, charset: str, now: Ins
         "auth_app_id": app_id,
         "version": "1.0",
         "app_id": app_id,
-        "seller_id": view.seller.id,
+        "seller_id": say_seller(view.seller.id, app_id),
         "timestamp": say_time(now),
     }
 
@@ -224,7 +226,7 @@ def read_event(fields: Mapping[str, str], role: Role, unsigned: Mapping[str, str
     """The inverse of both. Raises RemoteProtocolError naming the field."""
     if role is Role.NOTIFICATION and fields.get("notify_type", SYNC) != SYNC:
         raise RemoteProtocolError("notify_type", f"is not {SYNC}", "UNKNOWN_SERVICE")
-    view = read_trade(fields)
+    view = replace(read_trade(fields), merchant=fields.get("app_id", ""))
     if view.amount is None:
         raise RemoteProtocolError("total_amount", "is missing", "FIELD_MISSING")
     refund = None

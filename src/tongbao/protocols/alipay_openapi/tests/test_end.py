@@ -30,6 +30,7 @@ from tongbao.wire.vocabulary import (
     Carriage,
     CreateTrade,
     Intent,
+    Notification,
     Presentation,
     Product,
     QueryTrade,
@@ -113,6 +114,29 @@ def test_answers_in_every_mode(mode: str, interface: str, encrypt: str, charset:
     assert client.decode(QUERY, waiting, pair.credentials, NOW) == Rejection("BUYER_PAYING", "10003", "")
 
 
+def test_the_merchant_is_named_by_his_payees_number() -> None:
+    """What the platform knows as the application is told as its payee, and asked for as either; others stay others."""
+    pair = in_mode()
+    app, payee = pair.credentials.merchant, pair.credentials.values["seller_id"]
+    assert (app[:4], payee[:4], len(payee)) == ("2021", "2088", 16)
+    for named, meant in ((payee, app), (app, app), ("2088000000000099", "2088000000000099")):
+        splits = (Split(giver=Party(named), receiver=Party("2088000000000077"), amount=Money(1)),)
+        asked = CreateTrade(
+            merchant="", out_trade_no="T1", product=Product.INSTANT, subject="tea", amount=Money(1_234),
+            seller=Party(named), splits=splits,
+        )  # fmt: skip
+        read = pair.ask(asked)[0][2].intent
+        assert isinstance(read, CreateTrade)
+        assert (read.seller, read.splits[0].giver) == (Party(meant), Party(meant))
+    notification = Notification(id="n1", at=None, trade=replace(VIEW, merchant=app, seller=Party(app), subject="tea"))
+    for send, hear in (
+        (PROTOCOL.server.notify, PROTOCOL.client.decode_notification),
+        (PROTOCOL.server.return_to, PROTOCOL.client.decode_return),
+    ):
+        told = hear(send(notification, "https://shop.example.com/x", pair.ring, NOW), pair.credentials, NOW).trade
+        assert (told.merchant, told.seller) == (app, Party(payee))
+
+
 def rings_after(pair: Pair, other: Pair, state: KeyState) -> KeyRing:
     """The platform's ring when the application has new keys and the old ones are in ``state``."""
     old = tuple(replace(key, state=state) for key in pair.ring.verify)
@@ -183,7 +207,7 @@ def test_a_share_that_a_refund_takes_back_is_named_by_who_gives_it_back() -> Non
     assert (share["trans_out"], share["trans_in"]) == ("2088000000000044", "2088000000000001")
     read = pair.read(request)[1].intent
     assert isinstance(read, RefundTrade)
-    assert read.splits == (replace(back, kind=read.splits[0].kind),)
+    assert read.splits == (replace(back, kind=read.splits[0].kind, giver=Party(pair.credentials.merchant)),)
 
 
 def test_an_order_string_is_the_signed_form() -> None:

@@ -1,0 +1,41 @@
+"""The payee's number. An application asks under its own (``app_id``, 2021...), and money comes to another (2088...)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from tongbao.wire.movement import RefundTrade, Split, SplitTrade
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import CreateTrade, Intent
+
+SETTING: Final = "seller_id"
+_BEGINNING: Final = "2088"
+
+
+def seller_of(app: str) -> str:
+    """An application's payee at this platform: 16 digits, 2088 and the last twelve of the application's number."""
+    return _BEGINNING + app[-12:].rjust(12, "0")
+
+
+def say_seller(number: str, app: str) -> str:
+    """``seller_id`` of what the platform tells: the payee's number where the application itself is meant."""
+    return seller_of(app) if number == app else number
+
+
+def own_numbers(intent: Intent, app: str) -> Intent:
+    """The intent as the platform knows its parties: whoever names his payee's number means himself."""
+    if isinstance(intent, CreateTrade):
+        splits = tuple(_own_giver(split, app) for split in intent.splits)
+        return replace(intent, seller=_own(intent.seller, app), splits=splits)
+    if isinstance(intent, RefundTrade | SplitTrade):
+        return replace(intent, splits=tuple(_own_giver(split, app) for split in intent.splits))
+    return intent
+
+
+def _own(party: Party, app: str) -> Party:
+    return Party(app, party.login) if party.id == seller_of(app) else party
+
+
+def _own_giver(split: Split, app: str) -> Split:
+    return replace(split, giver=_own(split.giver, app))

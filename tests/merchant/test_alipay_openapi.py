@@ -1,0 +1,82 @@
+"""The merchant's side over Alipay's Open Platform: whom a message is for, in messages as the real platform has them.
+
+An application asks under its own number (2021...), and the money comes to another (2088...).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.merchant.conftest import make_shop
+from tests.protocol.vector import Vector, vectors
+from tests.support.clock import Hands
+from tongbao.kernel.time import MINUTE, Instant, later
+from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.database import Database
+from tongbao.merchant.ending import check_recipient
+from tongbao.merchant.endpoint import Endpoint
+from tongbao.merchant.order import OrderState
+from tongbao.merchant.step import step_11_check_recipient
+from tongbao.merchant.verdict import Stop, VerdictKind
+from tongbao.protocols.alipay_openapi import PROTOCOL
+
+SELLER, ORDER = "2088000000000001", "T20260101000001"
+PAID = next(one for one in vectors() if (one.protocol, one.name) == ("alipay_openapi", "notification_paid"))
+REFUND = next(one for one in vectors() if (one.protocol, one.name) == ("alipay_openapi", "notification_refund"))
+TOLD_AT = Instant(PAID.data["event"]["at"])
+
+
+def configured(seller: str = "", app: str = PAID.data["merchant"], own: str = "") -> MerchantConfiguration:
+    """A shop that trusts the vectors' platform. ``seller`` is the credential, ``own`` the configuration's setting."""
+    keys = {**PAID.data["keys"][0]}
+    merchant = next(
+        one.data["keys"][0] for one in vectors() if (one.protocol, one.name) == ("alipay_openapi", "request_account")
+    )
+    credentials = {"app_id": app, "app_private_key": merchant["private"], "alipay_public_key": keys["public"]}
+    return MerchantConfiguration(
+        protocol="alipay_openapi",
+        credentials={**credentials, **({"seller_id": seller} if seller else {})},
+        notify_url="https://shop.example.com/alipay/notify",
+        seller_id=own,
+    )
+
+
+@pytest.mark.parametrize(("seller", "own"), [("", ""), (SELLER, ""), ("", SELLER)])
+def test_T25_a_payment_is_accepted_by_the_payees_number(sqlite_database: Database, seller: str, own: str) -> None:
+    """A notification as the platform writes it pays the order, whether or not the shop says who its payee is."""
+    shop = make_shop(
+        sqlite_database,
+        configuration=configured(seller, own=own),
+        query=False,
+        clock=Hands(later(TOLD_AT, MINUTE)),
+    )
+    shop.order(ORDER, 1, environment="production")
+    accepted = shop.receiver.accept_notification(PAID.request())
+    assert (accepted.verdict.kind, accepted.verdict.reason) == (VerdictKind.APPLIED, "")
+    assert shop.stored(ORDER).state is OrderState.PAID
+
+
+@pytest.mark.parametrize("note", [PAID, REFUND], ids=lambda note: note.name)
+@pytest.mark.parametrize(
+    ("seller", "app", "good"),
+    [
+        ("", "", True),
+        (SELLER, "", True),
+        ("2088000000000009", "", False),
+        (PAID.data["merchant"], "", False),
+        ("", "2026000000000009", False),
+        (SELLER, "2026000000000009", False),
+    ],
+)
+def test_T25_another_application_or_payee_is_refused(note: Vector, seller: str, app: str, good: bool) -> None:
+    """The application's number is always compared; the payee's wherever the shop says it."""
+    configuration = configured(seller, app or PAID.data["merchant"])
+    notification = PROTOCOL.client.decode_notification(note.request(), note.credentials(), TOLD_AT)
+    endpoint = Endpoint(name="alipay", configuration=configuration)
+    for check in (step_11_check_recipient, check_recipient):
+        if good:
+            check(notification, endpoint)
+            continue
+        with pytest.raises(Stop) as caught:
+            check(notification, endpoint)
+        assert caught.value.reason == "WRONG_RECIPIENT"
