@@ -173,6 +173,12 @@ def test_a_platform_of_your_own(tmp_path: Path) -> None:
     assert run(tmp_path, "migrate", **environ).returncode == 0
     assert run(tmp_path, "operator", "create", "ann", "--as", "ann", **environ).returncode == 0
     assert run(tmp_path, "operator", "create", "bob", "--as", "ann", **environ).returncode == 0
+    third = run(tmp_path, "operator", "create", "cy", "--as", "ann", "--json", **environ)
+    assert json.loads(third.stdout)["status"] == "entered"
+    confirm = ("operator", "approve", "cy", "--reason", "called back")
+    assert "LOGIN_WRONG" in run(tmp_path, *confirm, "--as", "cy", **environ).stderr
+    assert "MAKER_IS_CHECKER" in run(tmp_path, *confirm, "--as", "ann", **environ).stderr
+    assert run(tmp_path, *confirm, "--as", "bob", **environ).returncode == 0
     made = run(
         tmp_path,
         *("merchant", "create", "--as", "ann", "--json", "--name", "Tea", "--login", "tea@shop.example"),

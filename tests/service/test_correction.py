@@ -162,7 +162,7 @@ def test_T67_a_case_has_an_owner_from_its_first_moment(sqlite_stage: Stage) -> N
         await house.furnish(merchant=SHOP)
         await open_case(house)
         await house.submit(
-            RegisterOperator(Operator("anna", "both", "active", make_buyer().login_hash, "anna", Instant(0)))
+            RegisterOperator(Operator("anna", "both", "active", make_buyer().login_hash, "anna", Instant(0)), 0)
         )
         opened: list[Case] = await house.platform.database.load(CASE, [("c1",)])
         seen = [opened[0].owner, await house.submit(TakeCase("c1", "anna", "otto", "knows the bank"))]

@@ -311,7 +311,7 @@ def test_T67_who_enters_a_person_does_not_confirm_him(stage: Stage) -> None:
         (DisableMerchantOperator(MERCHANT, "li", "otto", "x"), "NOT_FOUND"),
         (SettleAgreement("word", MERCHANT, "li", True), "NOT_FOUND"),
         (CloseBatch(MERCHANT, "b1", "li", "x", word="word"), "BATCH_NOT_FOUND"),
-        (RegisterOperator(Operator("2088/op:li", "both", "", "scrypt:", "olga", Instant(0))), "FIELD_INVALID"),
+        (RegisterOperator(Operator("2088/op:li", "both", "", "scrypt:", "olga", Instant(0)), 1), "FIELD_INVALID"),
     ],
 )
 def test_a_person_who_is_none(command: Any, code: str, sqlite_stage: Stage) -> None:

@@ -27,13 +27,43 @@ from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.runtime.entropy import SeededEntropy
 from tongbao.service.create import Asker, OpenTrade
 from tongbao.service.link import CASHIER_TIME, PHISHING_TIME, RETURN_TIME, Seal
-from tongbao.service.party import ChangeMerchant, MoveKey, PutKey, RegisterBuyer, RegisterMerchant, TopUp
+from tongbao.service.party import (
+    ApproveOperator,
+    ChangeMerchant,
+    MoveKey,
+    PutKey,
+    RegisterBuyer,
+    RegisterMerchant,
+    RegisterOperator,
+    TopUp,
+)
 from tongbao.service.platform import Secrets
 from tongbao.service.vault import Vault
 from tongbao.store.step import Step, Write
-from tongbao.trade.party import MerchantKey
+from tongbao.trade.party import MerchantKey, Operator
 
 TRADE_NO = "2026030112345678901234567890"
+
+
+def test_T67_nobody_makes_himself_the_second_operator(stage: Stage) -> None:
+    """The first two begin; from the third on another one approves whom one has entered, once."""
+
+    async def scene(house: House) -> list[Any]:
+        people = [("anna", "both", "anna", 0), ("mia", "maker", "anna", 1), ("bo", "checker", "anna", 1)]
+        people += [("xu", "checker", "anna", 2), ("xu", "both", "bo", 3)]
+        word = make_buyer().login_hash
+        seen = [
+            await refusal(house.submit(RegisterOperator(Operator(name, role, "", word, maker, Instant(0)), others)))
+            for name, role, maker, others in people
+        ]
+        acts = [("xu", "anna"), ("xu", "xu"), ("xu", ""), ("xu", "bo"), ("xu", "bo"), ("yan", "bo")]
+        return [*seen, *[await refusal(house.submit(ApproveOperator(name, who, "called"))) for name, who in acts]]
+
+    maker, state = "MAKER_IS_CHECKER", "STATE_CONFLICT"
+    assert stage.play(scene) == [
+        *("", "FIELD_INVALID", "", "", "ALREADY_EXISTS"),
+        *(maker, maker, maker, "", state, "NOT_FOUND"),
+    ]
 
 
 def test_T67_who_enters_a_merchant_may_not_approve_him(stage: Stage) -> None:

@@ -17,7 +17,15 @@ from tongbao.service.correction import DecideCorrection, OpenCase, ProposeCorrec
 from tongbao.service.create import Asker
 from tongbao.service.dispute import DecideDispute, ProposeDecision
 from tongbao.service.outbox import Claimed, Delivered, claim, finish, resend
-from tongbao.service.party import ChangeMerchant, PutKey, RecordRefusal, RegisterMerchant, RegisterOperator, TopUp
+from tongbao.service.party import (
+    ApproveOperator,
+    ChangeMerchant,
+    PutKey,
+    RecordRefusal,
+    RegisterMerchant,
+    RegisterOperator,
+    TopUp,
+)
 from tongbao.service.password import hash_password
 from tongbao.service.reconcile import Finding, RecordFindings, RecordStatement
 from tongbao.service.refund_act import run_refund_lines
@@ -51,9 +59,11 @@ async def live(house: House) -> None:
     )
     await refusal(house.pay("E", password="000000"))
     word = hash_password("operator", b"s" * 16, COST)
-    for name in ("olga", "otto"):
-        await house.submit(RegisterOperator(Operator(name, "both", "active", word, "olga", Instant(0))))
+    for name in ("olga", "otto", "ole", "oda"):
+        others = len(await house.platform.database.read("operator.all"))
+        await house.submit(RegisterOperator(Operator(name, "both", "", word, "olga", Instant(0)), others))
         house.clock.advance(SECOND)
+    await house.submit(ApproveOperator("ole", "otto", "called back"))
     await house.submit(OpenVisit("link", "browser", MERCHANT, "E"))
     await house.submit(OpenSession("cookie", "buyer", BUYER))
     await _deliver(house)

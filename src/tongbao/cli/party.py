@@ -1,7 +1,7 @@
 """``tongbao operator`` and ``tongbao merchant``: who runs the platform, who sells on it, with which keys.
 
 Acts are signed by an operator (``--as NAME``) who proves it with his password, asked for on the terminal or taken from
-``TONGBAO_OPERATOR_PASSWORD``. Who enters a merchant cannot approve it.
+``TONGBAO_OPERATOR_PASSWORD``. Who enters a merchant cannot approve it, nor the operator whom he enters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tongbao.cli.prove import PASSWORDS, add_act, ask, prove
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.identifier import digits, hex_token
 from tongbao.kernel.time import Instant
-from tongbao.service.party import ChangeMerchant, MoveKey, PutKey, RegisterMerchant, RegisterOperator
+from tongbao.service.party import ApproveOperator, ChangeMerchant, MoveKey, PutKey, RegisterMerchant, RegisterOperator
 from tongbao.service.password import hash_password
 from tongbao.service.platform import Platform
 from tongbao.store.schema import MERCHANT, OPERATOR
@@ -35,9 +35,17 @@ def add_commands(commands: Any) -> None:
     operator = commands.add_parser("operator", help="who runs the platform", description=PASSWORDS).add_subparsers(
         dest="act", metavar="ACT", required=True
     )
-    create = add_act(operator, "create", "let somebody run the platform", _create_operator)
+    create = add_act(
+        operator,
+        "create",
+        "enter somebody who shall run the platform; the first two need no approval",
+        _create_operator,
+    )
     create.add_argument("name")
     create.add_argument("--role", choices=("maker", "checker", "both"), default="both")
+    approve = add_act(operator, "approve", "confirm a person whom another operator entered", _approve_operator)
+    approve.add_argument("name")
+    approve.add_argument("--reason", required=True)
     add_act(operator, "list", "every operator", _list_operators, signed=False)
     merchant = commands.add_parser("merchant", help="who sells", description=PASSWORDS).add_subparsers(
         dest="act", metavar="ACT", required=True
@@ -78,7 +86,8 @@ def _whole(text: str) -> int:
 
 
 async def _create_operator(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
-    first = not await platform.database.read("operator.all")
+    others = len(await platform.database.read("operator.all"))
+    first = not others
     if first and chosen.actor != chosen.name:
         raise Refused("NOT_FOUND", "the first operator lets himself in: --as his own name")
     maker = chosen.name if first else await prove(platform, chosen, environ)
@@ -87,14 +96,30 @@ async def _create_operator(platform: Platform, chosen: argparse.Namespace, envir
         raise ConfigurationError("password", f"has at least {PASSWORD_SHORTEST} characters")
     salt, cost = platform.entropy.token(16), platform.settings.password_cost
     stored = await platform.world.compute(lambda: hash_password(password, salt, cost))
-    row = Operator(chosen.name, chosen.role, "active", stored, maker, Instant(0))
-    return {"operator": await platform.submit(RegisterOperator(row)), "role": chosen.role}
+    row = Operator(chosen.name, chosen.role, "entered", stored, maker, Instant(0))
+    status = await platform.submit(RegisterOperator(row, others))
+    return {"operator": chosen.name, "role": chosen.role, "status": status}
+
+
+async def _approve_operator(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    actor = await prove(platform, chosen, environ, "checker")
+    status = await platform.submit(ApproveOperator(chosen.name, actor, chosen.reason))
+    return {"operator": chosen.name, "status": status}
 
 
 async def _list_operators(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     keys = await platform.database.read("operator.all")
     rows: list[Operator] = await platform.database.load(OPERATOR, [tuple(key) for key in keys]) if keys else []
-    return [{"operator": row.name, "role": row.role, "status": row.status} for row in rows]
+    return [
+        {
+            "operator": row.name,
+            "role": row.role,
+            "status": row.status,
+            "entered_by": row.created_by,
+            "approved_by": row.checker or "",
+        }
+        for row in rows
+    ]
 
 
 async def _create_merchant(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:

@@ -145,9 +145,12 @@ class MoveKey:
 
 @dataclass(frozen=True, slots=True)
 class RegisterOperator:
-    """Let somebody run the platform. ``operator.created_by`` names who lets him: himself for the very first."""
+    """``operator.created_by`` enters somebody who shall run the platform; he does nothing before somebody else has
+    approved him (T67). ``others`` is how many there are: the very first lets himself in and lets in the second, since
+    nobody else could agree; the auditor counts whom nobody agreed to. Outcome: his status."""
 
     operator: Operator
+    others: int
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield OPERATOR, (self.operator.name,)
@@ -157,9 +160,37 @@ class RegisterOperator:
             raise Refused("FIELD_INVALID", "name: a slash is part of the names of merchants' keys and people")
         if sheet.get(OPERATOR, self.operator.name) is not None:
             raise Refused("ALREADY_EXISTS", "this operator's name is taken")
-        row = replace(self.operator, status="active", created_at=now.business)
-        draft = AuditDraft(row.created_by, "operator.register", row.name, row.role)
-        return Decision(row.name, [(OPERATOR, row)], audits=[draft])
+        if self.others == 1 and self.operator.role == "maker":
+            raise Refused("FIELD_INVALID", "role: the second operator may check, or nobody could agree to a third")
+        status = "entered" if self.others > 1 else "active"
+        row = replace(self.operator, status=status, checker="", created_at=now.business)
+        draft = AuditDraft(row.created_by, "operator.register", row.name, row.role, after=row.status)
+        return Decision(row.status, [(OPERATOR, row)], audits=[draft])
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveOperator:
+    """``checker`` knows the person who was entered and that nobody else knows his password. Who entered him may not say
+    so (T67). Outcome: his status."""
+
+    name: str
+    checker: str
+    reason: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield OPERATOR, (self.name,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        before: Operator | None = sheet.get(OPERATOR, self.name)
+        if before is None:
+            raise Refused("NOT_FOUND", "no such operator")
+        if before.status != "entered":
+            raise Refused("STATE_CONFLICT", f"the operator is {before.status}")
+        if not self.checker or self.checker in (before.created_by, before.name):
+            raise Refused("MAKER_IS_CHECKER", "who entered an operator may not approve him, nor may he himself")
+        row = replace(before, status="active", checker=self.checker)
+        draft = AuditDraft(self.checker, "operator.approve", row.name, self.reason, before.status, row.status)
+        return Decision(row.status, [(OPERATOR, row)], audits=[draft])
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,11 @@ class Authorisation:
 @record
 class Operator:
     """Who runs the platform. ``role``: ``maker`` enters, ``checker`` approves, ``both`` may do either (never both of
-    one thing). ``status``: ``active`` or ``closed``."""
+    one thing).
+
+    ``status``: ``entered`` by ``created_by``, of no use before ``checker``, another operator, has made him ``active``;
+    ``closed``. ``checker`` is '' for the first two, None for those who were let in before that was asked.
+    """
 
     name: str
     role: str
@@ -121,6 +125,7 @@ class Operator:
     password_hash: str
     created_by: str
     created_at: Instant
+    checker: str | None = ""
 
 
 @record

@@ -413,6 +413,10 @@ UNION ALL
 SELECT 'operator', name, created_by FROM operator o
 WHERE (created_by = name AND EXISTS (SELECT 1 FROM operator b WHERE b.created_at < o.created_at)) OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.act = 'operator.register' AND a.subject = o.name AND a.actor = o.created_by)
+OR (checker <> '' AND (checker = created_by OR checker = name OR NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.act = 'operator.approve' AND a.subject = o.name AND a.actor = o.checker)))
+OR (checker = '' AND status <> 'entered'
+    AND (SELECT COUNT(*) FROM operator b WHERE b.checker IS NULL OR (b.checker = '' AND b.status <> 'entered')) > 2)
 UNION ALL
 SELECT 'merchant operator', o.merchant_id, o.name FROM merchant_operator o WHERE checker = maker
 OR (status = 'active' AND checker = '') OR NOT EXISTS (
