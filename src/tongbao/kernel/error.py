@@ -23,12 +23,15 @@ class Refused(TongbaoError):  # noqa: N818 - a refusal is an answer of the rules
     """A rule said no and nothing moved.
 
     ``code`` is one of the refusal codes of ``tongbao.wire.refusal``; ``detail`` is for a developer and holds no secret.
+    ``state`` is the state of the trade that cannot be paid ('closed' also where only its time is over), '' where no
+    trade's state is the reason: protocols have words of their own for each.
     """
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", state: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
+        self.state = state
 
 
 class ProtocolError(TongbaoError):

@@ -56,7 +56,7 @@ class Once:
         except Refused as refusal:
             made = Decision(refusal)
         said = made.outcome
-        text = json.dumps([said.code, said.detail] if isinstance(said, Refused) else said)
+        text = json.dumps([said.code, said.detail, said.state] if isinstance(said, Refused) else said)
         answer = Answer(self.scope, self.key, self._hash(), text, now.business)
         return Decision(said, (*made.rows, (ANSWER, answer)), made.entries, made.audits)
 

@@ -220,8 +220,10 @@ def _check_terms(intent: CreateTrade, now: Now) -> None:
 
 def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
     """The same number again: equal in what is frozen, or refused by the name of the difference (T28)."""
-    if known.state != "unpaid" or (known.due_at is not None and known.due_at <= now):
-        raise Refused("TRADE_NOT_PAYABLE", f"the trade is {known.state}")
+    if known.state != "unpaid":
+        raise Refused("TRADE_NOT_PAYABLE", f"the trade is {known.state}", known.state)
+    if known.due_at is not None and known.due_at <= now:
+        raise Refused("TRADE_NOT_PAYABLE", "the time to pay is over", "closed")
     first = terms_of(known)
     for code, old, new in (
         ("TRADE_FROZEN", known.product, str(intent.product)),

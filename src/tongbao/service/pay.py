@@ -49,13 +49,14 @@ def payable(sheet: Sheet, merchant_id: str, out_trade_no: str, now: Instant, com
     if trade is None:
         raise Refused("TRADE_NOT_FOUND", "no such trade")
     if trade.state != "unpaid":
-        raise Refused("TRADE_NOT_PAYABLE", f"the trade is {trade.state}")
+        raise Refused("TRADE_NOT_PAYABLE", f"the trade is {trade.state}", trade.state)
     if trade.due_at is not None and trade.due_at <= now:
-        raise Refused("TRADE_NOT_PAYABLE", "the time to pay is over")
+        raise Refused("TRADE_NOT_PAYABLE", "the time to pay is over", "closed")
     if trade.attempts >= ATTEMPTS_MAX:
-        raise Refused("TRADE_NOT_PAYABLE", "too many attempts to pay")
+        raise Refused("TRADE_NOT_PAYABLE", "too many attempts to pay", trade.state)
     if combined_of(trade) != combined:
-        raise Refused("TRADE_NOT_PAYABLE", "the trade is part of a combined order, which is paid as a whole")
+        reason = "the trade is part of a combined order, which is paid as a whole"
+        raise Refused("TRADE_NOT_PAYABLE", reason, trade.state)
     return trade
 
 

@@ -113,6 +113,10 @@ WIRE_CODE: Final[dict[str, str]] = {
 }
 """Our refusal code -> the gateway's sub code; total over ``REFUSALS``. 10003 and 10000 have none and stand alone."""
 
+_NOT_PAYABLE: Final = {"unpaid": "ACQ.TRADE_STATUS_ERROR", "closed": "ACQ.TRADE_HAS_CLOSE"}
+"""The word for a trade that cannot be paid, by its state; a paid one has ``WIRE_CODE``'s. A shop that is not paid must
+not hear that it is: it would ship (sheet alipay-openapi, section 7)."""
+
 _PLAIN: Final = {
     "FIELD_MISSING": "INVALID_PARAMETER",
     "FIELD_INVALID": "INVALID_PARAMETER",
@@ -305,8 +309,8 @@ def refusal_code(error: TongbaoError) -> str:
         return _FIELD_CODE.get((error.code, error.field)) or WIRE_CODE.get(error.code, "ACQ.INVALID_PARAMETER")
     if not isinstance(error, Refused):
         return UNKNOW_ERROR
-    if error.code == "TRADE_NOT_PAYABLE" and "closed" in error.detail:
-        return "ACQ.TRADE_HAS_CLOSE"
+    if error.code == "TRADE_NOT_PAYABLE" and error.state in _NOT_PAYABLE:
+        return _NOT_PAYABLE[error.state]
     return WIRE_CODE.get(error.code, UNKNOW_ERROR)
 
 

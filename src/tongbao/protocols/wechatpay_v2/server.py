@@ -260,7 +260,7 @@ def _opened(outcome: TradeOpened, kind: str, now: Instant) -> dict[str, str]:
 
 
 def _word(error: TongbaoError) -> str:
-    if isinstance(error, Refused) and error.code == "TRADE_NOT_PAYABLE" and "closed" in error.detail:
+    if isinstance(error, Refused) and error.code == "TRADE_NOT_PAYABLE" and error.state == "closed":
         return "ORDERCLOSED"
     if isinstance(error, ProtocolError | Refused):
         return m.WIRE_CODE.get(error.code, "PARAM_ERROR")

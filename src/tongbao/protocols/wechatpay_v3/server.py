@@ -345,7 +345,7 @@ def _certificate(key: Key, ring: KeyRing | None, now: Instant) -> dict[str, Any]
 
 
 def _word(error: TongbaoError) -> str:
-    if isinstance(error, Refused) and error.code == "TRADE_NOT_PAYABLE" and "closed" in error.detail:
+    if isinstance(error, Refused) and error.code == "TRADE_NOT_PAYABLE" and error.state == "closed":
         return "ORDER_CLOSED"
     if isinstance(error, ProtocolError):
         return m.WIRE_CODE.get(error.code, "PARAM_ERROR")

@@ -16,7 +16,7 @@ from tongbao.kernel.time import MINUTE, Instant, later
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.client import order_string
-from tongbao.protocols.alipay_openapi.code import MESSAGE, TEXT, WIRE_CODE, http_status, public_code
+from tongbao.protocols.alipay_openapi.code import MESSAGE, TEXT, WIRE_CODE, http_status, public_code, word_of
 from tongbao.protocols.alipay_openapi.codec import REQUEST_UNSIGNED, signed
 from tongbao.protocols.alipay_openapi.envelope import dump_node, split_members
 from tongbao.wire.contract import Credentials
@@ -323,6 +323,20 @@ def test_broken_answers_are_refused(text: str) -> None:
     """What is no object with different members is one kind of error."""
     with pytest.raises(RemoteProtocolError):
         split_members(text)
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("paid", "ACQ.TRADE_HAS_SUCCESS"),
+        ("finished", "ACQ.TRADE_HAS_SUCCESS"),
+        ("closed", "ACQ.TRADE_HAS_CLOSE"),
+        ("unpaid", "ACQ.TRADE_STATUS_ERROR"),
+    ],
+)
+def test_only_a_paid_trade_is_told_as_paid(state: str, word: str) -> None:
+    """The state decides which word there is for a trade that cannot be paid, not the English of the refusal."""
+    assert word_of(m.PAY, Refused("TRADE_NOT_PAYABLE", "closed, paid or neither", state)) == word
 
 
 def test_every_word_has_five_digits_and_a_status() -> None:

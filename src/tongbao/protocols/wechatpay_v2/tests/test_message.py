@@ -72,7 +72,7 @@ def test_failures_are_signed_when_the_asker_is_known(pair: Pair) -> None:
         client.decode(QUERY, Response(200, (), forged), pair.credentials, NOW)
     said = codec.read_fields(server.refuse(claim, Refused("SIGN_INVALID"), pair.ring, NOW).body)
     assert said == {"return_code": "FAIL", "return_msg": "签名错误"}
-    closed = server.refuse(claim, Refused("TRADE_NOT_PAYABLE", "the trade is closed"), pair.ring, NOW)
+    closed = server.refuse(claim, Refused("TRADE_NOT_PAYABLE", state="closed"), pair.ring, NOW)
     assert codec.read_fields(closed.body)["err_code"] == "ORDERCLOSED"
 
 
