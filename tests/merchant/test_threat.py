@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.merchant.conftest import KEY, Shop, configure, make_shop
 from tests.merchant.trial import Platform
 from tests.support.clock import NOW
 from tongbao.kernel.error import ConfigurationError
+from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, HOUR, later
+from tongbao.merchant.acceptance import decide
 from tongbao.merchant.database import Database
-from tongbao.merchant.order import Evidence, OrderState
+from tongbao.merchant.order import Evidence, Order, OrderState
 from tongbao.merchant.verdict import Shown, VerdictKind
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Request, post
+from tongbao.wire.vocabulary import TradeState, TradeView
 
 URL = "http://shop.example/notify"
 
@@ -335,6 +340,14 @@ def test_F25_a_payment_given_back_whole_does_not_pay(shop: Shop) -> None:
     verdict = shop.receiver.accept_notification(shop.platform.notify("A1", at=NOW)).verdict
     assert (verdict.kind, verdict.reason) == (VerdictKind.CASE, "REFUNDED_WHOLE")
     assert shop.stored().state is OrderState.PENDING
+
+
+def test_F25_a_refund_of_an_unknown_sum_does_not_pay() -> None:
+    """Some platforms say that money went back and not how much: where nobody knew of the payment, a person decides."""
+    order = Order(order_no="A1", amount=Money(1_000))
+    told = TradeView(state=TradeState.PAID, amount=Money(1_000), refund_state="success")
+    assert decide(order, told) == (None, VerdictKind.CASE, "REFUNDED_UNKNOWN")
+    assert decide(order, replace(told, refunded=Money(1)))[0] is OrderState.PAID
 
 
 def test_F25_a_refund_on_a_paid_order_is_another_event(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from tongbao.store.schema import EVENT
 from tongbao.trade.record import Event
 from tongbao.wire.contract import Verified
 from tongbao.wire.loader import load_protocol
-from tongbao.wire.movement import MovementState, RefundTrade
+from tongbao.wire.movement import CancelTrade, MovementState, RefundTrade
+from tongbao.wire.vocabulary import QueryTrade, TradeFound
 
 TRADES = "http://shop.example/notify"
 OWN = "http://shop.example/refund"
@@ -108,3 +110,26 @@ def test_every_protocol_says_how_it_tells() -> None:
     """The word is one of three."""
     names = ("alipay_mapi", "alipay_openapi", "wechatpay_v3", "yeepay", "kuaiqian")
     assert {load_protocol(name).notifies_refund for name in names} == {"", "trade", "own"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["wechatpay_v2", "wechatpay_v3"])
+def test_what_was_given_back_whole_is_no_order_that_was_never_paid(name: str, sqlite_stage: Stage) -> None:
+    """Refunded by the merchant: REFUND. Taken back by a reversal: REVOKED. In both he still reads what was paid."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=9, protocols=json.dumps([name])))
+        write_state = import_module(f"tongbao.protocols.{name}.view").write_state
+        seen = []
+        back = RefundTrade(merchant=MERCHANT, refund_no="r1", out_trade_no="A", amount=Money(1_000))
+        for number, intent in (("A", back), ("B", CancelTrade(merchant=MERCHANT, out_trade_no="B"))):
+            await act(house.platform, name, Verified(make_intent(number), None))
+            await house.pay(number)
+            await act(house.platform, name, Verified(intent, None))
+            query = QueryTrade(merchant=MERCHANT, out_trade_no=number)
+            found = await act(house.platform, name, Verified(query, None))
+            assert isinstance(found, TradeFound)
+            seen.append((write_state(found.trade), str(found.trade.state), found.trade.was_paid))
+        return seen
+
+    assert sqlite_stage.play(scene, furnished=False) == [("REFUND", "closed", True), ("REVOKED", "closed", True)]

@@ -76,6 +76,9 @@ def decide(order: Order, trade: TradeView) -> tuple[OrderState | None, VerdictKi
         return None, VerdictKind.CASE, "PAID_AFTER_CLOSED"
     if order.state is OrderState.PENDING and not trade.is_paid:
         return None, VerdictKind.CASE, "REFUNDED_WHOLE"
+    if order.state is OrderState.PENDING and trade.refund_state == "success" and trade.refunded is None:
+        # some platforms say that money went back and not how much: it may be all of it
+        return None, VerdictKind.CASE, "REFUNDED_UNKNOWN"
     state = _ORDER_STATES[trade.state]
     if _RANK[state] > _RANK[order.state]:
         return state, VerdictKind.APPLIED, ""

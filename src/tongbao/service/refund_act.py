@@ -65,12 +65,15 @@ async def find_refund(platform: Platform, merchant_id: str, refund_id: str) -> R
 
 
 async def with_return(platform: Platform, trade: Trade, view: TradeView) -> TradeView:
-    """The view of a trade with the time of its last refund, where there was one."""
+    """The view of a trade with the time of its last refund, where there was one, and whether it was cancelled."""
     if not trade.refund_state:
         return view
     found: list[rows.TradeReturn] = await platform.database.load(
         TRADE_RETURN, [(trade.merchant_id, trade.out_trade_no)]
     )
+    if trade.refunded == trade.amount:
+        refunds = await refunds_of(platform, trade)
+        view = replace(view, cancelled=any(one.cause == "cancel" and one.state != "failed" for one in refunds))
     return replace(view, refunded_at=found[0].refunded_at) if found else view
 
 

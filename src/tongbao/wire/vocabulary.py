@@ -333,7 +333,14 @@ class TradeView:
     passback: str = ""
     provider: str = ""
     """The service provider who asked for it, '' where its merchant did."""
+    cancelled: bool = False
+    """Whether its merchant took a payment back by cancelling the trade, and not by refunds of his own."""
     echo: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def was_paid(self) -> bool:
+        """Whether the buyer's money was ever taken, though all of it may have gone back since."""
+        return self.state in PAID_STATES or (self.state is not None and self.paid_at is not None)
 
     @property
     def is_paid(self) -> bool:

@@ -92,7 +92,9 @@ STATE_SAID: Final = {
     "SUCCESS": "支付成功",
     "REFUND": "订单发生过退款，退款详情请查询退款单",
     "NOTPAY": "订单未支付",
+    "USERPAYING": "用户支付中，需要输入密码",
     "CLOSED": "订单已关闭",
+    "REVOKED": "订单已撤销",
 }
 
 REFUND_STATE_OF: Final = {

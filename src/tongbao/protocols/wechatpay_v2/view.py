@@ -12,7 +12,7 @@ from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.protocols.wechatpay_v2.codec import invalid, missing, money, text, time, total
 from tongbao.wire.movement import MovementState, PayOutView, RefundView
 from tongbao.wire.party import Party, Payee
-from tongbao.wire.vocabulary import PAID_STATES, Product, TradeState, TradeView
+from tongbao.wire.vocabulary import Product, TradeState, TradeView
 
 Fields = Mapping[str, str]
 
@@ -30,19 +30,24 @@ def _sum(amount: Money | None, name: str) -> str:
 
 
 def write_state(view: TradeView) -> str:
-    """``trade_state`` of a trade. Raises LocalProtocolError."""
-    if view.state in PAID_STATES:
-        return "REFUND" if view.refunded is not None and view.refunded.minor > 0 else "SUCCESS"
+    """``trade_state`` of a trade: REFUND once anything was given back, though the trade be closed by it. An order paid
+    with a shown code is ended by ``reverse`` alone, after which it is REVOKED. Raises LocalProtocolError."""
+    scanned = view.echo.get("trade_type") == "MICROPAY"
+    if view.was_paid:
+        if view.cancelled:
+            return "REVOKED"
+        gone = view.state is TradeState.CLOSED or (view.refunded is not None and view.refunded.minor > 0)
+        return "REFUND" if gone else "SUCCESS"
     if view.state is TradeState.CLOSED:
-        return "REVOKED" if view.echo.get("trade_type") == "MICROPAY" else "CLOSED"
+        return "REVOKED" if scanned else "CLOSED"
     if view.state is TradeState.UNPAID:
-        return "NOTPAY"
+        return "USERPAYING" if scanned else "NOTPAY"
     raise LocalProtocolError("state", "is missing")
 
 
 def write_paid(view: TradeView) -> dict[str, str]:
     """What is told of a paid order, in query, notification and micropay. Raises LocalProtocolError."""
-    if view.state not in PAID_STATES or not view.out_trade_no or not view.trade_no:
+    if not view.was_paid or not view.out_trade_no or not view.trade_no:
         raise LocalProtocolError("state", "only a successful payment is told so")
     total_fee = _sum(view.amount, "amount")
     return {
@@ -65,8 +70,8 @@ def write_paid(view: TradeView) -> dict[str, str]:
 def write_trade(view: TradeView) -> dict[str, str]:
     """An order as orderquery tells it. Raises LocalProtocolError."""
     state = write_state(view)
-    told = {"trade_state": state, "trade_state_desc": m.STATE_SAID.get(state, "订单已撤销")}
-    if view.state in PAID_STATES:
+    told = {"trade_state": state, "trade_state_desc": m.STATE_SAID[state]}
+    if view.was_paid:
         return write_paid(view) | told
     return {
         "out_trade_no": view.out_trade_no,

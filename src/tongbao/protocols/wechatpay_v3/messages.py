@@ -170,6 +170,7 @@ STATE_SAID: Final = {
     "REFUND": "转入退款",
     "NOTPAY": "订单未支付",
     "CLOSED": "订单已关闭",
+    "REVOKED": "订单已撤销",
     "USERPAYING": "用户支付中，需要输入密码",
 }
 

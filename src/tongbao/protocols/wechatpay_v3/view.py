@@ -14,7 +14,7 @@ from tongbao.protocols.wechatpay_v3.field import Fields, filled, invalid, missin
 from tongbao.protocols.wechatpay_v3.request import Cover
 from tongbao.wire.movement import MovementState, PayOutView, RefundView, Split, SplitView
 from tongbao.wire.party import Party, Payee
-from tongbao.wire.vocabulary import PAID_STATES, Method, Product, TradeState, TradeView
+from tongbao.wire.vocabulary import PAID_STATES, Method, Presentation, Product, TradeState, TradeView
 
 _ACCOUNT: Final = "支付用户零钱"
 _ANY: Final = 4_096
@@ -39,13 +39,18 @@ def _sum(fields: Fields, name: str) -> Money:
 
 
 def write_state(view: TradeView) -> str:
-    """``trade_state`` of a trade. Raises LocalProtocolError."""
-    if view.state in PAID_STATES:
-        return "REFUND" if view.refunded is not None and view.refunded.minor > 0 else "SUCCESS"
+    """``trade_state`` of a trade: REFUND once anything was given back, though the trade be closed by it. An order paid
+    with a shown code is ended by ``reverse`` alone, after which it is REVOKED. Raises LocalProtocolError."""
+    scanned = view.echo.get("trade_type") == m.TYPE_OF[Presentation.BARCODE]
+    if view.was_paid:
+        if view.cancelled:
+            return "REVOKED"
+        gone = view.state is TradeState.CLOSED or (view.refunded is not None and view.refunded.minor > 0)
+        return "REFUND" if gone else "SUCCESS"
     if view.state is TradeState.CLOSED:
-        return "CLOSED"
+        return "REVOKED" if scanned else "CLOSED"
     if view.state is TradeState.UNPAID:
-        return "NOTPAY"
+        return "USERPAYING" if scanned else "NOTPAY"
     raise LocalProtocolError("state", "is missing")
 
 
@@ -86,7 +91,7 @@ def write_trade(view: TradeView, mchid: str) -> dict[str, Any]:
         "trade_state_desc": m.STATE_SAID[state],
         "amount": {"total": view.amount.minor, "currency": view.amount.currency},
     }
-    if view.state not in PAID_STATES:
+    if not view.was_paid:
         return filled(said)
     total, currency = view.amount.minor, view.amount.currency
     paid = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -17,7 +18,17 @@ from tongbao.protocols.wechatpay_v2 import codec
 from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.wire.http import Request, Response
 from tongbao.wire.movement import CancelTrade, FetchBill, RefundTrade
-from tongbao.wire.vocabulary import CreateTrade, Presentation, Product, QueryTrade, Rejection
+from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import (
+    CreateTrade,
+    Presentation,
+    Product,
+    QueryTrade,
+    Rejection,
+    TradeFound,
+    TradeState,
+    TradeView,
+)
 
 QUERY = QueryTrade(merchant="", out_trade_no="T20250101000001")
 REFUND = RefundTrade(merchant="", refund_no="R1", out_trade_no="T1", amount=Money(1), total=Money(2))
@@ -134,3 +145,34 @@ def test_white_space_at_the_ends_is_never_written(pair: Pair) -> None:
     """Readers exist that drop it, and then the signature does not verify."""
     with pytest.raises(LocalProtocolError):
         codec.write_fields({"attach": " a"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({}, "SUCCESS"),
+        ({"refunded": Money(1)}, "REFUND"),
+        ({"refunded": Money(101), "state": TradeState.CLOSED}, "REFUND"),
+        ({"refunded": Money(101), "state": TradeState.CLOSED, "cancelled": True}, "REVOKED"),
+        ({"state": TradeState.CLOSED, "paid_at": None}, "CLOSED"),
+        ({"state": TradeState.CLOSED, "paid_at": None, "echo": {"trade_type": "MICROPAY"}}, "REVOKED"),
+        ({"state": TradeState.UNPAID, "paid_at": None, "echo": {"trade_type": "MICROPAY"}}, "USERPAYING"),
+    ],
+)
+def test_the_state_of_an_order_is_the_documents_word(pair: Pair, changes: dict[str, Any], word: str) -> None:
+    """What was paid says so with number and payer, though all of it went back since."""
+    claim, _ = pair.read(pair.manifest.client.encode(QUERY, pair.credentials, NOW).request())
+    trade = TradeView(
+        merchant=pair.credentials.merchant,
+        out_trade_no=QUERY.out_trade_no,
+        trade_no="4200000000202501010000000001",
+        state=TradeState.PAID,
+        amount=Money(101),
+        buyer=Party("oUpF8uMEb4qRXf22hE3X68TekukE"),
+        paid_at=NOW,
+    )
+    outcome = TradeFound(replace(trade, **changes))
+    said = codec.read_fields(pair.manifest.server.answer(claim, outcome, pair.ring, NOW).body)
+    assert (said["trade_state"], said["trade_state_desc"]) == (word, m.STATE_SAID[word])
+    was_paid = changes.get("paid_at", NOW) is not None
+    assert ("transaction_id" in said, "openid" in said, "time_end" in said) == (was_paid,) * 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -412,3 +413,28 @@ def test_T17_lax_json_is_refused(pair: Pair) -> None:
         request = pair.manifest.client.encode(good, pair.credentials, NOW).request()
         with pytest.raises(RemoteProtocolError):
             pair.read(replace(request, headers=headers, body=changed))
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({}, "SUCCESS"),
+        ({"refunded": Money(1)}, "REFUND"),
+        ({"refunded": Money(101)}, "REFUND"),
+        ({"refunded": Money(101), "state": TradeState.CLOSED}, "REFUND"),
+        ({"refunded": Money(101), "state": TradeState.CLOSED, "cancelled": True}, "REVOKED"),
+        ({"state": TradeState.CLOSED, "paid_at": None}, "CLOSED"),
+        ({"state": TradeState.CLOSED, "paid_at": None, "echo": {"trade_type": "MICROPAY"}}, "REVOKED"),
+        ({"state": TradeState.UNPAID, "paid_at": None}, "NOTPAY"),
+        ({"state": TradeState.UNPAID, "paid_at": None, "echo": {"trade_type": "MICROPAY"}}, "USERPAYING"),
+    ],
+)
+def test_the_state_of_an_order_is_the_documents_word(pair: Pair, changes: dict[str, Any], word: str) -> None:
+    """What was paid says so with number and payer, though all of it went back since."""
+    intent = QueryTrade(merchant="", out_trade_no="T20250101000001")
+    claim, _ = pair.read(pair.manifest.client.encode(intent, pair.credentials, NOW).request())
+    answer = pair.manifest.server.answer(claim, TradeFound(paid(pair, **changes)), pair.ring, NOW)
+    said = codec.read_body(answer.body)
+    assert (said["trade_state"], said["trade_state_desc"]) == (word, m.STATE_SAID[word])
+    was_paid = changes.get("paid_at", NOW) is not None
+    assert ("transaction_id" in said, "payer" in said, "success_time" in said) == (was_paid,) * 3
