@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import get_args
 
-from tongbao.service.once import Onces
+from tongbao.kernel.time import SECOND
+from tongbao.protocols.alipay_openapi import rest as alipay_rest
+from tongbao.protocols.wechatpay_v3 import messages as wechatpay_messages
+from tongbao.service.once import WINDOW_SECONDS, Onces
 from tongbao.service.seen import LOOKING
 from tongbao.wire.vocabulary import Intent
 
@@ -18,6 +21,11 @@ def test_T24_a_word_is_taken_once_within_the_window() -> None:
     assert not onces.take("a", 599.0)
     assert onces.take("a", 600.0)
     assert not onces.take("b", 899.0)
+
+
+def test_T24_the_window_is_as_long_as_a_request_is_fresh() -> None:
+    """Ahead of our clock and behind it, in whichever interface allows more."""
+    assert 2 * max(alipay_rest.WINDOW, wechatpay_messages.WINDOW) < WINDOW_SECONDS * SECOND
 
 
 def test_the_memory_is_bounded() -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-WINDOW_SECONDS: Final = 620
-"""As long as a signed time is fresh, five minutes either way, and a little more."""
+WINDOW_SECONDS: Final = 1_220
+"""As long as a signed time is fresh, ten minutes either way in the interface that allows most, and a little more."""
 
 WORDS_MAX: Final = 1_000_000
 

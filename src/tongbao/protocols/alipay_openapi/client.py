@@ -281,7 +281,7 @@ def _encode_rest(method: str, verb: str, content: dict[str, Any], credentials: C
     if serials:
         items["app_cert_sn"] = serials["app_cert_sn"]
         headers.append((b"alipay-root-cert-sn", serials["alipay_root_cert_sn"].encode("ascii")))
-    auth = write_auth(items, verb, target, body, key, now)
+    auth = write_auth(items, verb, target, body, key, now, credentials.entropy)
     headers += [(b"Authorization", auth.encode("ascii")), (b"Accept", b"application/json")]
     if verb == "GET":
         return Call(Carriage.SERVER, "GET", url, fields, headers=tuple(headers))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tongbao.kernel.error import InvalidSignature, RemoteProtocolError
+from tongbao.kernel.port import Entropy
 from tongbao.kernel.time import MINUTE, Instant
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.code import bare
@@ -22,6 +23,7 @@ from tongbao.wire.key import Key, KeyRing
 
 SCHEME: Final = "ALIPAY-SHA256withRSA"
 WINDOW: Final = 10 * MINUTE
+"""How far a request's time may be from now (the interface's notes); its nonce is remembered for twice as long."""
 _ITEM: Final = re.compile(r"[a-z_]{1,32}=[0-9A-Za-z_.-]{1,128}", re.ASCII)
 _NUMBER: Final = re.compile(r"[1-9][0-9]{11,13}", re.ASCII)
 _JSON: Final = b"application/json;charset=utf-8"
@@ -117,11 +119,18 @@ def _number(*parts: object) -> str:
 
 
 def write_auth(
-    credentials_items: Mapping[str, str], verb: str, target: str, body: bytes, key: Key, now: Instant
+    said: Mapping[str, str],
+    verb: str,
+    target: str,
+    body: bytes,
+    key: Key,
+    now: Instant,
+    entropy: Entropy | None,
 ) -> str:
-    """The header of a request. The nonce follows from what is asked and when: the same word never means two things."""
-    nonce = _number(now, verb, target, body.hex(), *credentials_items.values())
-    items = {**credentials_items, "nonce": nonce, "timestamp": str(now)}
+    """The header of a request. The nonce is drawn, or follows from what is asked and when where there is no chance:
+    the same word never means two things."""
+    nonce = entropy.token(16).hex() if entropy is not None else _number(now, verb, target, body.hex(), *said.values())
+    items = {**said, "nonce": nonce, "timestamp": str(now)}
     auth = ",".join(f"{name}={value}" for name, value in items.items())
     text = b"\n".join([auth.encode("ascii"), verb.encode("ascii"), target.encode("ascii"), body, b""])
     return f"{SCHEME} {auth},sign={sign(text, key)}"

@@ -76,15 +76,17 @@ class Server:
             key = check_rest(parsed, keys, now)
             by_certificate = bool(parsed.items.get("app_cert_sn"))
             echo = {"charset": "utf-8", "sign_type": RSA2, "method": claim.operation}
+            once = f"{parsed.items['nonce']}:{parsed.items['timestamp']}"
         else:
             key = _check_form(parsed, ring)
             by_certificate = bool(parsed.fields.get("app_cert_sn"))
+            once = ""
             echo = {"charset": parsed.charset, "sign_type": parsed.fields["sign_type"], "method": claim.operation}
         if m.SERVICES[claim.operation].by_certificate and key.chain and not by_certificate:
             raise RemoteProtocolError("app_cert_sn", "is missing, and money leaves the merchant", "CERT_REQUIRED")
         content = _content(claim, ring)
         intent = read_intent(claim.operation, claim.merchant, content, echo)
-        return Verified(own_numbers(intent, claim.merchant), key)
+        return Verified(own_numbers(intent, claim.merchant), key, once)
 
     def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
         if isinstance(outcome, Rejection):

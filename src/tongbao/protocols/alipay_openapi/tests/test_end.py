@@ -13,6 +13,7 @@ from tests.protocol.sample import said_intents
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import MINUTE, Instant, later
+from tongbao.merchant.system import SystemEntropy
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.client import order_string
@@ -362,6 +363,20 @@ def test_rest_requests_age() -> None:
                 assert caught.value.code == "STALE"
             else:
                 PROTOCOL.server.decode(claim, pair.ring, moment)
+
+
+def test_T24_a_rest_request_may_be_seen_once() -> None:
+    """The platform is told nonce and time as one word, of looks too. A form request has no nonce, and no word.
+
+    The client draws its nonce by chance: the same said twice within one millisecond is two requests.
+    """
+    pair = in_mode(interface="v3")
+    drawn = replace(pair, credentials=replace(pair.credentials, entropy=SystemEntropy()))
+    seen = [drawn.ask(QUERY)[0][2].once for _ in range(2)]
+    assert [word.partition(":")[2] for word in seen] == [str(NOW)] * 2
+    assert len(set(seen)) == 2
+    assert all(len(word.partition(":")[0]) == 32 for word in seen)
+    assert in_mode().ask(QUERY)[0][2].once == ""
 
 
 def test_the_interface_v3_has_no_word_for_pages() -> None:
