@@ -23,11 +23,12 @@ from tongbao.sandbox.story import event_word, tell_events, tell_story, tell_trad
 from tongbao.service.agree import ChangeAgreement
 from tongbao.service.audit import audit
 from tongbao.service.create import check_address
+from tongbao.service.handed import open_order
 from tongbao.service.outbox import resend
 from tongbao.service.platform import Platform
 from tongbao.service.scan import claim_product, open_product
 from tongbao.service.story import when
-from tongbao.service.wallet import consent, issue_code, open_scanned, told_buyer
+from tongbao.service.wallet import consent, issue_code, told_buyer
 from tongbao.store.schema import EVENT, TRADE
 from tongbao.trade.record import Event, Trade
 from tongbao.wire.loader import protocol_names
@@ -45,7 +46,8 @@ TABLE: Final[dict[str, str]] = {
     "POST buyers/{login}/code": 'a payment code of the buyer\'s wallet: {"protocol": name}; answers {"code"}',
     "POST buyers/{login}/consent": 'the buyer lets a merchant know him: {"protocol": name, "merchant": number}; '
     'answers {"code", "buyer"}, to be exchanged by the merchant',
-    "POST buyers/{login}/scan": 'the buyer\'s wallet scans a code, of an order or of a product: {"text": text}; '
+    "POST buyers/{login}/scan": "the buyer's wallet scans a code, of an order or of a product, or is handed an "
+    'order string: {"text": text}; '
     "answers with the trade that it leads to",
     "POST products": "where a merchant is asked, until a reset, when a code of a product is scanned: "
     '{"protocol": name, "merchant": number, "url": address}',
@@ -225,7 +227,7 @@ async def _scan(controls: Controls, request: Request) -> Any:
     if product is not None:
         trade = await open_product(controls.platform, *product, buyer.buyer_id)
     else:
-        trade = await open_scanned(controls.platform, text)
+        trade = await open_order(controls.platform, text)
     return {"protocol": trade.protocol, "merchant": trade.merchant_id, "out_trade_no": trade.out_trade_no}
 
 

@@ -10,20 +10,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from tongbao.kernel.error import Refused, RemoteProtocolError
+from tongbao.kernel.error import Refused
 from tongbao.kernel.identifier import digits
 from tongbao.service.code import CODE_DIGITS, Consent, IssueCode, PayByCode, UseConsent, code_key
-from tongbao.service.create import Asker, Opened, OpenTrade
+from tongbao.service.create import Asker
 from tongbao.service.pay import Paid
 from tongbao.service.platform import Platform
 from tongbao.service.view import provider_of
 from tongbao.store.schema import AUTHORISATION
 from tongbao.trade.record import Trade
-from tongbao.wire.http import Request
-from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.movement import ExchangeCode, IdentityFound
 from tongbao.wire.party import Party
-from tongbao.wire.vocabulary import Carriage, CreateTrade, Outcome, TradeView
+from tongbao.wire.vocabulary import Outcome, TradeView
 
 TOKEN_SECONDS: Final = 7_200
 REFRESH_SECONDS: Final = 30 * 86_400
@@ -57,29 +55,6 @@ async def open_scanned(platform: Platform, text: str) -> Trade:
         if trade_no is not None:
             return await platform.trade_by_no(trade_no)
     raise Refused("TRADE_NOT_FOUND", "no code of ours")
-
-
-async def open_handed(platform: Platform, text: str) -> Trade:
-    """The trade that a merchant's app asks for in a signed order string, which it hands over to the wallet's app. It is
-    a request like any other, carried by a device. Raises Refused, RemoteProtocolError."""
-    raw = text.strip().encode("utf-8")
-    for name in protocol_names():
-        manifest = load_protocol(name)
-        request = Request("GET", "https", "wallet.invalid", manifest.paths[0].encode("ascii"), raw, ())
-        try:
-            claim = manifest.server.claim(request)
-        except RemoteProtocolError:
-            continue
-        if claim.carriage is not Carriage.DEVICE:
-            continue
-        ring = await platform.rings.ring(claim.merchant, name)
-        verified = manifest.server.decode(claim, ring, platform.world.clock.wire())
-        if isinstance(verified.intent, CreateTrade) and ring.verify:
-            intent, key = verified.intent, verified.key
-            asker = Asker(intent.merchant, name, key.id if key else "", key.version if key else 0)
-            opened: Opened = await platform.submit(OpenTrade(asker, intent, platform.new_trade_no()))
-            return await platform.trade_by_no(opened.trade_no)
-    raise Refused("TRADE_NOT_FOUND", "nothing that a wallet can open")
 
 
 async def trades_asked(platform: Platform, buyer_id: str) -> list[Trade]:

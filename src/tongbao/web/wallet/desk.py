@@ -16,8 +16,9 @@ from tongbao.ledger.account import buyer_balance
 from tongbao.service import checkout
 from tongbao.service.act import cashier_url
 from tongbao.service.code import CODE_CAP
+from tongbao.service.handed import open_order
 from tongbao.service.scan import ShopRefused, ShopSilent, claim_product, open_product
-from tongbao.service.wallet import issue_code, open_handed, open_scanned, trades_asked
+from tongbao.service.wallet import issue_code, trades_asked
 from tongbao.trade.party import PASSWORD_TRIES
 from tongbao.trade.record import Trade
 from tongbao.web.cashier.hint import Hint, chosen_hint, hint_for
@@ -141,10 +142,7 @@ class WalletDesk:
             # a shop is asked each time: a wallet may not be made to ask without end
             self._shell.count_password(request)
             return await open_product(self._platform, *product, buyer_id)
-        try:
-            return await open_scanned(self._platform, text)
-        except Refused:
-            return await open_handed(self._platform, text)
+        return await open_order(self._platform, text)
 
     async def scan(self, request: Request, visitor: Visitor) -> Response:
         """A phone's camera opened the address in a QR code."""
