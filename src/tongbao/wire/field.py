@@ -54,7 +54,8 @@ def read_fields(parts: Iterable[bytes], codec: str, limits: FormLimits) -> dict[
 def decode_pairs(raw: Mapping[bytes, bytes], codec: str, not_text: re.Pattern[str]) -> dict[str, str]:
     """All names and values as text, in which ``not_text`` finds nothing.
 
-    Raises RemoteProtocolError naming the first field whose bytes are not ``codec`` or not text.
+    It looks for what cannot be printed, and for U+FFFD. Raises RemoteProtocolError naming the first field whose bytes
+    are not ``codec`` or not text.
     """
     flat = list(chain.from_iterable(raw.items()))
     # decoded in one go, NUL between them: no character of these charsets may hold a NUL, so no border is swallowed
@@ -63,7 +64,9 @@ def decode_pairs(raw: Mapping[bytes, bytes], codec: str, not_text: re.Pattern[st
     except UnicodeDecodeError:
         text = ""
     parts = text.split("\x00")
-    if len(parts) != len(flat) or not_text.search("".join(parts)):
+    whole = "".join(parts)
+    # the first look is quick and lets all usual texts pass: of what is printable only U+FFFD is no text
+    if len(parts) != len(flat) or ((not whole.isprintable() or "\ufffd" in whole) and not_text.search(whole)):
         raise _not_text(raw, codec, not_text)
     pieces = iter(parts)
     fields = dict(zip(pieces, pieces, strict=True))

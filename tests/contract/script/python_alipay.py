@@ -30,9 +30,12 @@ def verify(said):
 
 
 def measure(said):
-    """Seconds of the processor that so many signatures, or readings of a notification, take."""
+    """Seconds of the processor that so many signatures, checks of one, or readings of a notification, take."""
     if said["what"] == "sign":
         work = lambda: sdk._sign(said["text"])
+    elif said["what"] == "verify":
+        work = lambda: sdk._verify(said["text"], said["signature"])
+        assert work()
     else:
         def work():
             data = dict(parse_qsl(said["body"], keep_blank_values=True))
