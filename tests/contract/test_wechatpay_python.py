@@ -48,6 +48,7 @@ def test_wechatpayv3(trust: str) -> None:
     with city("wechatpay_v3", Ear(b"", status=204)) as town, script(town, trust) as sdk, Account(
         "PyPI wechatpayv3", VERSION, f"WeChat Pay v3, trust by {trust.replace('_', ' ')}"
     ) as account:  # fmt: skip
+        town.trust(trust)
         number = "T20250101000001"
         body = order(number, town.ear.url)
         code, said = sdk.ask("method", name="pay", kwargs=body)

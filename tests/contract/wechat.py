@@ -39,6 +39,10 @@ class City:
         self.sandbox.pay(number)
         return self.ear.wait(seen + 1)
 
+    def trust(self, by: str) -> None:
+        """Have the platform sign by its ``certificate`` or its ``public_key`` alone."""
+        self.sandbox.control("POST", "trust", {"protocol": self.protocol, "merchant": self.merchant, "trust": by})
+
     @property
     def sub_merchant(self) -> str:
         """The merchant in whose name this one may ask, as his service provider."""

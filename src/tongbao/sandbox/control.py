@@ -20,6 +20,7 @@ from tongbao.sandbox.fault import FAULTS, Fault, FaultyTransport
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
 from tongbao.sandbox.story import event_word, tell_events, tell_story, tell_trade
+from tongbao.sandbox.trust import change_trust
 from tongbao.service.agree import ChangeAgreement
 from tongbao.service.audit import audit
 from tongbao.service.create import check_address
@@ -51,6 +52,8 @@ TABLE: Final[dict[str, str]] = {
     "answers with the trade that it leads to",
     "POST products": "where a merchant is asked, until a reset, when a code of a product is scanned: "
     '{"protocol": name, "merchant": number, "url": address}',
+    "POST trust": "by what the platform signs for a merchant, until a reset: "
+    '{"protocol": name, "merchant": number, "trust": "certificate|both|public_key"}',
     "POST trades/{out_trade_no}/confirm": "the buyer confirms receipt of an escrow trade",
     "POST trades/{out_trade_no}/act": 'what buyer, seller and operators do after the payment: {"act": '
     '"refund|ship|ask_refund|withdraw|return_goods|dispute|extend|agree|refuse|propose|decide", "amount": fen, '
@@ -244,6 +247,12 @@ async def _products(controls: Controls, request: Request) -> Any:
     return {"merchant": merchant.merchant_id, "version": await controls.platform.submit(change)}
 
 
+async def _trust(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("protocol", "merchant", "trust"))
+    await change_trust(controls.platform, _protocol(said), _text(said, "merchant"), _text(said, "trust"))
+    return {"trust": _text(said, "trust")}
+
+
 async def _confirm(controls: Controls, request: Request) -> Any:
     trade = await find(controls.platform, request)
     await controls.hand.confirm(trade)
@@ -390,6 +399,7 @@ def control_app(controls: Controls) -> Starlette:
         ("buyers/{login}/consent", "POST", _consent),
         ("buyers/{login}/scan", "POST", _scan),
         ("products", "POST", _products),
+        ("trust", "POST", _trust),
         ("notifications", "GET", _notifications),
         ("notifications/{number:path}/resend", "POST", _resend),
         ("clock", "GET", _clock),

@@ -343,6 +343,8 @@ class Manifest:
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
     certificates: bool = False
     """Whether keys come with certificates (``Key.chain``): the merchant's and the platform's, of one authority."""
+    public_keys: bool = False
+    """Whether the platform's key may also go without a certificate, under a name of its own."""
     content_keys: Mapping[str, str] = field(default_factory=dict)
     """Algorithm of a shared key that hides contents, or proves one kind of operation beside the agreed signature ->
     its form: ``base64`` (16 bytes) or ``text`` (32 letters and digits). Such a key stands in both halves of a ring."""

@@ -126,6 +126,7 @@ PROTOCOL = Manifest(
     merchant_example="1900000109",
     private=m.PRIVATE,
     certificates=True,
+    public_keys=True,
     content_keys={m.AEAD: "text"},
     presentations=(Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5, Presentation.BARCODE),
     code_prefix="13",

@@ -104,7 +104,7 @@ class Client:
             return _named(intent, credentials, now)
         intent = _complete(intent, credentials)
         self._check_said(intent, credentials)
-        cover = _Hiding(credentials.ring)
+        cover = _Hiding(credentials.ring, now)
         parts = write_request(intent, speaker_of(credentials), cover)
         route = parts.route
         path = re.sub(r"{([a-z_]+)}", lambda name: quote(parts.path[name[1]], safe=_SAFE), route.path)
@@ -112,9 +112,7 @@ class Client:
         target = path.encode("ascii") + (b"?" + query if query else b"")
         body = b"" if parts.body is None else codec.write_body(parts.body)
         key = credentials.ring.signing(m.ALGORITHM)
-        headers = _headers(credentials, route.method, target, body, key, now)
-        if cover.used:
-            headers = (*headers, (b"Wechatpay-Serial", cover.used.encode("ascii")))
+        headers = _headers(credentials, route.method, target, body, key, now, cover.used)
         url = f"{credentials.gateway}{path}"
         if route.method == "GET":
             return Call(Carriage.SERVER, "GET", url, tuple(parts.query.items()), headers=headers)
@@ -199,10 +197,11 @@ def _named(intent: CallByName, credentials: Credentials, now: Instant) -> Call:
 
 
 class _Hiding:
-    """Encrypts persons' fields to the platform's key, and remembers under which name, for ``Wechatpay-Serial``."""
+    """Encrypts persons' fields to the platform's key, and remembers under which name, for ``Wechatpay-Serial``. The
+    public key comes first where there is one; a certificate that has ended, or has not begun, encrypts nothing."""
 
-    def __init__(self, ring: KeyRing) -> None:
-        self._keys = codec.live(ring.verify, m.ALGORITHM)
+    def __init__(self, ring: KeyRing, now: Instant) -> None:
+        self._keys = codec.valid_now(codec.live(ring.verify, m.ALGORITHM), now)
         self.used = ""
 
     def __call__(self, text: str) -> str:
@@ -241,9 +240,18 @@ def _as_sent(parts: Parts) -> Parts:
     return parts if parts.body is None else replace(parts, body=codec.read_body(codec.write_body(parts.body)))
 
 
+def _public_name(ring: KeyRing) -> str:
+    """The id of the configured public key, by which every answer is wanted; '' where there are certificates only, and
+    the platform may sign with the newest of them."""
+    bare = (key.id for key in codec.live(ring.verify, m.ALGORITHM) if key.id.startswith(codec.PUBLIC_KEY))
+    return next(bare, "")
+
+
 def _headers(
-    credentials: Credentials, method: str, target: bytes, body: bytes, key: Key, now: Instant
+    credentials: Credentials, method: str, target: bytes, body: bytes, key: Key, now: Instant, hidden: str = ""
 ) -> codec.Headers:
+    """``hidden``: the name of the key with which fields of the body are encrypted, which is then named."""
+    name = hidden or _public_name(credentials.ring)
     timestamp = str(now // 1_000)
     nonce = codec.request_nonce(credentials, method, target, body, now)
     text = codec.request_text(method, target, timestamp, nonce, body)
@@ -252,6 +260,7 @@ def _headers(
         (b"Content-Type", b"application/json"),
         (b"Accept", b"application/json"),
         (b"User-Agent", b"tongbao"),
+        *(((b"Wechatpay-Serial", name.encode("ascii")),) if name else ()),
         (b"Authorization", codec.write_authorization(proof).encode("ascii")),
     )
 

@@ -71,17 +71,22 @@ def public_key_id(key: Key) -> str:
 
 
 def is_called(key: Key, name: str) -> bool:
-    """Whether ``name`` (a serial number in any case, or a public key's id) chooses this key."""
+    """Whether ``name`` (a serial number in any case, or a bare public key's id) chooses this key."""
     if key.id == name:
         return True
     if name.startswith(PUBLIC_KEY):
-        return public_key_id(key) == name
+        return not key.chain and public_key_id(key) == name
     return serial_of(key).lower() == name.lower()
 
 
 def live(keys: Iterable[Key], algorithm: str) -> list[Key]:
     """Keys of that algorithm that may verify now."""
     return [key for key in keys if key.algorithm == algorithm and key.state in (KeyState.ACTIVE, KeyState.RETIRING)]
+
+
+def valid_now(keys: Iterable[Key], now: Instant) -> list[Key]:
+    """Those whose certificate is valid now, or that have none and never end."""
+    return [key for key in keys if not key.chain or is_trusted(key.chain[0], key.chain[:1], now)]
 
 
 def content_key(ring: KeyRing | None) -> bytes:
@@ -147,8 +152,7 @@ def choose(keys: Iterable[Key], name: str, field: str, now: Instant) -> list[Key
     able = live(found, m.ALGORITHM)
     if not able:
         raise InvalidSignature(field, "the key is revoked or not active yet", "KEY_REVOKED")
-    bare = name.startswith(PUBLIC_KEY)
-    valid = [key for key in able if bare or not key.chain or is_trusted(key.chain[0], key.chain[:1], now)]
+    valid = able if name.startswith(PUBLIC_KEY) else valid_now(able, now)
     if not valid:
         raise InvalidSignature(field, "the certificate is not valid now", "KEY_REVOKED")
     return valid

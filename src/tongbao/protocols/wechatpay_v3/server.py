@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -155,7 +156,7 @@ class Server:
 
     def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
         body = write_event(notification, ring.merchant, codec.content_key(ring), now)
-        key = ring.signing(m.ALGORITHM)
+        key = _notifying(ring, notification.id)
         nonce = codec.derived_nonce(codec.content_key(ring), b"notification", str(now).encode(), body)
         headers = codec.signed_headers(body, key, codec.platform_name(key), nonce, now)
         accept = ((b"Accept", b"*/*"), (b"User-Agent", b"Mozilla/4.0"))
@@ -205,7 +206,7 @@ def _revealing(ring: KeyRing, serial: str) -> Cover:
     def reveal(text: str) -> str:
         if not serial:
             raise RemoteProtocolError("Wechatpay-Serial", "must name the key of the encrypted fields", "FIELD_MISSING")
-        return codec.reveal(text, [key for key in _signers(ring) if codec.is_called(key, serial)], "user_name")
+        return codec.reveal(text, _asked_for(ring, serial), "user_name")
 
     return reveal
 
@@ -227,17 +228,41 @@ def _signers(ring: KeyRing) -> list[Key]:
     return [key for key in ring.sign if key.algorithm == m.ALGORITHM and key.state in able]
 
 
+def _asked_for(ring: KeyRing, name: str) -> list[Key]:
+    """The keys of that name. One with a certificate may be asked for as a public key too: both are handed out."""
+    public = name.startswith(codec.PUBLIC_KEY)
+    return [
+        key for key in _signers(ring) if codec.is_called(key, name) or (public and codec.public_key_id(key) == name)
+    ]
+
+
 def _answering(ring: KeyRing, name: str) -> Key | None:
-    return next((key for key in _signers(ring) if codec.is_called(key, name)), None)
+    return next(iter(_asked_for(ring, name)), None)
+
+
+def _active(ring: KeyRing) -> list[Key]:
+    """The keys that sign where nobody asks for another: certificates before the public key. Raises InvalidSignature."""
+    active = [key for key in _signers(ring) if key.state is KeyState.ACTIVE]
+    return sorted(active, key=lambda key: not key.chain) or [ring.signing(m.ALGORITHM)]
+
+
+def _notifying(ring: KeyRing, number: str) -> Key:
+    """Which key signs a notification. While a merchant changes from certificates to the public key, some of his
+    notifications come under each (the real change moves them step by step): here half of them, by their number, so that
+    a repeat is signed as the first delivery was."""
+    active = _active(ring)
+    bare = [key for key in active if not key.chain]
+    moved = bare and hashlib.sha256(number.encode()).digest()[0] % 2
+    return bare[0] if moved else active[0]
 
 
 def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now: Instant) -> Response:
-    """Signed by the key that the request names, else by the active one."""
+    """Signed by the key that the request names, else by the active certificate, else by the public key."""
     if ring is None:
         raise InvalidSignature("Wechatpay-Serial", "there is no key to sign with", "KEY_UNKNOWN")
     key = _answering(ring, parsed.serial) if parsed.serial else None
     if key is None:
-        key, name = ring.signing(m.ALGORITHM), ""
+        key, name = _active(ring)[0], ""
     else:
         name = parsed.serial if parsed.serial.startswith(codec.PUBLIC_KEY) else ""
     nonce = codec.derived_nonce(codec.content_key(ring), b"answer", str(now).encode(), parsed.target, body)

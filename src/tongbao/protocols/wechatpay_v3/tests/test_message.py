@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.protocol.bench import NOW, Pair, make_pair
 from tests.protocol.sample import simple_intents
@@ -16,10 +21,12 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, later
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
+from tongbao.sandbox.chain import FROM, UNTIL
 from tongbao.wire.certificate import chain_pem
+from tongbao.wire.contract import Credentials
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
-from tongbao.wire.movement import CertificatesFound, FetchCertificates, MovementState, RefundView
+from tongbao.wire.movement import CertificatesFound, FetchCertificates, MovementState, PayOut, RefundView
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     CloseTrade,
@@ -170,60 +177,90 @@ def test_every_request_carries_a_nonce_of_its_own(pair: Pair) -> None:
     assert "" not in seen
 
 
+def changing(pair: Pair) -> tuple[Key, Key]:
+    """The platform's key with a certificate, and the pair by which it is to be known afterwards: a bare one."""
+    fresh = make_pair("wechatpay_v3", m.ALGORITHM, number=1).ring.sign[-1]
+    return pair.ring.sign[-1], Key("PUB_KEY_ID_0119000001092026010100000001", 1, m.ALGORITHM, fresh.material)
+
+
+def public(key: Key) -> Key:
+    assert isinstance(key.material, RSAPrivateKey)
+    return replace(key, material=key.material.public_key())
+
+
+def trusting(pair: Pair, *keys: Key) -> Credentials:
+    """The merchant's credentials with these keys of the platform and no other."""
+    ring = pair.credentials.ring
+    return replace(pair.credentials, ring=replace(ring, verify=(ring.verify[0], *map(public, keys))))
+
+
 def test_certificate_to_public_key_without_a_failed_verification(pair: Pair) -> None:
     """The whole change under traffic: certificate alone, both, public key alone. Every answer and notification verifies
-    at merchants who have not changed, who change, and who have changed, and nobody verifies by the wrong key."""
-    platform = next(key for key in pair.ring.sign if key.algorithm == m.ALGORITHM)
-    fresh = next(
-        key for key in make_pair("wechatpay_v3", m.ALGORITHM, number=1).ring.sign if key.algorithm == m.ALGORITHM
+    at merchants who have not changed, who change, and who have changed; who has a public key is answered under it."""
+    certified, bare = changing(pair)
+    retired = replace(certified, state=KeyState.RETIRING)
+    content = pair.ring.sign[0]
+    phases = [(certified,), (certified, bare), (bare, certified), (bare, retired), (bare,)]
+    rings = [replace(pair.ring, sign=(content, *keys)) for keys in phases]
+    merchants = (
+        (trusting(pair, certified), rings[:1], certified),
+        (trusting(pair, bare, certified), rings[1:], bare),
+        (trusting(pair, bare), rings[3:], bare),
     )
-    bare = Key("PUB_KEY_ID_0119000001092026010100000001", 1, m.ALGORITHM, fresh.material)
-    content = tuple(key for key in pair.ring.sign if key.algorithm == m.AEAD)
-
-    def public(key: Key) -> Key:
-        assert not isinstance(key.material, bytes)
-        return replace(key, material=key.material.public_key())  # type: ignore[union-attr]
-
-    def ring(*keys: Key) -> KeyRing:
-        return replace(pair.ring, sign=(*content, *keys))
-
-    retired = replace(platform, state=KeyState.RETIRING)
-    phases = [ring(platform), ring(platform, bare), ring(bare, platform), ring(bare, retired), ring(bare)]
-    before, after = (*content, public(platform)), (*content, public(bare))
-    merchants = {"old": [before] * 2, "both": [(*content, public(platform), public(bare))] * 5, "new": [after] * 2}
-    spans = {"old": phases[:2], "both": phases, "new": phases[3:]}
-    verified = 0
-    for kind, rings in merchants.items():
-        for verify, signing in zip(rings, spans[kind], strict=True):
-            own = replace(pair.credentials, ring=replace(pair.credentials.ring, verify=verify))
-            server, client = pair.manifest.server, pair.manifest.client
+    server, client = pair.manifest.server, pair.manifest.client
+    named: Counter[str] = Counter()
+    for own, spans, wanted in merchants:
+        for signing in spans:
             for number in range(10):
                 intent = QueryTrade(merchant="", out_trade_no="T20250101000001")
-                request = client.encode(intent, own, later(NOW, number)).request()
-                chosen = {
-                    "old": codec.platform_name(platform),
-                    "both": codec.platform_name((platform, bare)[number % 2]),
-                    "new": bare.id,
-                }[kind]
-                named = any(codec.platform_name(key) == chosen for key in signing.sign if key.algorithm == m.ALGORITHM)
-                if named:
-                    request = replace(request, headers=(*request.headers, (b"Wechatpay-Serial", chosen.encode())))
-                claim = server.claim(request)
+                claim = server.claim(client.encode(intent, own, later(NOW, number)).request())
                 server.decode(claim, signing, NOW)
                 answer = server.answer(claim, TradeFound(paid(pair)), signing, NOW)
                 assert isinstance(client.decode(intent, answer, own, NOW), TradeFound)
-                assert not named or answer.header("Wechatpay-Serial") == chosen
+                assert answer.header("Wechatpay-Serial") == codec.platform_name(wanted)
                 note = server.notify(Notification(id=f"EV-{number}", at=None, trade=paid(pair)), TARGET, signing, NOW)
                 assert client.decode_notification(note, own, NOW).trade.is_paid
-                verified += 2
-    assert verified == 180
-    stranger = replace(pair.credentials, ring=replace(pair.credentials.ring, verify=after))
+                named[note.header("Wechatpay-Serial") or ""] += 1
+    assert named.total() == 70
+    assert min(named[codec.platform_name(certified)] - 10, named[bare.id] - 40) > 0  # each, while both are active
     with pytest.raises(InvalidSignature):
-        pair.manifest.client.decode_notification(told(pair), stranger, NOW)
+        client.decode_notification(told(pair), trusting(pair, bare), NOW)
+
+
+def test_an_ended_certificate_hides_nothing(pair: Pair) -> None:
+    """Of two configured certificates the one that is valid now encrypts; where none is, nothing is sent."""
+    certified, _ = changing(pair)
+    after = Instant(int(dt.datetime(2046, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000)
+    payout = next(intent for intent in simple_intents("wechatpay_v3") if isinstance(intent, PayOut))
+    intent = replace(payout, payee=replace(payout.payee, name="王小明"))
+    other = make_pair("wechatpay_v3", m.ALGORITHM, number=1).ring.sign[-1]
+    longer = replace(other, chain=(lasting(other, UNTIL + dt.timedelta(days=900)),))
+    client = pair.manifest.client
+    sent = client.encode(intent, trusting(pair, certified, longer), after).request()
+    assert sent.header("Wechatpay-Serial") == codec.serial_of(longer)
+    with pytest.raises(LocalProtocolError):
+        client.encode(intent, trusting(pair, certified), after)
+
+
+def lasting(key: Key, until: dt.datetime) -> x509.Certificate:
+    """A certificate of the key's own that ends then."""
+    assert isinstance(key.material, RSAPrivateKey)
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "platform")])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.material.public_key())
+        .serial_number(1 << 156)
+        .not_valid_before(FROM)
+        .not_valid_after(until)
+        .sign(key.material, hashes.SHA256())
+    )
 
 
 def certificates(pair: Pair, ring: KeyRing) -> Response:
-    request = pair.manifest.client.encode(FetchCertificates(merchant=""), pair.credentials, NOW).request()
+    """The answer to a merchant who knows no key of the platform yet."""
+    request = pair.manifest.client.encode(FetchCertificates(merchant=""), trusting(pair), NOW).request()
     claim, _ = pair.read(request)
     return pair.manifest.server.answer(claim, CertificatesFound(), ring, NOW)
 
@@ -280,7 +317,8 @@ def test_error_answers(pair: Pair) -> None:
 
 def test_an_unknown_serial_of_the_platform_is_refused(pair: Pair) -> None:
     """Wechatpay-Serial must name a key of the platform; an empty one, as of a first fetch, counts as none."""
-    request = pair.manifest.client.encode(FetchCertificates(merchant=""), pair.credentials, NOW).request()
+    own = trusting(pair, pair.ring.sign[-1])
+    request = pair.manifest.client.encode(FetchCertificates(merchant=""), own, NOW).request()
     empty = replace(request, headers=(*request.headers, (b"Wechatpay-Serial", b"")))
     assert pair.read(empty)[1].intent == FetchCertificates(merchant=pair.credentials.merchant)
     unknown = replace(request, headers=(*request.headers, (b"Wechatpay-Serial", b"6B" * 20)))
