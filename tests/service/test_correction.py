@@ -120,6 +120,23 @@ def test_T38_what_cannot_be_corrected(changes: dict[str, Any], code: str, sqlite
     assert sqlite_stage.play(scene) == code
 
 
+@pytest.mark.slow
+def test_T67_a_case_is_not_closed_by_a_strangers_correction(sqlite_stage: Stage) -> None:
+    """What is posted for a case is about its merchant and its trade, where it has one."""
+
+    async def scene(house: House) -> list[str]:
+        for number in ("A", "B"):
+            await house.open(number)
+        await house.submit(OpenCase("c1", "complaint", "the fee was taken twice", "olga", MERCHANT, "A"))
+        seen = []
+        for merchant, changes in ((OTHER, {}), (MERCHANT, {"out_trade_no": "B"}), (MERCHANT, {"out_trade_no": "A"})):
+            account = merchant_available(merchant, "CNY")
+            seen.append(await refusal(house.submit(propose(credit=account, merchant_id=merchant, **changes))))
+        return seen
+
+    assert sqlite_stage.play(scene) == ["FIELD_INVALID", "FIELD_INVALID", ""]
+
+
 def test_T38_a_correction_cannot_take_what_is_not_there(sqlite_stage: Stage) -> None:
     """Posting looks at the balance of that moment."""
 

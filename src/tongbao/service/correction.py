@@ -148,7 +148,7 @@ class CloseCase:
 @record
 class ProposeCorrection:
     """``amount`` (minor units) would move from ``debit`` to ``credit``. ``case_id`` is open and stays so until it is
-    posted. Outcome: the number of the correction."""
+    posted; it is about this merchant and trade, or about none in particular. Outcome: the number of the correction."""
 
     correction_id: str
     case_id: str
@@ -178,6 +178,12 @@ class ProposeCorrection:
             raise Refused("FIELD_INVALID", "a correction moves between two accounts of one currency")
         if self.out_trade_no and sheet.get(TRADE, self.merchant_id, self.out_trade_no) is None:
             raise Refused("TRADE_NOT_FOUND", "no such trade")
+        for name, of_case, own in (
+            ("merchant_id", case.merchant_id if case is not None else "", self.merchant_id),
+            ("out_trade_no", case.out_trade_no if case is not None else "", self.out_trade_no),
+        ):
+            if of_case and own and own != of_case:
+                raise Refused("FIELD_INVALID", f"{name}: the case is about {of_case}")
         if case is not None and case.kind in RESTING:
             rests = self.debit if case.kind == "statement_credit" else self.credit
             if ":suspense:" not in rests or self.amount != case.amount:
