@@ -40,6 +40,11 @@ async def card_of(house: House, *, cool: bool = True) -> None:
         house.clock.advance(DAY)
 
 
+def nine(house: House) -> None:
+    """The time of day at which standing payouts are made."""
+    house.clock.now = Instant((house.clock.now + 8 * HOUR) // DAY * DAY + HOUR)
+
+
 async def stand(house: House) -> tuple[int, int]:
     codes = (merchant_available(MERCHANT, "CNY"), merchant_payout(MERCHANT, "CNY"))
     available, aside = [await house.platform.balance(code) for code in codes]
@@ -97,6 +102,7 @@ def test_T70_what_waits_ends_with_its_card(sqlite_stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await earn(house, json.dumps({"payout": {"check": 1_000}}))
         await card_of(house)
+        nine(house)
         platform = house.platform
         await pay_own_card(platform, MERCHANT, "w1", 1_001, maker="maria")
         await house.submit(SetStanding(MERCHANT, "above", 1, 0, "maria", "carla"))
@@ -123,7 +129,7 @@ def test_a_standing_payout_once_a_day(stage: Stage) -> None:
         await card_of(house)
         await house.submit(SetStanding(MERCHANT, "daily", 0, 1_000, "maria", "carla"))
         standing = Standing(house.platform)
-        house.clock.now = Instant((house.clock.now + 8 * HOUR) // DAY * DAY + HOUR)
+        nine(house)
         seen: list[Any] = [await standing.round(), await Standing(house.platform).round(), await stand(house)]
         house.clock.advance(DAY)
         seen += [await standing.round(), await stand(house)]
@@ -158,6 +164,7 @@ def test_T67_a_standing_payout_takes_two_persons(sqlite_stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await earn(house, json.dumps({"payout": {"check": 50_000}}))
         await card_of(house)
+        nine(house)
         rule = (MERCHANT, "above", 1, 0, "maria")
         seen: list[Any] = [await refusal(house.submit(SetStanding(*rule, who))) for who in ("", "maria", "carla")]
         standing = Standing(house.platform)
@@ -184,6 +191,7 @@ def test_a_standing_payout_above_a_threshold(sqlite_stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await earn(house)
         await card_of(house)
+        nine(house)
         await house.submit(SetStanding(MERCHANT, "above", 99_401, 0, "maria", "carla"))
         standing = Standing(house.platform)
         seen: list[Any] = [await standing.round()]
@@ -193,6 +201,27 @@ def test_a_standing_payout_above_a_threshold(sqlite_stage: Stage) -> None:
         return [*seen, await standing.round(), await stand(house)]
 
     assert sqlite_stage.play(scene, furnished=False) == [0, 0, 1, (0, 99_400)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rule", "threshold"), [("daily", 0), ("above", 1)])
+def test_a_standing_payout_waits_for_the_time_of_day(rule: str, threshold: int, sqlite_stage: Stage) -> None:
+    """Neither rule pays before nine in the morning in China, when the day's settlement is made; both do at nine."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house)
+        await card_of(house)
+        await house.submit(SetStanding(MERCHANT, rule, threshold, 0, "maria", "carla"))
+        house.clock.advance(DAY)
+        nine(house)
+        due = house.clock.now
+        standing, seen = Standing(house.platform), []
+        for at in (due - 9 * HOUR, due - 1, due):
+            house.clock.now = Instant(at)
+            seen += [await standing.round(), await standing.next_due() == due]
+        return seen
+
+    assert sqlite_stage.play(scene, furnished=False) == [0, True, 0, True, 1, False]
 
 
 @pytest.mark.parametrize(

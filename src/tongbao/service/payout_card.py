@@ -281,8 +281,8 @@ async def pay_own_card(
 
 
 class Standing:
-    """The worker's duty for standing payouts: looks at the time of day they are made, and every hour where somebody
-    waits for a threshold."""
+    """The worker's duty for standing payouts: looks at the time of day they are made, and every hour of the day from
+    then on where somebody waits for a threshold."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -293,11 +293,10 @@ class Standing:
         now = self.platform.world.clock.business()
         if now < self.look_at:
             return 0
-        waiting = await self._cards()
+        waiting = await self._cards() if is_standing_time(now) else ()
         done = 0
         for card in waiting:
-            if card.standing == "above" or is_standing_time(now):
-                done += await self._pay(card, business_day(now))
+            done += await self._pay(card, business_day(now))
         hourly = any(card.standing == "above" for card in waiting)
         self.look_at = min(next_standing(now), Instant(now + HOUR)) if hourly else next_standing(now)
         return done
