@@ -130,7 +130,8 @@ def send_money(execute: Any, buyer: str, mode: str) -> None:
         assert sent["subCode"] == "isv.missing-app-cert-sn"
         return
     assert sent.get("status") in ("SUCCESS", "DEALING"), sent
-    known = execute("alipay.fund.trans.common.query", {"outBizNo": "P1", "productCode": "TRANS_ACCOUNT_NO_PWD"})
+    name = {"outBizNo": "P1", "bizScene": "DIRECT_TRANSFER"}
+    known = execute("alipay.fund.trans.common.query", {**name, "productCode": "TRANS_ACCOUNT_NO_PWD"})
     assert known["orderId"] == sent["orderId"]
     assert "availableAmount" in execute("alipay.fund.account.query", {"accountType": "ACCTRANS_ACCOUNT"})
 

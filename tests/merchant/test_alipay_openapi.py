@@ -5,12 +5,19 @@ An application asks under its own number (2021...), and the money comes to anoth
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import pytest
 
 from tests.merchant.conftest import make_shop
+from tests.protocol.bench import make_pair
 from tests.protocol.vector import Vector, vectors
-from tests.support.clock import Hands
+from tests.support.clock import NOW, Hands
+from tongbao.kernel.error import Refused
+from tongbao.kernel.money import Money
 from tongbao.kernel.time import MINUTE, Instant, later
+from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database
 from tongbao.merchant.ending import check_recipient
@@ -19,6 +26,10 @@ from tongbao.merchant.order import OrderState
 from tongbao.merchant.step import step_11_check_recipient
 from tongbao.merchant.verdict import Stop, VerdictKind
 from tongbao.protocols.alipay_openapi import PROTOCOL
+from tongbao.wire.http import Request, Response
+from tongbao.wire.movement import MovementState, PayOutFound, PayOutView
+from tongbao.wire.party import Party, Payee
+from tongbao.wire.vocabulary import Rejection
 
 SELLER, ORDER = "2088000000000001", "T20260101000001"
 PAID = next(one for one in vectors() if (one.protocol, one.name) == ("alipay_openapi", "notification_paid"))
@@ -80,3 +91,55 @@ def test_T25_another_application_or_payee_is_refused(note: Vector, seller: str, 
         with pytest.raises(Stop) as caught:
             check(notification, endpoint)
         assert caught.value.reason == "WRONG_RECIPIENT"
+
+
+PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
+
+
+@dataclass
+class Gateway:
+    """The interface's server end with a few payouts behind it, each with whether it goes to a card."""
+
+    payouts: dict[tuple[str, bool], PayOutView]
+    asked: list[Any] = field(default_factory=list)
+
+    def __call__(self, request: Request, limits: Any) -> Response:
+        claim = PROTOCOL.server.claim(request)
+        intent: Any = PROTOCOL.server.decode(claim, PAIR.ring, NOW).intent
+        self.asked.append(intent)
+        found = self.payouts.get((intent.payout_no, intent.to_card))
+        outcome = PayOutFound((found,)) if found is not None else Rejection("PAYOUT_NOT_FOUND")
+        return PROTOCOL.server.answer(claim, outcome, PAIR.ring, NOW)
+
+
+def payout(number: str, payee: Payee) -> PayOutView:
+    """A payout that succeeded."""
+    return PayOutView(
+        payout_no=number, payout_id=f"20260101{number}", payee=payee, amount=Money(100), state=MovementState.SUCCEEDED,
+        created_at=NOW, ended_at=NOW,
+    )  # fmt: skip
+
+
+def test_a_cards_payout_is_asked_for_under_its_own_product() -> None:
+    """A number names a payout together with its product: whoever does not say it, has both asked, the account first."""
+    card = payout("P1", Payee(name="王小明", card="6200000000000018", bank="ICBC"))
+    account = payout("P2", Payee(Party("2088000000000099")))
+    gateway = Gateway({("P1", True): card, ("P2", False): account})
+    configuration = MerchantConfiguration(
+        protocol="alipay_openapi", credentials=PAIR.settings, environment="sandbox", gateway="http://127.0.0.1:1/x"
+    )
+    client = Client(configuration, send=gateway, clock=Hands())
+    for number, kind, kinds in (
+        ("P1", None, [False, True]),
+        ("P1", True, [True]),
+        ("P2", None, [False]),
+        ("P2", False, [False]),
+    ):
+        gateway.asked.clear()
+        assert client.query_payout(number, to_card=kind)[0].payout_no == number
+        assert [intent.to_card for intent in gateway.asked] == kinds
+    for number, kind, kinds in (("P3", None, [False, True]), ("P1", False, [False]), ("P2", True, [True])):
+        gateway.asked.clear()
+        with pytest.raises(Refused) as caught:
+            client.query_payout(number, to_card=kind)
+        assert (caught.value.code, [intent.to_card for intent in gateway.asked]) == ("PAYOUT_NOT_FOUND", kinds)

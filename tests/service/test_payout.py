@@ -81,6 +81,9 @@ def test_a_balance_is_paid_at_once_and_once(stage: Stage) -> None:
         assert isinstance(second, PayOutFound)
         balance = await house.ask(QueryBalance(merchant=MERCHANT))
         found = await house.ask(QueryPayOut(merchant=MERCHANT, payout_id=first.payouts[0].payout_id))
+        assert found == await house.ask(QueryPayOut(merchant=MERCHANT, payout_no="p1", to_card=False))
+        to_card = QueryPayOut(merchant=MERCHANT, payout_no="p1", to_card=True)
+        assert await refusal(house.ask(to_card)) == "PAYOUT_NOT_FOUND"
         return [
             first == second == found,
             first.payouts[0].state,

@@ -177,13 +177,16 @@ class _Forms(Errands):
             notify_url=said.get("notify_url", ""),
         )
 
-    def _payout_question(self, payout_no: str, payout_id: str, batch_no: str, batch_id: str) -> QueryPayOut:
+    def _payout_question(
+        self, payout_no: str, payout_id: str, batch_no: str, batch_id: str, to_card: bool | None
+    ) -> QueryPayOut:
         return QueryPayOut(
             merchant=self.configuration.merchant,
             payout_no=payout_no,
             payout_id=payout_id,
             batch_no=batch_no,
             batch_id=batch_id,
+            to_card=to_card,
         )
 
     def _batch_question(self, batch_no: str, batch_id: str, said: LinesQuestion) -> QueryPayOutBatch:
@@ -266,11 +269,17 @@ class MoneyDesk(_Forms):
         return found
 
     def query_payout(
-        self, payout_no: str = "", *, payout_id: str = "", batch_no: str = "", batch_id: str = ""
+        self,
+        payout_no: str = "",
+        *,
+        payout_id: str = "",
+        batch_no: str = "",
+        batch_id: str = "",
+        to_card: bool | None = None,
     ) -> tuple[PayOutView, ...]:
-        """What became of a payout, or of a batch's."""
+        """What became of a payout, or of a batch's; ``to_card`` where the protocol wants to know (see QueryPayOut)."""
         found: tuple[PayOutView, ...] = self._drive(
-            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no, batch_id))
+            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no, batch_id, to_card))
         )
         return found
 
@@ -357,11 +366,17 @@ class AsyncMoneyDesk(_Forms):
         return found
 
     async def query_payout(
-        self, payout_no: str = "", *, payout_id: str = "", batch_no: str = "", batch_id: str = ""
+        self,
+        payout_no: str = "",
+        *,
+        payout_id: str = "",
+        batch_no: str = "",
+        batch_id: str = "",
+        to_card: bool | None = None,
     ) -> tuple[PayOutView, ...]:
-        """What became of a payout, or of a batch's."""
+        """What became of a payout, or of a batch's; ``to_card`` where the protocol wants to know (see QueryPayOut)."""
         found: tuple[PayOutView, ...] = await self._drive(
-            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no, batch_id))
+            self.query_payout_core(self._payout_question(payout_no, payout_id, batch_no, batch_id, to_card))
         )
         return found
 

@@ -237,8 +237,18 @@ class Errands:
         return expect(outcome, BatchTaken)
 
     def query_payout_core(self, question: QueryPayOut) -> Core[tuple[PayOutView, ...]]:
-        """What became of payouts."""
-        outcome = yield from self._ask(self._said([question]))
+        """What became of payouts. Where kinds of payees have numbers apart and the question leaves the kind open, an
+        account's payout is asked for first, and a card's if there is none."""
+        try:
+            outcome = yield from self._ask(self._said([question]))
+        except Refused as refusal:
+            if refusal.code != "PAYOUT_NOT_FOUND" or question.to_card is not None or not question.payout_no:
+                raise
+            try:
+                other = self._said([replace(question, to_card=True)])
+            except LocalProtocolError:  # here a number alone is a payout's name
+                raise refusal from None
+            outcome = yield from self._ask(other)
         return expect(outcome, PayOutFound).payouts
 
     def query_batch_core(self, question: QueryPayOutBatch) -> Core[BatchView]:

@@ -388,14 +388,19 @@ async def _query(platform: Platform, asker: Asker, intent: QueryPayOut) -> Outco
             raise Refused("PAYOUT_NOT_FOUND", "no such payout")
         if batch is not None and rows[0][1] != batch.batch_no:
             raise Refused("PAYOUT_NOT_FOUND", "no such payout in this batch")
-        payout = await find_payout(platform, *rows[0])
-        return PayOutFound((payout_view(platform, payout, batch),))
+        return _found(platform, await find_payout(platform, *rows[0]), batch, intent)
     if intent.payout_no:
         payout = await find_payout(platform, merchant_id, batch.batch_no if batch else "", intent.payout_no)
-        return PayOutFound((payout_view(platform, payout, batch),))
+        return _found(platform, payout, batch, intent)
     if batch is None:
         raise Refused("FIELD_MISSING", "a payout is asked for by its number, or its batch's")
     return PayOutFound((await batch_view(platform, merchant_id, batch.batch_no)).payouts)
+
+
+def _found(platform: Platform, payout: Payout, batch: PayoutBatch | None, intent: QueryPayOut) -> PayOutFound:
+    if intent.to_card not in (None, payout.kind == "card"):
+        raise Refused("PAYOUT_NOT_FOUND", "no such payout of this kind")
+    return PayOutFound((payout_view(platform, payout, batch),))
 
 
 async def _asked_batch(platform: Platform, merchant_id: str, batch_no: str, batch_id: str) -> PayoutBatch | None:

@@ -57,13 +57,17 @@ class PayOutBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPayOut:
-    """Ask what became of a payout, by either number, within a batch (by either number of it) where there is one."""
+    """Ask what became of a payout, by either number, within a batch (by either number of it) where there is one.
+
+    ``to_card``: whether it goes to a bank card, where the protocol makes that a part of its name; None leaves it open.
+    """
 
     merchant: str
     payout_no: str = ""
     payout_id: str = ""
     batch_no: str = ""
     batch_id: str = ""
+    to_card: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

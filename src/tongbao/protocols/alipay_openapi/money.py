@@ -270,6 +270,8 @@ def write_payee(payee: Payee) -> dict[str, Any]:
 
 
 _PRODUCTS: Final = ("TRANS_ACCOUNT_NO_PWD", "TRANS_BANKCARD_NO_PWD")
+"""To an account, to a bank card."""
+_SCENE: Final = "DIRECT_TRANSFER"
 _LEAST: Final = 10
 """Fen that a transfer moves at least."""
 
@@ -282,7 +284,7 @@ def _read_transfer(merchant: str, content: Content) -> PayOut:
     if amount.minor < _LEAST:
         raise invalid("trans_amount", "is below 0.1", "AMOUNT_INVALID")
     payee = read_payee(part_of(content, "payee_info"))
-    if bool(payee.card) is not (product == "TRANS_BANKCARD_NO_PWD"):
+    if product != _PRODUCTS[bool(payee.card)]:
         raise invalid("identity_type", "does not go with the product")
     return PayOut(
         merchant=merchant,
@@ -296,12 +298,12 @@ def _read_transfer(merchant: str, content: Content) -> PayOut:
 
 
 def _write_transfer(intent: PayOut) -> dict[str, Any]:
-    product = "TRANS_BANKCARD_NO_PWD" if intent.payee.card else "TRANS_ACCOUNT_NO_PWD"
+    product = _PRODUCTS[bool(intent.payee.card)]
     return {
         "out_biz_no": intent.payout_no,
         "trans_amount": write_sum(intent.amount, "amount"),
         "product_code": product,
-        "biz_scene": "DIRECT_TRANSFER",
+        "biz_scene": _SCENE,
         "order_title": intent.title,
         "payee_info": write_payee(intent.payee),
         "remark": intent.memo,
@@ -314,12 +316,23 @@ def _read_transfer_query(merchant: str, content: Content) -> QueryPayOut:
     own = text_of(content, "out_biz_no")
     if not number and not own:
         raise RemoteProtocolError("out_biz_no", "is missing, and so is order_id", "FIELD_MISSING")
-    return QueryPayOut(merchant=merchant, payout_no=own, payout_id=number)
+    # a merchant's number names a payout only together with its product and scene
+    product, scene = (
+        text_of(content, name) if number else required(content, name) for name in ("product_code", "biz_scene")
+    )
+    if product not in ("", *_PRODUCTS):
+        raise invalid("product_code", "is no product that is offered here")
+    if scene not in ("", _SCENE):
+        raise invalid("biz_scene", f"is not {_SCENE}")
+    to_card = product == _PRODUCTS[True] if product else None
+    return QueryPayOut(merchant=merchant, payout_no=own, payout_id=number, to_card=to_card)
 
 
 def _write_transfer_query(intent: QueryPayOut) -> dict[str, Any]:
     said = {"order_id": intent.payout_id, "out_biz_no": intent.payout_no}
-    return said | {"product_code": _PRODUCTS[0], "biz_scene": "DIRECT_TRANSFER"} if intent.payout_no else said
+    if intent.to_card is None and intent.payout_id:
+        return said
+    return said | {"product_code": _PRODUCTS[bool(intent.to_card)], "biz_scene": _SCENE}
 
 
 def _read_account(merchant: str, content: Content) -> QueryBalance:
