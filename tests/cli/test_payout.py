@@ -60,8 +60,14 @@ def test_T67_a_merchants_money_by_two_persons(desk: Desk) -> None:
     assert json.loads(desk.do("agreement", "show", *mine)["agreement"]) == {"payout": {"minimum": 100}}
     card = ("--bank", "ICBC", "--card", "6200000000000018", "--holder", "店主", "--reason", "papers")
     desk.do("payout", "card", *mine, "--as", "olga", *card)
-    assert "MAKER_IS_CHECKER" in desk.do("payout", "verify", *mine, "--as", "olga", "--reason", "seen", code=1)
-    assert desk.do("payout", "verify", *mine, "--as", "otto", "--reason", "seen")["card"] == "**** 0018"
+    verify = ("payout", "verify", *mine, "--reason", "seen", "--card")
+    assert "MAKER_IS_CHECKER" in desk.do(*verify, "6200000000000018", "--as", "olga", code=1)
+    assert "REVIEW_AGAIN: card: " in desk.do(*verify, "6210000000000018", "--as", "otto", code=1)
+    assert desk.do(*verify, "6200000000000018", "--as", "otto")["card"] == "**** 0018"
+    single = ("payout", "approve", "w1", "--single", *mine, "--as", "otto", "--reason", "seen")
+    assert "amount: a single payout is agreed to by its sum" in desk.do(*single, code=2)
+    assert "PAYOUT_NOT_FOUND" in desk.do(*single, "--amount", "1", code=1)
+    assert desk.do("payout", "waiting", *mine) == []
     standing = ("payout", "standing", "daily", *mine, "--as", "olga", "--keep", "10.5", "--reason", "asked for")
     assert "MAKER_IS_CHECKER" in desk.do(*standing, code=1)
     assert desk.do(*standing, "--checker", "otto")["standing"] == "daily"
@@ -106,11 +112,13 @@ def test_T67_a_merchants_people_by_two_operators(desk: Desk) -> None:
     assert (added["status"], added["version"]) == ("entered", 1)
     assert "chen-pays-1" not in json.dumps(added)
     assert "ALREADY_EXISTS" in desk.do(*person, "add", *chen, *why, "--as", "otto", code=1)
-    assert "MAKER_IS_CHECKER" in desk.do(*person, "approve", *chen, *why, "--as", "olga", code=1)
-    assert desk.do(*person, "approve", *chen, *why, "--as", "otto")["status"] == "active"
+    approve = (*person, "approve", *chen, *why, "--version")
+    assert "MAKER_IS_CHECKER" in desk.do(*approve, "1", "--as", "olga", code=1)
+    assert "REVIEW_AGAIN: version: " in desk.do(*approve, "2", "--as", "otto", code=1)
+    assert desk.do(*approve, "1", "--as", "otto")["status"] == "active"
     assert desk.do(*person, "reset", *chen, *why, "--as", "otto")["version"] == 2
     assert desk.do(*person, "disable", *chen, *why, "--as", "otto")["status"] == "disabled"
-    listed = [{"operator": "chen", "status": "disabled", "entered_by": "otto", "approved_by": ""}]
+    listed = [{"operator": "chen", "status": "disabled", "version": 2, "entered_by": "otto", "approved_by": ""}]
     assert desk.do(*person, "list", number) == listed
     decided = ("refund", "agree", "20260302001", "--merchant", number, *why)
     assert "BATCH_NOT_FOUND" in desk.do(*decided, "--as", "otto", code=1)

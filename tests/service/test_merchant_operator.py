@@ -24,7 +24,6 @@ from tongbao.service.merchant_operator import (
     SettleAgreement,
 )
 from tongbao.service.merchant_operator_act import (
-    approve_operator,
     decide_payouts,
     decide_refunds,
     operators_of,
@@ -47,8 +46,8 @@ SMALL = batch(("1", HIM, 1_000), number="b1", asks_password=True)
 async def staff(house: House, *names: str) -> None:
     """The merchant's people, each entered by one operator of the platform and confirmed by another."""
     for name in names or tuple(PASSWORDS):
-        await put_operator(house.platform, MERCHANT, name, PASSWORDS[name], "olga", "papers")
-        await approve_operator(house.platform, MERCHANT, name, "otto", "called back")
+        version = await put_operator(house.platform, MERCHANT, name, PASSWORDS[name], "olga", "papers")
+        await house.submit(ApproveMerchantOperator(MERCHANT, name, version, "otto", "called back"))
 
 
 async def say(house: House, name: str, password: str = "", *, agrees: bool = True, number: str = "b1") -> str:
@@ -281,20 +280,20 @@ def test_T67_who_enters_a_person_does_not_confirm_him(stage: Stage) -> None:
         await house.ask(SMALL)
         platform = house.platform
         await put_operator(platform, MERCHANT, "li", PASSWORDS["li"], "olga", "papers")
-        seen: list[Any] = [await refusal(approve_operator(platform, MERCHANT, "li", "olga", "me again"))]
+        seen: list[Any] = [await refusal(house.submit(ApproveMerchantOperator(MERCHANT, "li", 1, "olga", "me again")))]
         seen.append(await refusal(house.submit(ApproveMerchantOperator(MERCHANT, "li", 2, "otto", "seen"))))
-        seen.append(await approve_operator(platform, MERCHANT, "li", "otto", "called back"))
-        seen.append(await refusal(approve_operator(platform, MERCHANT, "li", "otto", "twice")))
+        seen.append(await house.submit(ApproveMerchantOperator(MERCHANT, "li", 1, "otto", "called back")))
+        seen.append(await refusal(house.submit(ApproveMerchantOperator(MERCHANT, "li", 1, "otto", "twice"))))
         version = await put_operator(platform, MERCHANT, "li", "another-1-word", "otto", "forgotten")
         seen += [version, (await say(house, "li")).split(":")[0], (await say(house, "li", "another-1-word"))[:11]]
-        seen.append(await refusal(approve_operator(platform, MERCHANT, "li", "otto", "me again")))
-        await approve_operator(platform, MERCHANT, "li", "olga", "called back")
+        seen.append(await refusal(house.submit(ApproveMerchantOperator(MERCHANT, "li", 2, "otto", "me again"))))
+        await house.submit(ApproveMerchantOperator(MERCHANT, "li", 2, "olga", "called back"))
         seen += [(await say(house, "li"))[:11], await say(house, "li", "another-1-word")]
         seen += [[(row.name, row.status, row.attempts) for row in await operators_of(platform, MERCHANT)]]
         return seen
 
     conflict, maker = "STATE_CONFLICT", "MAKER_IS_CHECKER"
-    first = [maker, conflict, "active", conflict, 2, "LOGIN_WRONG", "LOGIN_WRONG", maker]
+    first = [maker, "REVIEW_AGAIN", "active", conflict, 2, "LOGIN_WRONG", "LOGIN_WRONG", maker]
     assert stage.play(scene, furnished=False) == [*first, "LOGIN_WRONG", "running 0", [("li", "active", 0)]]
 
 

@@ -13,7 +13,14 @@ from tongbao.kernel.time import DAY, MINUTE, business_date
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_payout
 from tongbao.service.party import ChangeMerchant
 from tongbao.service.payout import ThrowSwitch
-from tongbao.service.payout_act import batch_view, decide_payout, find_payout, find_payout_batch, run_batches
+from tongbao.service.payout_act import (
+    batch_view,
+    decide_payout,
+    find_payout,
+    find_payout_batch,
+    run_batches,
+    waiting_payouts,
+)
 from tongbao.service.payout_batch import StartBatch
 from tongbao.service.settlement import settle_day
 from tongbao.store.schema import INSTRUCTION
@@ -207,8 +214,12 @@ def test_T67_above_the_limit_a_second_person_agrees(stage: Stage) -> None:
             await house.ask(pay(name, HIM, 20_001))
         seen: list[Any] = [await outcome(house, "p1"), await stand(house)]
         maker = (await find_payout(house.platform, MERCHANT, "", "p1")).maker
-        seen.append(await refusal(decide_payout(house.platform, MERCHANT, "p1", maker)))
-        seen.append((await decide_payout(house.platform, MERCHANT, "p1", "carla", reason="seen")).state)
+        seen.append(await refusal(decide_payout(house.platform, MERCHANT, "p1", maker, 20_001)))
+        seen.append(await refusal(decide_payout(house.platform, MERCHANT, "p1", "carla", 20_002)))
+        seen.append(
+            [(one.payout_no, one.amount, payee.name) for one, payee in await waiting_payouts(house.platform, MERCHANT)]
+        )
+        seen.append((await decide_payout(house.platform, MERCHANT, "p1", "carla", 20_001, reason="seen")).state)
         seen.append((await decide_payout(house.platform, MERCHANT, "p2", "carla", agrees=False)).state)
         seen.append(await refusal(decide_payout(house.platform, MERCHANT, "p2", "carla")))
         return [*seen, await stand(house)]
@@ -217,6 +228,8 @@ def test_T67_above_the_limit_a_second_person_agrees(stage: Stage) -> None:
         ("proposed", ""),
         (EARNED, 0, 0),
         "MAKER_IS_CHECKER",
+        "REVIEW_AGAIN",
+        [("p1", 20_001, "王 小明"), ("p2", 20_001, "王 小明")],
         "succeeded",
         "closed",
         "STATE_CONFLICT",

@@ -13,7 +13,7 @@ from tongbao.kernel.time import DAY, HOUR, Instant, business_date
 from tongbao.ledger.account import merchant_available, merchant_payout
 from tongbao.service.correction import CloseCase
 from tongbao.service.payout_act import decide_payout, find_payout
-from tongbao.service.payout_card import SetStanding, Standing, VerifyPayoutCard, pay_own_card, put_card
+from tongbao.service.payout_card import SetStanding, Standing, VerifyPayoutCard, pay_own_card, put_card, verify_card
 from tongbao.service.settlement import settle_day
 from tongbao.trade.calendar import write_day
 from tongbao.wire.party import Payee
@@ -60,7 +60,9 @@ def test_T70_a_changed_card_is_cold_for_a_day(stage: Stage) -> None:
         version = await put_card(house.platform, MERCHANT, CARD, "maria")
         seen = [await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000))]
         seen.append(await refusal(house.submit(VerifyPayoutCard(MERCHANT, version, "maria", ""))))
-        await house.submit(VerifyPayoutCard(MERCHANT, version, "carla", "seen"))
+        seen.append(await refusal(house.submit(VerifyPayoutCard(MERCHANT, version + 1, "carla", "seen"))))
+        papers = ("6200000000000026", "6200000000000018")
+        seen += [await refusal(verify_card(house.platform, MERCHANT, number, "carla", "seen")) for number in papers]
         seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000)))
         house.clock.advance(DAY - 1)
         seen.append(await refusal(pay_own_card(house.platform, MERCHANT, "w1", 1_000)))
@@ -72,7 +74,8 @@ def test_T70_a_changed_card_is_cold_for_a_day(stage: Stage) -> None:
         told = [(mail.to, mail.key) for mail in house.journal.mails]
         return [*seen, await stand(house), told]
 
-    expected = ["STATE_CONFLICT", "MAKER_IS_CHECKER", "PAYOUT_COOLING", "PAYOUT_COOLING", "", "", "PAYOUT_MISMATCH"]
+    expected = ["STATE_CONFLICT", "MAKER_IS_CHECKER", "REVIEW_AGAIN", "REVIEW_AGAIN", ""]
+    expected += ["PAYOUT_COOLING", "PAYOUT_COOLING", "", "", "PAYOUT_MISMATCH"]
     assert stage.play(scene, furnished=False) == [*expected, "STATE_CONFLICT", (98_400, 1_000), TOLD]
 
 
@@ -86,8 +89,8 @@ def test_T67_a_large_withdrawal_takes_two(sqlite_stage: Stage) -> None:
         small = await pay_own_card(platform, MERCHANT, "w1", 1_000, maker="maria")
         large = await pay_own_card(platform, MERCHANT, "w2", 1_001, maker="maria")
         seen: list[Any] = [small and small.state, large and large.state, await stand(house)]
-        seen.append(await refusal(decide_payout(platform, MERCHANT, "w2", "maria")))
-        seen.append((await decide_payout(platform, MERCHANT, "w2", "carla")).state)
+        seen.append(await refusal(decide_payout(platform, MERCHANT, "w2", "maria", 1_001)))
+        seen.append((await decide_payout(platform, MERCHANT, "w2", "carla", 1_001)).state)
         return [*seen, await stand(house)]
 
     expected = ["sent", "proposed", (98_400, 1_000), "MAKER_IS_CHECKER", "sent", (97_399, 2_001)]
@@ -115,7 +118,7 @@ def test_T70_what_waits_ends_with_its_card(sqlite_stage: Stage) -> None:
         seen += [await refusal(decide_payout(platform, MERCHANT, number, "carla")) for number in ("w1", standing)]
         seen += [(await decide_payout(platform, MERCHANT, n, "carla", agrees=False)).state for n in ("w1", standing)]
         await pay_own_card(platform, MERCHANT, "w2", 1_001, maker="maria")
-        return [*seen, (await decide_payout(platform, MERCHANT, "w2", "carla")).state, await stand(house)]
+        return [*seen, (await decide_payout(platform, MERCHANT, "w2", "carla", 1_001)).state, await stand(house)]
 
     expected = [1, *["STATE_CONFLICT"] * 4, "closed", "closed", "sent", (98_399, 1_001)]
     assert sqlite_stage.play(scene, furnished=False) == expected
@@ -173,8 +176,8 @@ def test_T67_a_standing_payout_takes_two_persons(sqlite_stage: Stage) -> None:
             seen += [await standing.round(), await stand(house)]
             house.clock.advance(DAY)
         number = f"standing-{write_day(day)}"
-        seen.append(await refusal(decide_payout(house.platform, MERCHANT, number, "maria")))
-        seen += [(await decide_payout(house.platform, MERCHANT, number, "carla")).state, await stand(house)]
+        seen.append(await refusal(decide_payout(house.platform, MERCHANT, number, "maria", 99_400)))
+        seen += [(await decide_payout(house.platform, MERCHANT, number, "carla", 99_400)).state, await stand(house)]
         await house.submit(SetStanding(MERCHANT, "off", 0, 0, "maria"))
         return [*seen, await standing.next_due()]
 

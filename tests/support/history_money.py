@@ -8,7 +8,8 @@ from typing import Final
 from tests.support.platform import BUYER, OTHER, House, make_merchant
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
-from tongbao.service.merchant_operator_act import approve_operator, decide_payouts, decide_refunds, put_operator
+from tongbao.service.merchant_operator import ApproveMerchantOperator
+from tongbao.service.merchant_operator_act import decide_payouts, decide_refunds, put_operator
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.payout import ThrowSwitch
 from tongbao.service.payout_act import decide_payout, find_payout, find_payout_batch, run_batch, run_batches
@@ -79,7 +80,7 @@ async def _pay_out(house: House) -> None:
         await house.inquire(asked, word if word == "silence" else {"result": word, "bank_ref": f"ref {number}"})
     for number, agrees in (("p6", True), ("p7", False)):
         await _ask(house, number, HIM, 501)
-        await decide_payout(house.platform, PAYER, number, "carla", agrees=agrees, reason="seen")
+        await decide_payout(house.platform, PAYER, number, "carla", 501, agrees=agrees, reason="seen")
 
 
 async def _share(house: House) -> None:
@@ -110,8 +111,8 @@ async def _pay_batch(house: House) -> None:
 async def _agree(house: House) -> None:
     """Batches that a browser carried: one above the limit agreed to by two of the merchant's people, two sent away."""
     for name in ("li", "wang"):
-        await put_operator(house.platform, PAYER, name, f"{name}-pays-7", "maria", "papers")
-        await approve_operator(house.platform, PAYER, name, "carla", "called back")
+        version = await put_operator(house.platform, PAYER, name, f"{name}-pays-7", "maria", "papers")
+        await house.submit(ApproveMerchantOperator(PAYER, name, version, "carla", "called back"))
     for number, amount in (("b3", 501), ("b4", 5)):
         items = (PayOutItem(payout_no="1", payee=HIM, amount=Money(amount)),)
         asked = PayOutBatch(

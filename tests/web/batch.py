@@ -11,7 +11,8 @@ from tongbao.ledger.account import merchant_available
 from tongbao.service.act import act
 from tongbao.service.agree import ChangeAgreement
 from tongbao.service.checkout import pay_from_balance
-from tongbao.service.merchant_operator_act import approve_operator, put_operator
+from tongbao.service.merchant_operator import ApproveMerchantOperator
+from tongbao.service.merchant_operator_act import put_operator
 from tongbao.service.settlement import settle_early
 from tongbao.wire.contract import Verified
 from tongbao.wire.movement import BatchTaken, PayOutBatch, PayOutItem, RefundBatch, RefundItem
@@ -27,8 +28,8 @@ async def staff(home: House) -> None:
     terms = {"early": {"rate": 0}, "payout": {"minimum": 50, "check": LIMIT}}
     await home.platform.submit(ChangeAgreement(MERCHANT, json.dumps(terms), "op1", "op2", "contract"))
     for name, password in OPERATORS.items():
-        await put_operator(home.platform, MERCHANT, name, password, "op1", "papers")
-        await approve_operator(home.platform, MERCHANT, name, "op2", "called back")
+        version = await put_operator(home.platform, MERCHANT, name, password, "op1", "papers")
+        await home.platform.submit(ApproveMerchantOperator(MERCHANT, name, version, "op2", "called back"))
     trade, _ = await open_trade(home, "EARNED", amount=100_000)
     await pay_from_balance(home.platform, trade, await home.platform.buyer(BUYER), "741852")
     await settle_early(home.platform, MERCHANT, "first")

@@ -12,8 +12,8 @@ from typing import Any
 
 from tongbao.cli.prove import PASSWORDS, add_act, ask, prove
 from tongbao.kernel.error import Refused
-from tongbao.service.merchant_operator import DisableMerchantOperator
-from tongbao.service.merchant_operator_act import approve_operator, find_operator, operators_of, put_operator
+from tongbao.service.merchant_operator import ApproveMerchantOperator, DisableMerchantOperator
+from tongbao.service.merchant_operator_act import find_operator, operators_of, put_operator
 from tongbao.service.platform import Platform
 
 
@@ -28,16 +28,19 @@ def add_operator_acts(merchant: Any) -> None:
         ("approve", "confirm that a person is the merchant's", _approve),
         ("disable", "let a person agree to nothing from now on", _disable),
     ):
-        _add_person(acts, name, text, act)
+        parser = _add_person(acts, name, text, act)
+        if name == "approve":
+            parser.add_argument("--version", type=int, required=True, metavar="N", help="which one: add and list tell")
     listed = add_act(acts, "list", "a merchant's people", _list, signed=False)
     listed.add_argument("merchant")
 
 
-def _add_person(acts: Any, name: str, text: str, act: Callable[..., Any]) -> None:
+def _add_person(acts: Any, name: str, text: str, act: Callable[..., Any]) -> argparse.ArgumentParser:
     parser = add_act(acts, name, text, act)
     parser.add_argument("merchant")
     parser.add_argument("name")
     parser.add_argument("--reason", required=True)
+    return parser
 
 
 async def _known(platform: Platform, chosen: argparse.Namespace) -> bool:
@@ -65,8 +68,8 @@ async def _put(platform: Platform, chosen: argparse.Namespace, environ: Mapping[
 
 async def _approve(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await prove(platform, chosen, environ, "checker")
-    status = await approve_operator(platform, chosen.merchant, chosen.name, actor, chosen.reason)
-    return {"merchant": chosen.merchant, "operator": chosen.name, "status": status}
+    command = ApproveMerchantOperator(chosen.merchant, chosen.name, chosen.version, actor, chosen.reason)
+    return {"merchant": chosen.merchant, "operator": chosen.name, "status": await platform.submit(command)}
 
 
 async def _disable(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
@@ -77,6 +80,12 @@ async def _disable(platform: Platform, chosen: argparse.Namespace, environ: Mapp
 
 async def _list(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     return [
-        {"operator": row.name, "status": row.status, "entered_by": row.maker, "approved_by": row.checker}
+        {
+            "operator": row.name,
+            "status": row.status,
+            "version": row.version,
+            "entered_by": row.maker,
+            "approved_by": row.checker,
+        }
         for row in await operators_of(platform, chosen.merchant)
     ]

@@ -15,9 +15,9 @@ from tongbao.cli.prove import PASSWORDS, add_act, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
 from tongbao.service.payout import ThrowSwitch
-from tongbao.service.payout_act import close_batch, decide_payout, find_payout_batch, payouts_url
+from tongbao.service.payout_act import close_batch, decide_payout, find_payout_batch, payouts_url, waiting_payouts
 from tongbao.service.payout_batch import StartBatch
-from tongbao.service.payout_card import RULES, SetStanding, VerifyPayoutCard, find_card, pay_own_card, put_card
+from tongbao.service.payout_card import RULES, SetStanding, pay_own_card, put_card, verify_card
 from tongbao.service.payout_file import upload, write_result
 from tongbao.service.platform import Platform
 from tongbao.store.schema import PAYOUT_BATCH
@@ -41,7 +41,12 @@ def add_commands(commands: Any) -> None:
         decided = _act(acts, name, text, act)
         decided.add_argument("number", help="the batch's number, or with --single the payout's")
         decided.add_argument("--single", action="store_true", help="a single payout above the merchant's limit")
+        if act is _approve:
+            decided.add_argument(
+                "--amount", type=_yuan, metavar="YUAN", help="with --single: its sum, as waiting shows it"
+            )
         decided.add_argument("--reason", required=True)
+    _act(acts, "waiting", "a merchant's single payouts that wait for a second person", _waiting, signed=False)
     linked = _act(acts, "link", "the address where the merchant's own people decide on a batch", _link, signed=False)
     linked.add_argument("number", help="the batch's number")
     for name, text, stop in (
@@ -61,6 +66,7 @@ def add_commands(commands: Any) -> None:
     card.add_argument("--holder", required=True, metavar="NAME")
     card.add_argument("--reason", required=True)
     seen = _act(acts, "verify", "confirm that a card somebody else entered is the merchant's", _verify)
+    seen.add_argument("--card", required=True, metavar="NUMBER", help="the whole number, from the merchant's papers")
     seen.add_argument("--reason", required=True)
     rule = _act(acts, "standing", "pay to the merchant's own card by itself, two operators agreeing", _standing)
     rule.add_argument("rule", choices=RULES)
@@ -112,7 +118,11 @@ async def _upload(platform: Platform, chosen: argparse.Namespace, environ: Mappi
 async def _approve(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await prove(platform, chosen, environ, "checker")
     if chosen.single:
-        taken = await decide_payout(platform, chosen.merchant, chosen.number, actor, reason=chosen.reason)
+        if chosen.amount is None:
+            raise ConfigurationError("amount", "a single payout is agreed to by its sum: --amount")
+        taken = await decide_payout(
+            platform, chosen.merchant, chosen.number, actor, chosen.amount, reason=chosen.reason
+        )
         return {"payout": chosen.number, "state": taken.state}
     said = await platform.submit(StartBatch(chosen.merchant, chosen.number, actor, chosen.reason))
     return {"batch": chosen.number, "state": said.state, "persons_missing": said.missing}
@@ -125,6 +135,21 @@ async def _refuse(platform: Platform, chosen: argparse.Namespace, environ: Mappi
         return {"payout": chosen.number, "state": taken.state}
     said = await close_batch(platform, chosen.merchant, chosen.number, actor, chosen.reason)
     return {"batch": chosen.number, "state": said.state}
+
+
+async def _waiting(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    return [
+        {
+            "payout": payout.payout_no,
+            "amount": Money(payout.amount, payout.currency).text(),
+            "payee": payout.payee,
+            "name": payee.name,
+            "bank": payout.bank,
+            "source": payout.source,
+            "entered_by": payout.maker,
+        }
+        for payout, payee in await waiting_payouts(platform, chosen.merchant)
+    ]
 
 
 async def _link(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
@@ -178,8 +203,7 @@ async def _card(platform: Platform, chosen: argparse.Namespace, environ: Mapping
 
 async def _verify(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await prove(platform, chosen, environ, "checker")
-    card = await find_card(platform, chosen.merchant)
-    await platform.submit(VerifyPayoutCard(chosen.merchant, card.version, actor, chosen.reason))
+    card = await verify_card(platform, chosen.merchant, chosen.card, actor, chosen.reason)
     return {"merchant": chosen.merchant, "bank": card.bank, "card": card.tail, "state": "verified"}
 
 

@@ -12,7 +12,8 @@ from tongbao.kernel.error import Refused
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import buyer_balance
 from tongbao.sandbox.state import SandboxState, sandbox_key, sub_merchants
-from tongbao.service.merchant_operator_act import approve_operator, operators_of, put_operator
+from tongbao.service.merchant_operator import ApproveMerchantOperator
+from tongbao.service.merchant_operator_act import operators_of, put_operator
 from tongbao.service.party import ChangeMerchant, PutKey, RegisterBuyer, RegisterMerchant, TopUp
 from tongbao.service.password import hash_password
 from tongbao.service.payout_card import VerifyPayoutCard, put_card
@@ -159,8 +160,9 @@ async def _operators(platform: Platform, merchant_id: str) -> None:
     for one in OPERATORS:
         if one.name not in known:
             reason = "a sandbox's own operator"
-            await put_operator(platform, merchant_id, one.name, one.pay_password, "sandbox-maker", reason)
-            await approve_operator(platform, merchant_id, one.name, "sandbox-checker", reason)
+            version = await put_operator(platform, merchant_id, one.name, one.pay_password, "sandbox-maker", reason)
+            command = ApproveMerchantOperator(merchant_id, one.name, version, "sandbox-checker", reason)
+            await platform.submit(command)
 
 
 async def _merchant(

@@ -77,7 +77,7 @@ class PutMerchantOperator:
 @record
 class ApproveMerchantOperator:
     """``checker`` knows that the person entered as ``version`` is one of the merchant's. Who entered him may not say so
-    (T67). Outcome: his status."""
+    (T67); another version than he was shown is refused REVIEW_AGAIN. Outcome: his status."""
 
     merchant_id: str
     name: str
@@ -90,8 +90,10 @@ class ApproveMerchantOperator:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         before = _operator(sheet, self.merchant_id, self.name)
-        if before.status != "entered" or before.version != self.version:
+        if before.status != "entered":
             raise Refused("STATE_CONFLICT", f"the operator of version {before.version} is {before.status}")
+        if before.version != self.version:
+            raise Refused("REVIEW_AGAIN", f"version: the operator is of version {before.version}")
         check_checker(before.maker, self.checker)
         row = replace(before, status="active", checker=self.checker, changed_at=now.business)
         draft = AuditDraft(self.checker, "merchant_operator.approve", row.actor, self.reason, before.status, row.status)

@@ -12,7 +12,6 @@ from tongbao.service.merchant_operator import (
     REFUSE_PAYOUTS,
     REFUSE_REFUNDS,
     WRONG,
-    ApproveMerchantOperator,
     PutMerchantOperator,
     ReserveAgreement,
     SettleAgreement,
@@ -51,13 +50,6 @@ async def operators_of(platform: Platform, merchant_id: str) -> list[MerchantOpe
     keys = [(merchant_id, name) for (name,) in rows]
     found: list[MerchantOperator] = await platform.database.load(MERCHANT_OPERATOR, keys) if keys else []
     return sorted(found, key=lambda row: row.name)
-
-
-async def approve_operator(platform: Platform, merchant_id: str, name: str, checker: str, reason: str) -> str:
-    """Confirm an operator as he stands; his status. Raises Refused."""
-    version = (await find_operator(platform, merchant_id, name)).version
-    status: str = await platform.submit(ApproveMerchantOperator(merchant_id, name, version, checker, reason))
-    return status
 
 
 async def decide_payouts(

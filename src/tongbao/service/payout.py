@@ -300,11 +300,13 @@ def needs_checker(amount: int, agreement: Agreement) -> bool:
 class DecidePayout:
     """A second person agrees to a single payout above the merchant's limit, or turns it down (T67). ``line`` is the
     payout as it was looked up again. A payout to the merchant's own card ends with that card: once another was entered,
-    it can only be turned down (T70), and agreeing raises Refused STATE_CONFLICT."""
+    it can only be turned down (T70), and agreeing raises Refused STATE_CONFLICT. ``amount`` is what he was shown, in
+    minor units: agreeing to another sum is refused REVIEW_AGAIN."""
 
     merchant_id: str
     line: Line
     checker: str
+    amount: int
     agrees: bool
     reason: str
 
@@ -335,6 +337,8 @@ class DecidePayout:
         card: PayoutCard | None = sheet.get(PAYOUT_CARD, self.merchant_id)
         if is_own_card(payout) and (card is None or not is_paid_to(card, payout.created_at)):
             raise Refused("STATE_CONFLICT", "the merchant's card was changed since: the payout can only be turned down")
+        if self.amount != payout.amount:
+            raise Refused("REVIEW_AGAIN", f"amount: the payout is of {payout.amount} fen")
         check_payee(sheet, self.merchant_id, self.line)
         agreement = read_agreement(merchant.settings)
         moved, rows, entry = start_payout(sheet, checked, agreement, now.business, lane)

@@ -218,13 +218,29 @@ async def run_batches(platform: Platform) -> int:
 
 
 async def decide_payout(
-    platform: Platform, merchant_id: str, payout_no: str, checker: str, *, agrees: bool = True, reason: str = ""
+    platform: Platform,
+    merchant_id: str,
+    payout_no: str,
+    checker: str,
+    amount: int = 0,
+    *,
+    agrees: bool = True,
+    reason: str = "",
 ) -> Taken:
-    """A second person agrees to a single payout, or turns it down. Raises Refused."""
+    """A second person agrees to a single payout of ``amount`` minor units, or turns it down, whatever it is of. Raises
+    Refused, REVIEW_AGAIN where it is of another sum."""
     payout = await find_payout(platform, merchant_id, "", payout_no)
     (line,) = await look_up_again(platform, [payout])
-    taken: Taken = await platform.submit(DecidePayout(merchant_id, line, checker, agrees, reason))
+    taken: Taken = await platform.submit(DecidePayout(merchant_id, line, checker, amount, agrees, reason))
     return taken
+
+
+async def waiting_payouts(platform: Platform, merchant_id: str, most: int = CHUNK) -> list[tuple[Payout, Payee]]:
+    """A merchant's single payouts that wait for a second person, by number, each with whom it goes to."""
+    where = {"merchant_id": merchant_id, "batch_no": "", "most": most}
+    keys = sorted((merchant_id, "", row[0]) for row in await platform.database.read("payout.waiting", where))
+    found: list[Payout] = await platform.database.load(PAYOUT, keys) if keys else []
+    return [(payout, open_payee(platform, payout)) for payout in sorted(found, key=lambda one: one.payout_no)]
 
 
 async def close_batch(

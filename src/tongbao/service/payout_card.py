@@ -8,6 +8,7 @@ open.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from typing import Final
 
@@ -109,8 +110,10 @@ class VerifyPayoutCard:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         card = _card(sheet, self.merchant_id)
-        if card.state != "entered" or card.version != self.version:
+        if card.state != "entered":
             raise Refused("STATE_CONFLICT", f"the card of version {card.version} is {card.state}")
+        if card.version != self.version:
+            raise Refused("REVIEW_AGAIN", f"version: the card is of version {card.version}")
         check_checker(card.maker, self.checker)
         verified = replace(card, state="verified", checker=self.checker, changed_at=now.business)
         draft = AuditDraft(self.checker, "card.verify", self.merchant_id, self.reason)
@@ -256,6 +259,22 @@ async def _tell(platform: Platform, merchant_id: str, version: int) -> None:
         platform.world.log("card.mail_failed", merchant=merchant_id, error=type(error).__name__)
 
 
+async def verify_card(platform: Platform, merchant_id: str, number: str, checker: str, reason: str) -> PayoutCard:
+    """``checker`` confirms the merchant's card, whose ``number`` he has from the merchant's papers. Raises Refused
+    REVIEW_AGAIN where another number was entered."""
+    card = await find_card(platform, merchant_id)
+    if not hmac.compare_digest(_open(platform, card)[1].encode(), number.encode()):
+        raise Refused("REVIEW_AGAIN", f"card: the one that was entered is another, {card.bank} {card.tail}")
+    await platform.submit(VerifyPayoutCard(merchant_id, card.version, checker, reason))
+    return card
+
+
+def _open(platform: Platform, card: PayoutCard) -> tuple[str, str, str]:
+    """Holder, number and branch of a card."""
+    name, number, branch = platform.vault.open(card.secret, card.merchant_id, "payout_card").decode().split("\x1f")
+    return name, number, branch
+
+
 async def find_card(platform: Platform, merchant_id: str) -> PayoutCard:
     """A merchant's card. Raises Refused NOT_FOUND."""
     found: list[PayoutCard] = await platform.database.load(PAYOUT_CARD, [(merchant_id,)])
@@ -270,8 +289,7 @@ async def pay_own_card(
     """Pay ``amount`` minor units (0: what the standing rule says) to a merchant's own card, once per number. None where
     there is nothing to pay. Raises Refused PAYOUT_COOLING and every refusal of a payout."""
     card = await find_card(platform, merchant_id)
-    said = platform.vault.open(card.secret, merchant_id, "payout_card").decode()
-    name, number, branch = said.split("\x1f")
+    name, number, branch = _open(platform, card)
     payee = Payee(name=name, bank=card.bank, card=number, branch=branch)
     (line,) = await prepare(platform, merchant_id, [(payout_no, payee, Money(amount), "")])
     taken: Taken | None = await platform.submit(
