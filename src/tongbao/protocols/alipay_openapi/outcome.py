@@ -24,7 +24,7 @@ from tongbao.protocols.alipay_openapi.field import (
 )
 from tongbao.protocols.alipay_openapi.mode import serial_of
 from tongbao.protocols.alipay_openapi.money import read_back, read_split, write_back, write_split
-from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, read_trade, write_payment, write_trade
+from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, funds_of, read_trade, write_payment, write_trade
 from tongbao.wire.certificate import chain_pem
 from tongbao.wire.http import split_url
 from tongbao.wire.key import KeyRing
@@ -61,6 +61,7 @@ from tongbao.wire.vocabulary import (
     Done,
     FollowUp,
     Intent,
+    Method,
     Outcome,
     Presentation,
     QueryTrade,
@@ -144,16 +145,18 @@ def _write_refund(found: RefundFound) -> dict[str, Any]:
     refund = found.refunds[0] if found.refunds else RefundView()
     view = found.trade if isinstance(found.trade, TradeView) else TradeView()
     refunded = refund.refunded if refund.refunded is not None else view.refunded
-    paid = refund.amount if found.changed else None
+    # what a bank has only taken on is no money given back yet: the shop is to ask (sheet alipay-openapi, 6.10)
+    moved = found.changed and refund.state is MovementState.SUCCEEDED
+    back = TradeView(amount=refund.amount, method=Method(refund.method or Method.BALANCE), bank=refund.bank)
     return {
         "trade_no": refund.trade_no or view.trade_no,
         "out_trade_no": refund.out_trade_no or view.out_trade_no,
         "buyer_logon_id": mask_login(view.buyer.login),
         **buyer_field(view.buyer.id, "buyer_user_id"),
-        "fund_change": "Y" if found.changed else "N",
+        "fund_change": "Y" if moved else "N",
         "refund_fee": say(refunded),
         "gmt_refund_pay": say_time(refund.ended_at),
-        "refund_detail_item_list": [{"amount": say(paid), "fund_channel": "ALIPAYACCOUNT"}] if paid else [],
+        "refund_detail_item_list": funds_of(back, camel=False) if moved else [],
     }
 
 

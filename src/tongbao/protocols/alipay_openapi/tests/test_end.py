@@ -25,7 +25,16 @@ from tongbao.wire.form import encode_form, parse_form
 from tongbao.wire.http import Request
 from tongbao.wire.json import read_object
 from tongbao.wire.key import KeyRing, KeyState
-from tongbao.wire.movement import Answered, CallByName, CancelTrade, RefundTrade, Split
+from tongbao.wire.movement import (
+    Answered,
+    CallByName,
+    CancelTrade,
+    MovementState,
+    RefundFound,
+    RefundTrade,
+    RefundView,
+    Split,
+)
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -209,6 +218,30 @@ def test_a_share_that_a_refund_takes_back_is_named_by_who_gives_it_back() -> Non
     read = pair.read(request)[1].intent
     assert isinstance(read, RefundTrade)
     assert read.splits == (replace(back, kind=read.splits[0].kind, giver=Party(pair.credentials.merchant)),)
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "channels"),
+    [
+        (MovementState.SUCCEEDED, "Y", [("BANKCARD", "CREDIT_CARD", "ICBC")]),
+        (MovementState.ACCEPTED, "N", []),
+    ],
+)
+def test_a_refund_is_told_as_done_when_it_is(state: MovementState, told: str, channels: list[object]) -> None:
+    """A card's bank may still refuse what it has taken on: until then nothing has moved, whatever was asked."""
+    pair = in_mode()
+    intent = RefundTrade(merchant="", refund_no="R1", out_trade_no="T1", amount=Money(300))
+    refund = RefundView(trade_no=VIEW.trade_no, out_trade_no="T1", state=state, amount=Money(300), refunded=Money(300))
+    refund = replace(refund, method="credit", bank="ICBC")
+    claim, _ = pair.read(PROTOCOL.client.encode(intent, pair.credentials, NOW).request())
+    answer = PROTOCOL.server.answer(claim, RefundFound((refund,), VIEW, changed=True), pair.ring, NOW)
+    node = read_object(answer.body)["alipay_trade_refund_response"]
+    items = node.get("refund_detail_item_list", [])
+    assert node["fund_change"] == told
+    assert [(item["fund_channel"], item["fund_type"], item["bank_code"]) for item in items] == channels
+    read = PROTOCOL.client.decode(intent, answer, pair.credentials, NOW)
+    assert isinstance(read, RefundFound)
+    assert read.refunds[0].state is (state if told == "Y" else None)
 
 
 def test_an_order_string_is_the_signed_form() -> None:
