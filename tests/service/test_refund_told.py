@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.platform import BUYER, MERCHANT, House, Stage, make_intent, make_merchant
+from tongbao.kernel.error import Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import SECOND
 from tongbao.service.act import act
@@ -20,7 +21,7 @@ from tongbao.trade.record import Event
 from tongbao.wire.contract import Verified
 from tongbao.wire.loader import load_protocol
 from tongbao.wire.movement import CancelTrade, MovementState, RefundTrade
-from tongbao.wire.vocabulary import QueryTrade, TradeFound
+from tongbao.wire.vocabulary import CloseTrade, QueryTrade, TradeFound
 
 TRADES = "http://shop.example/notify"
 OWN = "http://shop.example/refund"
@@ -129,7 +130,11 @@ def test_what_was_given_back_whole_is_no_order_that_was_never_paid(name: str, sq
             query = QueryTrade(merchant=MERCHANT, out_trade_no=number)
             found = await act(house.platform, name, Verified(query, None))
             assert isinstance(found, TradeFound)
-            seen.append((write_state(found.trade), str(found.trade.state), found.trade.was_paid))
+            with pytest.raises(Refused) as caught:
+                await act(house.platform, name, Verified(CloseTrade(merchant=MERCHANT, out_trade_no=number), None))
+            state = str(found.trade.state)
+            seen.append((write_state(found.trade), state, found.trade.was_paid, caught.value.state))
         return seen
 
-    assert sqlite_stage.play(scene, furnished=False) == [("REFUND", "closed", True), ("REVOKED", "closed", True)]
+    ends = [(word, "closed", True, "paid") for word in ("REFUND", "REVOKED")]
+    assert sqlite_stage.play(scene, furnished=False) == ends

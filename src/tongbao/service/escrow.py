@@ -281,5 +281,6 @@ def close(trade: Trade, who: str, now: Instant) -> tuple[Trade, list[tuple[Table
     """The rows of ending an unpaid trade. Raises Refused TRADE_STATE."""
     if trade.state != "unpaid":
         # a paid trade closes too, but only when all of it has gone back
-        raise Refused("TRADE_STATE", f"a trade that is {trade.state} cannot be closed")
+        state = "paid" if trade.state == "closed" and trade.paid_attempt else trade.state
+        raise Refused("TRADE_STATE", f"a trade that is {trade.state} cannot be closed", state)
     return move(trade, TradeState.CLOSED, f"closed_by_{who}", now, None, ended_at=now, due_at=None)

@@ -15,7 +15,7 @@ from tongbao.wire.movement import (
     RefundTrade,
 )
 from tongbao.wire.refusal import REFUSALS
-from tongbao.wire.vocabulary import CloseTrade, CreateTrade, Presentation, QueryTrade, TradeState
+from tongbao.wire.vocabulary import PAID_STATES, CloseTrade, CreateTrade, Presentation, QueryTrade, TradeState
 
 MD5: Final = "MD5"
 HMAC: Final = "HMAC-SHA256"
@@ -138,8 +138,8 @@ _WORDS: Final = {
     "SELLER_UNKNOWN": "APPID_MCHID_NOT_MATCH",
     "RATE_LIMITED": "FREQUENCY_LIMITED",
     "TRADE_NOT_FOUND": "ORDERNOTEXIST",
-    "TRADE_STATE": "ORDERPAID",
-    "TRADE_NOT_PAYABLE": "ORDERPAID",
+    "TRADE_STATE": "INVALID_REQUEST",
+    "TRADE_NOT_PAYABLE": "INVALID_REQUEST",
     "TRADE_AMOUNT_MISMATCH": "OUT_TRADE_NO_USED",
     "TRADE_PRICE_MISMATCH": "OUT_TRADE_NO_USED",
     "TRADE_QUANTITY_MISMATCH": "OUT_TRADE_NO_USED",
@@ -167,6 +167,10 @@ _WORDS: Final = {
 }
 WIRE_CODE: Final = {code: _WORDS.get(code, "PARAM_ERROR") for code in REFUSALS}
 """Our refusal code -> the interface's word. Total over ``REFUSALS``."""
+
+ENDED_WORD: Final[dict[str, str]] = {TradeState.CLOSED: "ORDERCLOSED", **dict.fromkeys(PAID_STATES, "ORDERPAID")}
+"""The word for an order that cannot be paid or closed, by the state that a refusal names. A shop that is not paid must
+not hear that it is: it would ship."""
 
 NEUTRAL_CODE: Final = {
     "XML_FORMAT_ERROR": "MALFORMED",

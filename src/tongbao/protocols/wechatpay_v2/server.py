@@ -260,8 +260,8 @@ def _opened(outcome: TradeOpened, kind: str, now: Instant) -> dict[str, str]:
 
 
 def _word(error: TongbaoError) -> str:
-    if isinstance(error, Refused) and error.code == "TRADE_NOT_PAYABLE" and error.state == "closed":
-        return "ORDERCLOSED"
+    if isinstance(error, Refused) and error.state in m.ENDED_WORD:
+        return m.ENDED_WORD[error.state]
     if isinstance(error, ProtocolError | Refused):
         return m.WIRE_CODE.get(error.code, "PARAM_ERROR")
     return "SYSTEMERROR"

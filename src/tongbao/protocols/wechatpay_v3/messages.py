@@ -24,6 +24,7 @@ from tongbao.wire.movement import (
 )
 from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import (
+    PAID_STATES,
     CloseCombined,
     CloseTrade,
     CreateCombined,
@@ -314,8 +315,6 @@ _WORDS: Final = {
     "SELLER_UNKNOWN": "APPID_MCHID_NOT_MATCH",
     "RATE_LIMITED": "FREQUENCY_LIMITED",
     "TRADE_NOT_FOUND": "ORDER_NOT_EXIST",
-    "TRADE_STATE": "ORDERPAID",
-    "TRADE_NOT_PAYABLE": "ORDERPAID",
     "TRADE_AMOUNT_MISMATCH": "OUT_TRADE_NO_USED",
     "TRADE_PRICE_MISMATCH": "OUT_TRADE_NO_USED",
     "TRADE_QUANTITY_MISMATCH": "OUT_TRADE_NO_USED",
@@ -338,6 +337,10 @@ _WORDS: Final = {
 }
 WIRE_CODE: Final = {code: _WORDS.get(code, "INVALID_REQUEST") for code in REFUSALS}
 """Our refusal code -> the interface's word. Total over ``REFUSALS``."""
+
+ENDED_WORD: Final[dict[str, str]] = {TradeState.CLOSED: "ORDER_CLOSED", **dict.fromkeys(PAID_STATES, "ORDERPAID")}
+"""The word for an order that cannot be paid or closed, by the state that a refusal names. A shop that is not paid must
+not hear that it is: it would ship."""
 
 STATUS: Final = {
     "USER_PAYING": 202,

@@ -131,13 +131,16 @@ class Server:
         return _signed(200, codec.write_body(_content(outcome, claim, ring, now)), parsed, ring, now)
 
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
-        """Unsigned, as the platform's own errors are; nothing at all for a path or method that is none. A buyer who
-        must still agree is no error: his order is told, signed."""
+        """Unsigned, as the platform's own errors are; nothing at all for a path or method that is none. Two refusals
+        are no errors here and signed: a buyer must still agree (his order is told), and an order is closed already
+        (closing may be repeated)."""
         if claim is None and isinstance(error, RemoteProtocolError) and error.field in ("path", "method"):
             return Response(404 if error.field == "path" else 405, ((b"Content-Length", b"0"),))
         word = _word(error)
         if word == "USER_PAYING" and claim is not None and claim.parsed.route is m.CODEPAY:
             return _signed(202, codec.write_body(_paying(claim)), claim.parsed, ring, now)
+        if word == "ORDER_CLOSED" and claim is not None and _single(claim.parsed.route) is m.CLOSE:
+            return _signed(204, b"", claim.parsed, ring, now)
         said: dict[str, Any] = {"code": word, "message": _message(word, error)}
         if isinstance(error, ProtocolError):
             said["detail"] = _detail(error, claim)
@@ -370,12 +373,10 @@ def _certificate(key: Key, ring: KeyRing | None, now: Instant) -> dict[str, Any]
 
 
 def _word(error: TongbaoError) -> str:
-    if isinstance(error, Refused) and error.code == "TRADE_NOT_PAYABLE" and error.state == "closed":
-        return "ORDER_CLOSED"
     if isinstance(error, ProtocolError):
         return m.WIRE_CODE.get(error.code, "PARAM_ERROR")
     if isinstance(error, Refused):
-        return m.WIRE_CODE.get(error.code, "INVALID_REQUEST")
+        return m.ENDED_WORD.get(error.state) or m.WIRE_CODE.get(error.code, "INVALID_REQUEST")
     return "SYSTEM_ERROR"
 
 

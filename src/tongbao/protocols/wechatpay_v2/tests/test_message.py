@@ -83,8 +83,24 @@ def test_failures_are_signed_when_the_asker_is_known(pair: Pair) -> None:
         client.decode(QUERY, Response(200, (), forged), pair.credentials, NOW)
     said = codec.read_fields(server.refuse(claim, Refused("SIGN_INVALID"), pair.ring, NOW).body)
     assert said == {"return_code": "FAIL", "return_msg": "签名错误"}
-    closed = server.refuse(claim, Refused("TRADE_NOT_PAYABLE", state="closed"), pair.ring, NOW)
-    assert codec.read_fields(closed.body)["err_code"] == "ORDERCLOSED"
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "word"),
+    [
+        ("TRADE_NOT_PAYABLE", "finished", "ORDERPAID"),
+        ("TRADE_NOT_PAYABLE", "closed", "ORDERCLOSED"),
+        ("TRADE_NOT_PAYABLE", "unpaid", "INVALID_REQUEST"),
+        ("TRADE_STATE", "closed", "ORDERCLOSED"),
+        ("TRADE_STATE", "paid", "ORDERPAID"),
+        ("TRADE_STATE", "", "INVALID_REQUEST"),
+    ],
+)
+def test_only_a_paid_order_is_told_as_paid(code: str, state: str, word: str, pair: Pair) -> None:
+    """The state decides which word there is, not the English of the refusal."""
+    claim, _ = pair.read(pair.manifest.client.encode(QUERY, pair.credentials, NOW).request())
+    told = pair.manifest.server.refuse(claim, Refused(code, "paid, closed or neither", state), pair.ring, NOW)
+    assert codec.read_fields(told.body)["err_code"] == word
 
 
 @pytest.mark.parametrize(("code", "recall"), [("SYSTEM", "Y"), ("STATE_CONFLICT", "N")])
