@@ -115,17 +115,27 @@ def test_T27_another_sum_holds_the_instruction(make: Make, ended: str, sqlite_st
     assert sqlite_stage.play(scene, furnished=False) == expected
 
 
+@EACH
+@pytest.mark.parametrize("word", [{"amount": 999}, {"ref": USED}])
 @pytest.mark.slow
-def test_a_bank_that_says_no_ends_what_was_held(sqlite_stage: Stage) -> None:
-    """Its last word counts also while a person is to look: the money comes back, and the case stays his."""
+def test_T27_a_no_after_a_yes_that_could_not_be_is_held(
+    make: Make, ended: str, word: dict[str, Any], sqlite_stage: Stage
+) -> None:
+    """Nothing is given back on it, whoever brings it; when a person has closed the case, the bank's no ends it."""
 
     async def scene(house: House) -> list[Any]:
         await earn(house)
-        number, amount = await a_payout(house)
-        await house.say(number, amount=amount, ref=USED)
-        return [(await house.say(number, "failed")).what, await looks(house, number), await due(house, number)]
+        number, amount = await make(house)
+        await house.say(number, **{"amount": amount, "ref": "its own", **word})
+        before = await house.balances()
+        said = [(await house.say(number, "failed")).what, (await house.inquire(number, {"result": "failed"})).what]
+        seen: list[Any] = [said, await house.balances() == before, await looks(house, number)]
+        await house.submit(CloseCase(f"amount:{number}", "otto", "it has not paid"))
+        last = await house.inquire(number, {"result": "failed"})
+        return [*seen, last.what, await looks(house, number)]
 
-    assert sqlite_stage.play(scene, furnished=False) == ["failed", ["failed", "open"], False]
+    expected = [["disputed"] * 2, True, ["unknown", "open"], "failed", ["failed", "closed"]]
+    assert sqlite_stage.play(scene, furnished=False) == expected
 
 
 @pytest.mark.slow

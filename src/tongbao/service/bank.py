@@ -12,7 +12,7 @@ from tongbao.ledger.account import bank_clearing, platform_suspense
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.capture import capture, capture_accounts
 from tongbao.service.command import Needs
-from tongbao.service.hold import Reported, case_of, close_case, hold, hold_needs, is_held
+from tongbao.service.hold import Reported, case_of, close_case, hold, hold_needs, holds_no, is_held
 from tongbao.service.refund_end import end_needs, end_refund
 from tongbao.store.commit import Decision, Now
 from tongbao.store.record import Case
@@ -80,6 +80,8 @@ class ReportInstruction:
             return hold(sheet, known, "the bank took back a success", now.business)
         if self.result == "succeeded" and (self.amount, self.currency) != (known.amount, known.currency):
             return hold(sheet, known, f"the bank reports {self.amount} {self.currency}", now.business)
+        if holds_no(sheet, known, self.result):
+            return hold(sheet, known, "the bank says failed after a success that could not be", now.business)
         state = InstructionState(self.result)
         moved = replace(
             known,

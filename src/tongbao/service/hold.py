@@ -1,7 +1,8 @@
 """What a bank says that cannot be: nothing moves, and until a person has looked, the bank is asked no more (I11, T27).
 
 An instruction is *held* while its inquiry is not due and its case ``amount:NUMBER`` is open. Closing the case has the
-bank asked again; if it still says the same, the same case is open again.
+bank asked again; if it still says the same, the same case is open again. A no that comes meanwhile is held as well: the
+bank has said yes before, so that giving money back on its word could pay twice.
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ def is_held(sheet: Sheet, known: Instruction) -> bool:
     """Whether a person is to look before the bank is asked again."""
     case: Case | None = sheet.get(CASE, f"{_PREFIX}{known.instruction_no}")
     return known.state not in ENDED and known.inquire_at is None and case is not None and case.state == "open"
+
+
+def holds_no(sheet: Sheet, known: Instruction, result: str) -> bool:
+    """Whether a bank's no waits for a person: it has said yes before, in a way that could not be."""
+    return result == "failed" and is_held(sheet, known)
 
 
 def hold(sheet: Sheet, known: Instruction, note: str, now: Instant) -> Decision:

@@ -16,7 +16,17 @@ from tongbao.ledger.entry import Entry
 from tongbao.service.bank import CASE_AFTER, INQUIRE_GAPS
 from tongbao.service.channel import BankWord
 from tongbao.service.command import Needs
-from tongbao.service.hold import DisputeReference, Reported, case_of, close_case, hold, hold_needs, is_anothers, is_held
+from tongbao.service.hold import (
+    DisputeReference,
+    Reported,
+    case_of,
+    close_case,
+    hold,
+    hold_needs,
+    holds_no,
+    is_anothers,
+    is_held,
+)
 from tongbao.service.payout import COUNTED, payout_instruction, postings
 from tongbao.service.payout_batch import count_ended
 from tongbao.service.payout_event import payout_event
@@ -81,6 +91,8 @@ class ReportPayout:
             return hold(sheet, known, f"the bank says {self.result} after {known.state}", now.business)
         if self.result == "succeeded" and (self.amount, self.currency) != (known.amount, known.currency):
             return hold(sheet, known, f"the bank reports {self.amount} {self.currency}", now.business)
+        if holds_no(sheet, known, self.result):
+            return hold(sheet, known, "the bank says failed after a success that could not be", now.business)
         moved = replace(
             known,
             state=str(move_instruction(known.state, InstructionState(self.result))),
