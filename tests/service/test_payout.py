@@ -10,7 +10,8 @@ import pytest
 from tests.support.platform import BUYER, MERCHANT, House, Stage, make_buyer, make_merchant, refusal
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, MINUTE, business_date
-from tongbao.ledger.account import buyer_balance, merchant_available, merchant_payout
+from tongbao.ledger.account import buyer_balance, merchant_available, merchant_payout, merchant_receivable
+from tongbao.service.chargeback import TakeChargeback, recover_debts
 from tongbao.service.party import ChangeMerchant
 from tongbao.service.payout import ThrowSwitch
 from tongbao.service.payout_act import (
@@ -43,6 +44,7 @@ PAYEE = "2088000000000055"
 HIM = Payee(Party("", f"{PAYEE}@buyer.example"), "王 小明")
 CARD = Payee(Party(), "王小明", "ICBC", "6200000000000018")
 EARNED = 99_400
+OWED = merchant_receivable(MERCHANT, "CNY")
 
 
 async def earn(house: House, amount: int = 100_000, **changes: Any) -> None:
@@ -155,6 +157,32 @@ def test_T40_more_than_there_is(stage: Stage) -> None:
         return [said, await stand(house)]
 
     assert stage.play(scene, furnished=False) == [["", "", "", "MERCHANT_FUNDS"], (9_940 - 3 * 3_025, 0, 9_000)]
+
+
+@pytest.mark.slow
+def test_T40_what_is_owed_is_not_paid_out(sqlite_stage: Stage) -> None:
+    """What is settled to a merchant in debt pays the debt before it is his to pay out."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house, 10_000)
+        await house.open("B", amount=10_000)
+        await house.say(await house.start("B"), amount=10_000)
+        await house.ask(pay("p1", HIM, 9_900))
+        number = f"{(await house.payments('B'))[0].payment_no}P"
+        await house.submit(TakeChargeback("ICBC", "cb1", number, MERCHANT, "B", 10_000, "olga", "denied"))
+        await house.open("C", amount=100)
+        await house.pay("C")
+        day = write_day(business_date(house.clock.now))
+        house.clock.advance(DAY)
+        await settle_day(house.platform, day)
+        owed, available = [await house.platform.balance(code) for code in (OWED, merchant_available(MERCHANT, "CNY"))]
+        assert -owed < available
+        seen = [await refusal(house.ask(pay("p2", HIM, available - FEE)))]
+        seen.append(await refusal(house.ask(pay("p3", HIM, available + owed - FEE))))
+        await recover_debts(house.platform)
+        return [*seen, await house.platform.balance(OWED), (await stand(house))[0]]
+
+    assert sqlite_stage.play(scene, furnished=False) == ["MERCHANT_FUNDS", "", 0, 0]
 
 
 @pytest.mark.parametrize(

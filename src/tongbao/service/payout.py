@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from tongbao.kernel.error import Refused
 from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant, business_day
-from tongbao.ledger.account import Account, buyer_balance, merchant_available, merchant_payout, platform_fee
+from tongbao.ledger.account import (
+    Account,
+    buyer_balance,
+    merchant_available,
+    merchant_payout,
+    merchant_receivable,
+    platform_fee,
+)
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
@@ -69,6 +76,7 @@ def merchant_needs(merchant_id: str, currency: str, lane: int) -> Needs:
     yield SWITCH, (COUNTED,)
     yield COUNTER, (merchant_id, COUNTED)
     yield ACCOUNT, (merchant_available(merchant_id, currency),)
+    yield ACCOUNT, (merchant_receivable(merchant_id, currency),)
     yield ACCOUNT, (merchant_payout(merchant_id, currency),)
     yield ACCOUNT, (platform_fee(lane, currency),)
 
@@ -117,11 +125,19 @@ def check_running(sheet: Sheet) -> None:
         raise Refused("SYSTEM", "payouts are stopped for the moment")
 
 
-def check_funds(sheet: Sheet, merchant_id: str, currency: str, wanted: int) -> None:
-    """Whether ``wanted`` minor units are available. Raises Refused MERCHANT_FUNDS."""
+def spendable(sheet: Sheet, merchant_id: str, currency: str) -> int:
+    """What a merchant may pay out, in minor units: what is available less what he owes; nothing while it is frozen."""
     account: Account | None = sheet.get(ACCOUNT, merchant_available(merchant_id, currency))
-    if account is None or account.frozen or account.balance < wanted:
-        raise Refused("MERCHANT_FUNDS", "what is available does not suffice")
+    debt: Account | None = sheet.get(ACCOUNT, merchant_receivable(merchant_id, currency))
+    if account is None or account.frozen:
+        return 0
+    return max(account.balance + (debt.balance if debt is not None else 0), 0)
+
+
+def check_funds(sheet: Sheet, merchant_id: str, currency: str, wanted: int) -> None:
+    """Whether a merchant may pay ``wanted`` minor units out. Raises Refused MERCHANT_FUNDS."""
+    if spendable(sheet, merchant_id, currency) < wanted:
+        raise Refused("MERCHANT_FUNDS", "what is available, less what is owed, does not suffice")
 
 
 def count(sheet: Sheet, merchant_id: str, wanted: int, agreement: Agreement, now: Instant) -> tuple[Table, Row]:

@@ -16,7 +16,6 @@ from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import HOUR, Instant, business_day
-from tongbao.ledger.account import Account, merchant_available
 from tongbao.service.command import Needs
 from tongbao.service.payout import (
     COUNTED,
@@ -27,12 +26,13 @@ from tongbao.service.payout import (
     make_payout,
     merchant_needs,
     needs_checker,
+    spendable,
     start_payout,
 )
 from tongbao.service.payout_line import check_form, prepare, show_card
 from tongbao.service.platform import Platform
 from tongbao.store.commit import AuditDraft, Decision, Now
-from tongbao.store.schema import ACCOUNT, COUNTER, MERCHANT, PAYOUT, PAYOUT_CARD
+from tongbao.store.schema import COUNTER, MERCHANT, PAYOUT, PAYOUT_CARD
 from tongbao.store.sheet import Sheet
 from tongbao.trade.agreement import Agreement, read_agreement
 from tongbao.trade.party import Merchant
@@ -210,9 +210,8 @@ class PayOwnCard:
         return Decision(Taken(moved.payout_id, moved.state, True), rows, [entry])
 
     def _standing(self, sheet: Sheet, card: PayoutCard, agreement: Agreement, now: Instant) -> int:
-        """All but what is kept, the fee off, within the limits; 0 where there is nothing to pay."""
-        account: Account | None = sheet.get(ACCOUNT, merchant_available(self.merchant_id, self.line.currency))
-        available = account.balance if account is not None else 0
+        """All but what is kept or owed, the fee off, within the limits; 0 where there is nothing to pay."""
+        available = spendable(sheet, self.merchant_id, self.line.currency)
         if card.standing == "off" or (card.standing == "above" and available < card.threshold):
             return 0
         free = available - card.keep
