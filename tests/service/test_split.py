@@ -160,6 +160,24 @@ def test_a_receiver_passes_on_what_he_was_given(stage: Stage) -> None:
     assert stage.play(scene, furnished=False) == [*given, "SPLIT_EXCEEDS", "", "", "SPLIT_EXCEEDS", (19, 70)]
 
 
+@pytest.mark.slow
+def test_T41_one_number_is_one_refund_with_its_shares(sqlite_stage: Stage) -> None:
+    """The same shares again are the same refund; others, or none, under its number are refused by name."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=30))
+        await prepare(house)
+        await paid(house, splits=(part(AGENT, 300),))
+        await run_splits(house.platform)
+        wish = RefundTrade(merchant=MERCHANT, refund_no="r1", out_trade_no="A", amount=Money(200))
+        backs = [(part(AGENT, sum_, giver=Party(MERCHANT)),) for sum_ in (100, 100, 99)]
+        seen = [await refusal(house.ask(replace(wish, splits=splits))) for splits in (*backs, ())]
+        return [*seen, (await stand(house))[2:]]
+
+    expected = ["", "", "REFUND_MISMATCH", "REFUND_MISMATCH", (200, 0)]
+    assert sqlite_stage.play(scene, furnished=False) == expected
+
+
 @pytest.mark.parametrize(
     ("items", "code"),
     [

@@ -409,4 +409,6 @@ class RequestRefund:
         ensure(known is not None, "a refund's number leads to its refund")
         if self.amount not in (None, known.amount):
             raise Refused("REFUND_MISMATCH", f"this number was used for {known.amount}")
+        if self.splits != known.splits:
+            raise Refused("REFUND_MISMATCH", "this number was used with other shares")
         return known
