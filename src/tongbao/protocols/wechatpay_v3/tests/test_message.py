@@ -7,7 +7,6 @@ import datetime as dt
 import json
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -451,55 +450,3 @@ def test_T17_lax_json_is_refused(pair: Pair) -> None:
         request = pair.manifest.client.encode(good, pair.credentials, NOW).request()
         with pytest.raises(RemoteProtocolError):
             pair.read(replace(request, headers=headers, body=changed))
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({}, "SUCCESS"),
-        ({"refunded": Money(1)}, "REFUND"),
-        ({"refunded": Money(101)}, "REFUND"),
-        ({"refunded": Money(101), "state": TradeState.CLOSED}, "REFUND"),
-        ({"refunded": Money(101), "state": TradeState.CLOSED, "cancelled": True}, "REVOKED"),
-        ({"state": TradeState.CLOSED, "paid_at": None}, "CLOSED"),
-        ({"state": TradeState.CLOSED, "paid_at": None, "echo": {"trade_type": "MICROPAY"}}, "REVOKED"),
-        ({"state": TradeState.UNPAID, "paid_at": None}, "NOTPAY"),
-        ({"state": TradeState.UNPAID, "paid_at": None, "echo": {"trade_type": "MICROPAY"}}, "USERPAYING"),
-    ],
-)
-def test_the_state_of_an_order_is_the_documents_word(pair: Pair, changes: dict[str, Any], word: str) -> None:
-    """What was paid says so with number and payer, though all of it went back since."""
-    intent = QueryTrade(merchant="", out_trade_no="T20250101000001")
-    claim, _ = pair.read(pair.manifest.client.encode(intent, pair.credentials, NOW).request())
-    answer = pair.manifest.server.answer(claim, TradeFound(paid(pair, **changes)), pair.ring, NOW)
-    said = codec.read_body(answer.body)
-    assert (said["trade_state"], said["trade_state_desc"]) == (word, m.STATE_SAID[word])
-    was_paid = changes.get("paid_at", NOW) is not None
-    assert ("transaction_id" in said, "payer" in said, "success_time" in said) == (was_paid,) * 3
-
-
-@pytest.mark.parametrize(
-    ("code", "state", "status", "word"),
-    [
-        ("TRADE_NOT_PAYABLE", "paid", 400, "ORDERPAID"),
-        ("TRADE_NOT_PAYABLE", "finished", 400, "ORDERPAID"),
-        ("TRADE_NOT_PAYABLE", "closed", 400, "ORDER_CLOSED"),
-        ("TRADE_NOT_PAYABLE", "unpaid", 400, "INVALID_REQUEST"),
-        ("TRADE_STATE", "", 400, "INVALID_REQUEST"),
-    ],
-)
-def test_only_a_paid_order_is_told_as_paid(pair: Pair, code: str, state: str, status: int, word: str) -> None:
-    """The state decides which word there is, not the English of the refusal."""
-    claim, _ = pair.read(pair.manifest.client.encode(SCANNED, pair.credentials, NOW).request())
-    answer = pair.manifest.server.refuse(claim, Refused(code, "paid, closed or neither", state), pair.ring, NOW)
-    assert (answer.status, json.loads(answer.body)["code"]) == (status, word)
-
-
-def test_closing_may_be_repeated(pair: Pair) -> None:
-    """A closed order that was never paid answers like the first time, signed; a paid one is ORDERPAID."""
-    intent, server = CloseTrade(merchant="", out_trade_no="T20250101000001"), pair.manifest.server
-    claim, _ = pair.read(pair.manifest.client.encode(intent, pair.credentials, NOW).request())
-    again = server.refuse(claim, Refused("TRADE_STATE", "", "closed"), pair.ring, NOW)
-    assert pair.manifest.client.decode(intent, again, pair.credentials, NOW) == Done()
-    late = server.refuse(claim, Refused("TRADE_STATE", "", "paid"), pair.ring, NOW)
-    assert (late.status, json.loads(late.body)["code"]) == (400, "ORDERPAID")
