@@ -75,7 +75,7 @@ PROTOCOL = Manifest(
     unverified=(
         "texts of return_msg; which mistakes are told by return_code and which by err_code",
         "whether answers of transfers are ever signed",
-        "a transfer that is taken and not finished is answered as a success here",
+        "a transfer that is taken and not finished is answered SYSTEMERROR here, the word for asking again",
     ),
     notifies=frozenset({("instant", "paid")}),
     said_as={"finished": "paid"},

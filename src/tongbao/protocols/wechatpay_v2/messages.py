@@ -209,7 +209,10 @@ NEUTRAL_CODE: Final = {
     "SYSTEMERROR": "SYSTEM",
     "BIZERR_NEED_RETRY": "SYSTEM",
     "BANKERROR": "SYSTEM",
+    "SEND_FAILED": "SYSTEM",
 }
+"""The interface's word -> our code. SYSTEM is what leaves the outcome open; so does a transfer's SEND_FAILED (sheet
+wechatpay, section 3.8)."""
 
 RETURNED: Final = {
     "SIGNERROR": "签名错误",

@@ -103,7 +103,10 @@ class Server:
         if isinstance(outcome, BillOpened):
             kind = b"application/x-gzip" if outcome.compressed else b"text/plain; charset=utf-8"
             return Response(200, ((b"Content-Type", kind),), chunks=outcome.chunks)
-        said = _base(parsed) | {"result_code": "SUCCESS"} | _content(outcome, parsed, now)
+        try:
+            said = _base(parsed) | {"result_code": "SUCCESS"} | _content(outcome, parsed, now)
+        except Refused as refused:
+            return self.refuse(claim, refused, ring, now)
         return _respond(said, parsed, ring, now)
 
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:

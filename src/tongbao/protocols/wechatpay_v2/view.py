@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_compact, china_text
 from tongbao.protocols.wechatpay_v2 import messages as m
@@ -243,7 +243,11 @@ def _moment(at: Instant | None) -> str:
 
 
 def write_transfer(view: PayOutView) -> dict[str, str]:
-    """What a transfer is answered: taken, with the platform's number."""
+    """What a transfer that was paid is answered. Raises Refused: SYSTEM while its end is not known, which is the
+    interface's word for *ask again*; of one that came to nothing, why."""
+    if view.state is not MovementState.SUCCEEDED:
+        ended = view.state in (MovementState.FAILED, MovementState.CLOSED)
+        raise Refused((view.code or "STATE_CONFLICT") if ended else "SYSTEM", f"the transfer is {view.state}")
     return {
         "partner_trade_no": view.payout_no,
         "payment_no": view.payout_id,
@@ -260,7 +264,7 @@ def write_transfer_found(view: PayOutView) -> dict[str, str]:
         "partner_trade_no": view.payout_no,
         "detail_id": view.payout_id,
         "status": m.TRANSFER_WORD[view.state],
-        "reason": m.WIRE_CODE.get(view.code, "SEND_FAILED") if failed else "",
+        "reason": m.WIRE_CODE.get(view.code, "") if failed else "",
         "openid": view.payee.party.id,
         "transfer_name": view.payee.name,
         "payment_amount": _sum(view.amount, "amount"),
@@ -271,12 +275,13 @@ def write_transfer_found(view: PayOutView) -> dict[str, str]:
 
 
 def read_transfer(fields: Fields, mch_id: str) -> PayOutView:
-    """What the answer to a transfer says. Raises RemoteProtocolError."""
+    """What the answer to a transfer says: that it was taken. How it ended, gettransferinfo tells. Raises
+    RemoteProtocolError."""
     return PayOutView(
         merchant=mch_id,
         payout_no=text(fields, "partner_trade_no", 64, needed=True),
         payout_id=text(fields, "payment_no", 64, needed=True),
-        state=MovementState.SUCCEEDED,
+        state=MovementState.ACCEPTED,
     )
 
 

@@ -14,11 +14,20 @@ from cryptography.x509.oid import NameOID
 from tests.protocol.bench import NOW, Pair, make_pair, rsa_key
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.merchant.ending import UNDECIDED
 from tongbao.protocols.wechatpay_v2 import codec
 from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.wire.http import Request, Response
-from tongbao.wire.movement import CancelTrade, FetchBill, RefundTrade
-from tongbao.wire.party import Party
+from tongbao.wire.movement import (
+    CancelTrade,
+    FetchBill,
+    MovementState,
+    PayOut,
+    PayOutFound,
+    PayOutView,
+    RefundTrade,
+)
+from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import (
     CreateTrade,
     Presentation,
@@ -192,3 +201,40 @@ def test_the_state_of_an_order_is_the_documents_word(pair: Pair, changes: dict[s
     assert (said["trade_state"], said["trade_state_desc"]) == (word, m.STATE_SAID[word])
     was_paid = changes.get("paid_at", NOW) is not None
     assert ("transaction_id" in said, "openid" in said, "time_end" in said) == (was_paid,) * 3
+
+
+TRANSFER = PayOut(
+    merchant="", payout_no="B1", payee=Payee(Party("oUpF8uMEb4qRXf22hE3X68TekukE")), amount=Money(100), memo="奖励"
+)
+
+
+@pytest.mark.parametrize("word", ["SEND_FAILED", "SYSTEMERROR"])
+def test_F28_a_transfer_whose_outcome_is_unknown_is_no_refusal(word: str, pair: Pair) -> None:
+    """After these words the transfer may have been paid: its row stays open and is asked about."""
+    answer = {"return_code": "SUCCESS", "result_code": "FAIL", "err_code": word, "err_code_des": "付款异常"}
+    read = pair.manifest.client.decode(TRANSFER, Response(200, (), codec.write_fields(answer)), pair.credentials, NOW)
+    assert isinstance(read, Rejection)
+    assert read.code in UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "told"),
+    [
+        (MovementState.ACCEPTED, "", "SYSTEM"),
+        (MovementState.FAILED, "PAYEE_NAME_MISMATCH", "PAYEE_NAME_MISMATCH"),
+        (MovementState.CLOSED, "", "STATE_CONFLICT"),
+        (MovementState.SUCCEEDED, "", ""),
+    ],
+)
+def test_a_transfer_that_waits_is_not_told_as_paid(state: MovementState, code: str, told: str, pair: Pair) -> None:
+    """The answer has no word for *not yet*: nothing but a paid transfer is a success, and even that is asked about."""
+    claim = pair.manifest.server.claim(pair.manifest.client.encode(TRANSFER, pair.credentials, NOW).request())
+    view = PayOutView(payout_no="B1", payout_id="1000018301201505190181489473", state=state, code=code, created_at=NOW)
+    answer = pair.manifest.server.answer(claim, PayOutFound((view,)), pair.ring, NOW)
+    read = pair.manifest.client.decode(TRANSFER, answer, pair.credentials, NOW)
+    if told:
+        assert isinstance(read, Rejection)
+        assert read.code == told
+    else:
+        assert isinstance(read, PayOutFound)
+        assert read.payouts[0].state is MovementState.ACCEPTED
