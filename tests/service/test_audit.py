@@ -203,6 +203,8 @@ PLANTS: Final[tuple[tuple[str, str], ...]] = (
     ("I37", "DELETE FROM audit WHERE act = 'card.standing_agree'"),
     ("I37", "UPDATE audit SET actor = 'maria' WHERE act = 'card.standing_agree'"),
     ("I37", "UPDATE payout_batch SET first = checker WHERE batch_no = 'b3'"),
+    ("I37", "UPDATE payout_batch SET first_maker = checker WHERE batch_no = 'b3'"),
+    ("I37", "UPDATE payout_batch SET checker_maker = first WHERE batch_no = 'b3'"),
     ("I37", "UPDATE payout_batch SET first = '', checker = '' WHERE batch_no = 'b3'"),
     ("I37", "UPDATE refund_batch SET agreed_by = 'olga' WHERE batch_no = 'rb2'"),
     ("I37", "UPDATE merchant_operator SET checker = maker WHERE name = 'li'"),

@@ -33,6 +33,7 @@ from tongbao.service.party import RegisterOperator
 from tongbao.service.password import check_strength
 from tongbao.service.payout_act import find_payout_batch, run_batches
 from tongbao.service.payout_batch import CloseBatch, StartBatch
+from tongbao.service.payout_file import upload
 from tongbao.service.refund_act import find_batch, lines_of, run_refund_lines
 from tongbao.service.refund_batch import ConfirmRefundBatch
 from tongbao.trade.party import AUTHORISATION_TIME, LOCK_TIME, PASSWORD_TRIES, Operator
@@ -146,6 +147,31 @@ def test_T67_an_operator_of_either_house_is_one_person(sqlite_stage: Stage) -> N
 
     expected = [1, "closed 0", "STATE_CONFLICT", "STATE_CONFLICT", "running", (EARNED - 20_001 - FEE, 20_026, 0)]
     assert sqlite_stage.play(scene, furnished=False) == expected
+
+
+def test_T67_who_entered_a_person_counts_as_one_with_him(sqlite_stage: Stage) -> None:
+    """Olga, who may know li's password, agrees neither before nor after him, and he not to a file of hers; what another
+    has given him a password for does not undo that he agreed with hers."""
+
+    async def scene(house: House) -> list[Any]:
+        await earn(house)
+        await staff(house)
+        seen: list[Any] = []
+        for number in ("b1", "b2"):
+            await house.ask(batch(("1", HIM, 20_001), number=number, asks_password=True))
+        await house.submit(StartBatch(MERCHANT, "b1", "olga", "asked by telephone"))
+        seen.append(await say(house, "li"))
+        seen.append(await say(house, "li", number="b2"))
+        await put_operator(house.platform, MERCHANT, "li", "another-1-word", "otto", "forgotten")
+        seen.append(await refusal(house.submit(StartBatch(MERCHANT, "b2", "olga", "asked by telephone"))))
+        made = await upload(
+            house.platform, MERCHANT, f"payout_no,payee,amount\n1,{HIM.party.login},1\n".encode(), "olga"
+        )
+        seen += [await say(house, "wang", number=made.batch_no), await stand(house)]
+        return [*seen, (await house.submit(StartBatch(MERCHANT, "b2", "otto", "asked by telephone"))).state]
+
+    maker = "MAKER_IS_CHECKER"
+    assert sqlite_stage.play(scene, furnished=False) == [maker, "proposed 1", maker, maker, (EARNED, 0, 0), "running"]
 
 
 def test_T60_nobody_learns_which_names_there_are(stage: Stage) -> None:

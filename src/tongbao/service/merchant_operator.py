@@ -202,6 +202,11 @@ def person_needs(merchant_id: str, name: str, word: str) -> Needs:
         yield AUTHORISATION, (word,)
 
 
+def person_maker(sheet: Sheet, merchant_id: str, name: str, word: str) -> str:
+    """Which operator of the platform entered the person whom ``check_person`` checks; '' for one of the platform's."""
+    return _operator(sheet, merchant_id, name).maker if word else ""
+
+
 def check_person(
     sheet: Sheet, merchant_id: str, name: str, word: str, act: str, batch_no: str, now: Now
 ) -> tuple[str, list[tuple[Table, Row]]]:

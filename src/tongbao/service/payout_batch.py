@@ -15,7 +15,7 @@ from tongbao.ledger.account import merchant_available, merchant_payout, platform
 from tongbao.ledger.entry import Entry
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
-from tongbao.service.merchant_operator import AGREE_PAYOUTS, REFUSE_PAYOUTS, check_person, person_needs
+from tongbao.service.merchant_operator import AGREE_PAYOUTS, REFUSE_PAYOUTS, check_person, person_maker, person_needs
 from tongbao.service.payout import (
     COUNTED,
     Origin,
@@ -199,7 +199,8 @@ class LoadLines:
 @record
 class StartBatch:
     """``checker`` agrees to a complete batch, '' where nobody must; with the last of those who must, its whole sum is
-    set aside and it runs. No two of them are one person, nor is one who entered it (T67). ``word`` is that of a
+    set aside and it runs. No two of them are one person, nor is one who entered it (T67); a merchant's person and the
+    platform's operator who entered him count as one, since that one may know his password. ``word`` is that of a
     merchant's operator, see ``service.merchant_operator``; without it ``checker`` is an operator of the platform."""
 
     merchant_id: str
@@ -230,14 +231,14 @@ class StartBatch:
         wanted = persons_for(batch, agreement)
         if checker or wanted > bool(batch.first):
             check_checker(batch.maker, checker)
-        if checker and checker == batch.first:
-            raise Refused("MAKER_IS_CHECKER", "agreed already: now it is another person's turn")
+        maker = person_maker(sheet, self.merchant_id, self.checker, self.word)
+        _check_others(batch, checker, maker)
         state = move_batch(batch.state, BatchState.RUNNING)
         drafts = [AuditDraft(checker, "payout.approve", batch.batch_id, self.reason)] if checker else []
         if bool(batch.first) + bool(checker) < wanted:
-            half = replace(batch, first=checker)
+            half = replace(batch, first=checker, first_maker=maker)
             return Decision(_said(half, merchant), [(PAYOUT_BATCH, half), *used], audits=drafts)
-        running = replace(batch, state=state, checker=checker, started_at=now.business)
+        running = replace(batch, state=state, checker=checker, checker_maker=maker, started_at=now.business)
         whole = batch.total + batch.fee
         check_funds(sheet, self.merchant_id, self.currency, whole)
         counted = count(sheet, self.merchant_id, whole, agreement, now.business)
@@ -248,6 +249,15 @@ class StartBatch:
         )
         entry = Entry(f"payout_hold:{batch.batch_id}", "payout_hold", self.merchant_id, "", postings(aside))
         return Decision(_said(running, merchant), [(PAYOUT_BATCH, running), counted, *used], [entry], drafts)
+
+
+def _check_others(batch: PayoutBatch, checker: str, maker: str) -> None:
+    """``checker``, whom ``maker`` has entered where he is the merchant's, is another than who entered the batch and who
+    agreed before, and nobody of them entered another. Raises Refused MAKER_IS_CHECKER."""
+    if checker and checker == batch.first:
+        raise Refused("MAKER_IS_CHECKER", "agreed already: now it is another person's turn")
+    if (maker and maker in (batch.maker, batch.first)) or (checker and checker == batch.first_maker):
+        raise Refused("MAKER_IS_CHECKER", "who entered a person counts as one with him: it is somebody else's turn")
 
 
 @record

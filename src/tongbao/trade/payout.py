@@ -153,6 +153,8 @@ class PayoutBatch:
 
     ``digest`` tells whether the same number was used for something else; ``echo`` is what the protocol wants back.
     ``asks``: the request left it to a person to agree. ``first`` agreed where two must, ``checker`` was the last to.
+    ``first_maker`` and ``checker_maker`` entered them, where they are the merchant's people, and may know their
+    passwords.
     """
 
     merchant_id: str
@@ -181,6 +183,8 @@ class PayoutBatch:
     ended_at: Instant | None
     asks: bool = False
     first: str = ""
+    first_maker: str = ""
+    checker_maker: str = ""
 
 
 @record

@@ -111,9 +111,13 @@ UNION ALL
 SELECT 'batch', batch_id, checker FROM payout_batch b WHERE checker <> '' AND (checker = maker OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.subject = b.batch_id AND a.actor = b.checker AND a.act = 'payout.approve'))
 UNION ALL
--- where two agreed they are two, and what asks for a person had one
+-- where two agreed they are two, neither entered the other, and what asks for a person had one
 SELECT 'batch', batch_id, first FROM payout_batch b WHERE first <> '' AND (first = maker OR first = checker OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.subject = b.batch_id AND a.actor = b.first AND a.act = 'payout.approve'))
+UNION ALL
+SELECT 'batch', batch_id, first_maker FROM payout_batch WHERE first_maker <> '' AND first_maker IN (maker, checker)
+UNION ALL
+SELECT 'batch', batch_id, checker_maker FROM payout_batch WHERE checker_maker <> '' AND checker_maker IN (maker, first)
 UNION ALL
 SELECT 'batch', batch_id, maker FROM payout_batch
 WHERE state IN ('running', 'done') AND first = '' AND checker = '' AND (asks OR source <> 'api')
