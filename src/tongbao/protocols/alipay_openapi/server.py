@@ -82,7 +82,7 @@ class Server:
             by_certificate = bool(parsed.fields.get("app_cert_sn"))
             once = ""
             echo = {"charset": parsed.charset, "sign_type": parsed.fields["sign_type"], "method": claim.operation}
-        if m.SERVICES[claim.operation].by_certificate and key.chain and not by_certificate:
+        if m.SERVICES[claim.operation].by_certificate and not by_certificate:
             raise RemoteProtocolError("app_cert_sn", "is missing, and money leaves the merchant", "CERT_REQUIRED")
         content = _content(claim, ring)
         intent = read_intent(claim.operation, claim.merchant, content, echo)
