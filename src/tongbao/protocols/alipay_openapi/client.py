@@ -30,6 +30,7 @@ from tongbao.protocols.alipay_openapi.codec import (
 from tongbao.protocols.alipay_openapi.envelope import node_name, plain_texts, read_answer
 from tongbao.protocols.alipay_openapi.mode import root_serial, serial_of
 from tongbao.protocols.alipay_openapi.outcome import read_outcome, read_rejection
+from tongbao.protocols.alipay_openapi.payee import ask_account
 from tongbao.protocols.alipay_openapi.request import read_intent, write_intent
 from tongbao.protocols.alipay_openapi.rest import read_rest_answer, write_auth
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, hide
@@ -75,6 +76,8 @@ class Client:
             method, content = write_intent(intent)
             service = m.SERVICES[method]
             _check_said(intent, method, content, credentials.merchant)
+        if method == m.ACCOUNT:
+            content = {**ask_account(credentials), **content}
         if credentials.values.get("interface") == "v3" and service.verb:
             return _encode_rest(method, service.verb, content, credentials, now)
         return _encode_form(method, service.carriage, content, credentials, now)

@@ -167,6 +167,8 @@ _FIELD_CODE: Final[dict[tuple[str, str], str]] = {
     ("FIELD_MISSING", "code"): "isv.code-invalid",
     ("FIELD_MISSING", "refresh_token"): "isv.refresh-token-invalid",
     ("MALFORMED", "suspected"): "isv.suspected-attack",
+    ("NO_PRIVILEGE", "alipay_user_id"): "NO_PERMISSION_ACCOUNT",
+    ("NO_PRIVILEGE", "alipay_open_id"): "NO_PERMISSION_ACCOUNT",
 }
 """A closer word where the offending field is known."""
 
@@ -227,6 +229,7 @@ TEXT: Final[dict[str, str]] = {
     "PAYEE_USERINFO_ERROR": "收款方姓名或其它信息不一致",
     "PAYER_BALANCE_NOT_ENOUGH": "付款方余额不足",
     "PAYMENT_INFO_INCONSISTENCY": "两次请求商户单号一样但是参数不一致",
+    "NO_PERMISSION_ACCOUNT": "没有该账户的访问权限",
     "BILL_NOT_EXIST": "账单不存在",
     "NO_BILL_DATA": "没有账单数据",
     "INVAILID_ARGUMENTS": "入参不合法",

@@ -342,7 +342,7 @@ def _read_account(merchant: str, content: Content) -> QueryBalance:
 
 
 def _write_account(intent: QueryBalance) -> dict[str, Any]:
-    return {"alipay_user_id": intent.merchant, "account_type": "ACCTRANS_ACCOUNT"}
+    return {"account_type": "ACCTRANS_ACCOUNT"}
 
 
 # --- the rest ----------------------------------------------------------------------------------------------------

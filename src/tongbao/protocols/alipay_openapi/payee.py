@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.protocols.alipay_openapi.field import Content, text_of
+from tongbao.wire.contract import Credentials
 from tongbao.wire.movement import RefundTrade, Split, SplitTrade
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import CreateTrade, Intent
@@ -21,6 +24,21 @@ def seller_of(app: str) -> str:
 def say_seller(number: str, app: str) -> str:
     """``seller_id`` of what the platform tells: the payee's number where the application itself is meant."""
     return seller_of(app) if number == app else number
+
+
+def ask_account(credentials: Credentials) -> dict[str, str]:
+    """Whose balance is asked for: the payee's, never the application's number. Raises LocalProtocolError."""
+    number = credentials.values.get(SETTING, "")
+    if not number:
+        raise LocalProtocolError(SETTING, "is missing, and the balance is asked for by it", "FIELD_MISSING")
+    return {"alipay_user_id": number}
+
+
+def check_account(content: Content, app: str) -> None:
+    """Whether the account that is asked for is the application's own. Raises RemoteProtocolError NO_PRIVILEGE."""
+    for name in ("alipay_user_id", "alipay_open_id"):
+        if text_of(content, name) not in ("", seller_of(app)):
+            raise RemoteProtocolError(name, "is another's account", "NO_PRIVILEGE")
 
 
 def own_numbers(intent: Intent, app: str) -> Intent:

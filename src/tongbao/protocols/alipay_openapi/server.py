@@ -30,7 +30,7 @@ from tongbao.protocols.alipay_openapi.envelope import ERROR_NODE, Voice, node_na
 from tongbao.protocols.alipay_openapi.field import Content
 from tongbao.protocols.alipay_openapi.mode import root_serial, serial_of
 from tongbao.protocols.alipay_openapi.outcome import write_outcome
-from tongbao.protocols.alipay_openapi.payee import own_numbers
+from tongbao.protocols.alipay_openapi.payee import check_account, own_numbers
 from tongbao.protocols.alipay_openapi.request import read_intent
 from tongbao.protocols.alipay_openapi.rest import (
     SCHEME,
@@ -85,6 +85,8 @@ class Server:
         if m.SERVICES[claim.operation].by_certificate and not by_certificate:
             raise RemoteProtocolError("app_cert_sn", "is missing, and money leaves the merchant", "CERT_REQUIRED")
         content = _content(claim, ring)
+        if claim.operation == m.ACCOUNT:
+            check_account(content, claim.merchant)
         intent = read_intent(claim.operation, claim.merchant, content, echo)
         return Verified(own_numbers(intent, claim.merchant), key, once)
 

@@ -50,7 +50,12 @@ FIELDS: Final = (
     CredentialField("encrypt_type", "text", "AES to encrypt contents; empty (the default) not to", False),
     CredentialField("interface", "text", "v2 (gateway.do, the default) or v3 (REST)", False),
     CredentialField("gateway", "url", "address of gateway.do; production where it is empty", False),
-    CredentialField("seller_id", "text", "the payee's number (2088...), to which notifications are compared", False),
+    CredentialField(
+        "seller_id",
+        "text",
+        "the payee's number (2088...), in notifications and for the balance",
+        False,
+    ),
     CredentialField("return_url", "url", "where the buyer's browser goes home, unless a request says", False),
     CredentialField("notify_url", "url", "where notifications go, unless a request says", False),
 )

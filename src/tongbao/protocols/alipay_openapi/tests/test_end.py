@@ -30,6 +30,7 @@ from tongbao.wire.movement import (
     CallByName,
     CancelTrade,
     MovementState,
+    QueryBalance,
     RefundFound,
     RefundTrade,
     RefundView,
@@ -50,6 +51,7 @@ from tongbao.wire.vocabulary import (
     TradeView,
 )
 
+BALANCE = QueryBalance(merchant="")
 QUERY = QueryTrade(merchant="", out_trade_no="T1")
 VIEW = TradeView(
     out_trade_no="T1",
@@ -145,6 +147,28 @@ def test_the_merchant_is_named_by_his_payees_number() -> None:
     ):
         told = hear(send(notification, "https://shop.example.com/x", pair.ring, NOW), pair.credentials, NOW).trade
         assert (told.merchant, told.seller) == (app, Party(payee))
+
+
+def test_a_balance_is_asked_for_by_the_payees_number() -> None:
+    """The application's number names no account; without the payee's there is nothing to ask. Another's is refused."""
+    pair = in_mode()
+    claim = pair.read(PROTOCOL.client.encode(BALANCE, pair.credentials, NOW).request())[0]
+    said = read_object(claim.parsed.fields["biz_content"].encode(), "biz_content")
+    assert said == {"alipay_user_id": pair.credentials.values["seller_id"], "account_type": "ACCTRANS_ACCOUNT"}
+    nameless = replace(pair.credentials, values={**pair.credentials.values, "seller_id": ""})
+    with pytest.raises(LocalProtocolError) as silent:
+        PROTOCOL.client.encode(BALANCE, nameless, NOW)
+    assert silent.value.field == "seller_id"
+    for number in ("2088000000000099", pair.credentials.merchant):
+        other = replace(pair.credentials, values={**pair.credentials.values, "seller_id": number})
+        claim = PROTOCOL.server.claim(PROTOCOL.client.encode(BALANCE, other, NOW).request())
+        with pytest.raises(RemoteProtocolError) as caught:
+            PROTOCOL.server.decode(claim, pair.ring, NOW)
+        assert (caught.value.field, caught.value.code) == ("alipay_user_id", "NO_PRIVILEGE")
+        answer = PROTOCOL.server.refuse(claim, caught.value, pair.ring, NOW)
+        assert PROTOCOL.client.decode(BALANCE, answer, pair.credentials, NOW) == Rejection(
+            "NO_PRIVILEGE", "NO_PERMISSION_ACCOUNT", "没有该账户的访问权限"
+        )
 
 
 def rings_after(pair: Pair, other: Pair, state: KeyState) -> KeyRing:
