@@ -44,7 +44,8 @@ def test_T67_what_two_persons_decide(desk: Desk) -> None:
     desk.do("dispute", "propose", *share, *why, *olga)
     assert desk.do("dispute", "decide", *share, *why, *otto)["state"] == "finished"
     back = ("chargeback", "take", number, "--ref", "cb1", "--amount", "10", *why, *olga)
-    assert desk.do(*back)["owed"] == "0.00"
+    assert "MAKER_IS_CHECKER" in desk.do(*back, "--checker", "olga", code=1)
+    assert desk.do(*back, "--checker", "otto")["owed"] == "0.00"
     assert [(case["kind"], case["owner"]) for case in desk.do("case", "list")] == [("chargeback", "operations")]
     assert desk.do("case", "take", "chargeback:ICBC:cb1", *why, *olga)["owner"] == "olga"
     assert desk.do("case", "take", "chargeback:ICBC:cb1", "--owner", "otto", *why, *olga)["owner"] == "otto"

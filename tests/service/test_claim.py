@@ -215,7 +215,9 @@ def test_a_bank_that_refuses_what_a_claim_gave(stage: Stage) -> None:
 
 async def charge_back(house: House, payment: str, amount: int) -> None:
     """The buyer's bank takes some of his payment back."""
-    await house.submit(TakeChargeback("ICBC", "cb1", f"{payment}P", *OF, amount, "olga", "the holder denies it"))
+    await house.submit(
+        TakeChargeback("ICBC", "cb1", f"{payment}P", *OF, amount, "olga", "otto", "the holder denies it")
+    )
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,8 @@ async def charged_back(house: House, spent: int) -> str:
 
 def take(number: str, **changes: Any) -> TakeChargeback:
     """The bank takes it back."""
-    values = {"bank": "ICBC", "bank_ref": "cb1", "amount": 1_000, "actor": "olga", "reason": "the holder denies it"}
+    values = {"bank": "ICBC", "bank_ref": "cb1", "amount": 1_000, "actor": "olga", "checker": "otto"}
+    values["reason"] = "the holder denies it"
     return TakeChargeback(
         **{**values, "instruction_no": number, "merchant_id": MERCHANT, "out_trade_no": "B", **changes}
     )
@@ -227,12 +228,14 @@ def test_a_chargeback_falls_on_the_merchant(stage: Stage) -> None:
             await refusal(house.submit(take(number, bank_ref="cb2", amount=1_001))),
             await refusal(house.submit(take(number, bank_ref="cb3", bank="CCB"))),
             await refusal(house.submit(take("none", bank_ref="cb4"))),
+            *[await refusal(house.submit(take(number, bank_ref="cb5", checker=who))) for who in ("", "olga")],
         ]
         codes.append(await refusal(house.refund("B", 1)))
         balances = await house.balances()
         return [first == again, first.short, codes, balances, await cases(house)]
 
-    codes = ["IDEMPOTENCY_CONFLICT", "AMOUNT_INVALID", "PAYMENT_NOT_FOUND", "PAYMENT_NOT_FOUND", "REFUND_EXCEEDS"]
+    codes = ["IDEMPOTENCY_CONFLICT", "AMOUNT_INVALID", "PAYMENT_NOT_FOUND", "PAYMENT_NOT_FOUND"]
+    codes += [*["MAKER_IS_CHECKER"] * 2, "REFUND_EXCEEDS"]
     # 994 came, 300 went and 2 of the fee came back: 696 are there, 304 are owed
     left = {"bank ICBC": -PLENTY + 300, "buyer": PLENTY, "receivable": -304, "fee": 4}
     assert stage.play(scene, furnished=False) == [True, 304, codes, left, ["chargeback:ICBC:cb1"]]

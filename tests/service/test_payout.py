@@ -169,7 +169,7 @@ def test_T40_what_is_owed_is_not_paid_out(sqlite_stage: Stage) -> None:
         await house.say(await house.start("B"), amount=10_000)
         await house.ask(pay("p1", HIM, 9_900))
         number = f"{(await house.payments('B'))[0].payment_no}P"
-        await house.submit(TakeChargeback("ICBC", "cb1", number, MERCHANT, "B", 10_000, "olga", "denied"))
+        await house.submit(TakeChargeback("ICBC", "cb1", number, MERCHANT, "B", 10_000, "olga", "otto", "denied"))
         await house.open("C", amount=100)
         await house.pay("C")
         day = write_day(business_date(house.clock.now))

@@ -279,7 +279,7 @@ def test_T38_a_cancelled_trade_gives_back_what_an_earlier_refund_did_not(sqlite_
         await shop(house, "A")
         cancel = CancelTrade(merchant=MERCHANT, out_trade_no="B")
         payment = await bank_trade(house)
-        taken = TakeChargeback("ICBC", "cb1", f"{payment}P", MERCHANT, "B", 100, "olga", "denied")
+        taken = TakeChargeback("ICBC", "cb1", f"{payment}P", MERCHANT, "B", 100, "olga", "otto", "denied")
         await house.refund("B", 400, "r1")
         await house.submit(taken)
         await house.ask(cancel)

@@ -118,7 +118,7 @@ ACTS: Final[dict[str, Callable[[], Any]]] = {
 
 def take_back(ref: str, amount: int) -> TakeChargeback:
     """The bank takes back what it paid."""
-    return TakeChargeback("ICBC", ref, f"{'1' * 28}01P", *OF, amount, "olga", "the holder denies it")
+    return TakeChargeback("ICBC", ref, f"{'1' * 28}01P", *OF, amount, "olga", "otto", "the holder denies it")
 
 
 BANK_ACTS: Final[dict[str, Callable[[], Any]]] = {

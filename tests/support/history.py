@@ -163,7 +163,7 @@ async def _correct(house: House, payment: str) -> None:
         await house.submit(ProposeCorrection(number, "c2", *sides, amount, "olga", "our mistake"))
     await house.submit(DecideCorrection("x1", True, "otto"))
     taken = ("ICBC", "cb1", f"{payment}P", OTHER, "K")
-    await house.submit(TakeChargeback(*taken, 150, "olga", "the holder denies it"))
+    await house.submit(TakeChargeback(*taken, 150, "olga", "otto", "the holder denies it"))
 
 
 async def _deliver(house: House) -> None:

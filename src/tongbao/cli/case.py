@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tongbao.cli.prove import PASSWORDS, add_act, prove
+from tongbao.cli.prove import PASSWORDS, add_act, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.identifier import hex_token
 from tongbao.kernel.money import InvalidAmount, Money, parse_major
@@ -58,10 +58,13 @@ def add_commands(commands: Any) -> None:
     _add_disputes(_group(commands, "dispute", "disputes over escrow"))
     _add_corrections(_group(commands, "correction", "further entries for money that moved wrongly"))
     backs = _group(commands, "chargeback", "payments that banks take back")
-    taken = add_act(backs, "take", "a bank has taken a payment back", _take_chargeback)
+    taken = add_act(backs, "take", "a bank has taken a payment back, two operators agreeing", _take_chargeback)
     taken.add_argument("payment", help="our number of the bank's instruction, as the story shows it")
     taken.add_argument("--ref", required=True, help="the bank's own number; the same again changes nothing")
     taken.add_argument("--amount", required=True, metavar="YUAN")
+    taken.add_argument(
+        "--checker", required=True, metavar="OPERATOR", help="whose password is TONGBAO_CHECKER_PASSWORD"
+    )
     taken.add_argument("--reason", required=True)
 
 
@@ -277,12 +280,13 @@ async def _decide_correction(platform: Platform, chosen: argparse.Namespace, env
 
 async def _take_chargeback(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
     actor = await prove(platform, chosen, environ, "maker")
+    checker = await prove_checker(platform, chosen, environ)
     known = await find_instruction(platform, chosen.payment)
     if known.kind != "pay":
         raise Refused("PAYMENT_NOT_FOUND", "no payment, but something else that a bank was asked")
     of = (known.instruction_no, known.merchant_id, known.out_trade_no)
     taken = await platform.submit(
-        TakeChargeback(known.bank, chosen.ref, *of, _fen(chosen.amount), actor, chosen.reason, known.currency)
+        TakeChargeback(known.bank, chosen.ref, *of, _fen(chosen.amount), actor, checker, chosen.reason, known.currency)
     )
     owed = Money(taken.short, taken.currency).text()
     return {"chargeback": f"{taken.bank}:{taken.bank_ref}", "order": taken.out_trade_no, "owed": owed}

@@ -20,6 +20,7 @@ from tongbao.ledger.account import (
 )
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
+from tongbao.service.payout import check_checker
 from tongbao.service.platform import Platform
 from tongbao.service.refund import funds, return_of
 from tongbao.store.commit import AuditDraft, Decision, Now
@@ -36,8 +37,9 @@ DEBTORS = 100
 @record
 class TakeChargeback:
     """A bank has taken ``amount`` (minor units) of one of its payments back, under ``bank_ref`` of its own; entered by
-    ``actor`` or from its statement. The same reference again changes nothing; more than was paid is not the merchant's
-    to bear, and stays a difference with the bank. Outcome: the ``Chargeback``."""
+    ``actor``, agreed to by ``checker`` (T67). The same reference again changes nothing; more than was paid is not the
+    merchant's to bear, and stays a difference with the bank. Outcome: the ``Chargeback``. Raises Refused
+    MAKER_IS_CHECKER, PAYMENT_NOT_FOUND, AMOUNT_INVALID, STATE_CONFLICT, IDEMPOTENCY_CONFLICT."""
 
     bank: str
     bank_ref: str
@@ -46,6 +48,7 @@ class TakeChargeback:
     out_trade_no: str
     amount: int
     actor: str
+    checker: str
     reason: str
     currency: str = "CNY"
 
@@ -65,6 +68,7 @@ class TakeChargeback:
             yield ACCOUNT, (code,)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        check_checker(self.actor, self.checker)
         known: Chargeback | None = sheet.get(CHARGEBACK, self.bank, self.bank_ref)
         if known is not None:
             if (known.instruction_no, known.amount) != (self.instruction_no, self.amount):
@@ -89,10 +93,11 @@ class TakeChargeback:
         if returns.charged_back + self.amount > paid.amount:
             raise Refused("AMOUNT_INVALID", f"{returns.charged_back} of {paid.amount} were taken back before")
         chargeback = self._bear(sheet, now)
-        draft = AuditDraft(self.actor, "chargeback.take", f"{self.bank}:{self.bank_ref}", self.reason)
+        acts = ((self.actor, "chargeback.enter"), (self.checker, "chargeback.agree"))
+        drafts = [AuditDraft(actor, act, f"{self.bank}:{self.bank_ref}", self.reason) for actor, act in acts]
         after = replace(returns, charged_back=returns.charged_back + self.amount)
         rows = [(CHARGEBACK, chargeback), (TRADE_RETURN, after), (CASE, self._case(chargeback))]
-        return Decision(chargeback, rows, [self._entry(chargeback, lane)], [draft])
+        return Decision(chargeback, rows, [self._entry(chargeback, lane)], drafts)
 
     def _bear(self, sheet: Sheet, now: Now) -> Chargeback:
         left = self.amount

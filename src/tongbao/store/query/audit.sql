@@ -442,7 +442,9 @@ OR NOT EXISTS (SELECT 1 FROM audit a JOIN trade t ON t.trade_no = a.subject WHER
                AND t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no AND a.actor = c.decided_by))
 UNION ALL
 SELECT 'chargeback', e.key, e.kind FROM entry e WHERE e.kind = 'chargeback' AND NOT EXISTS (
-  SELECT 1 FROM audit a WHERE a.act = 'chargeback.take' AND e.key = 'chargeback:' || a.subject AND a.at = e.at)
+  SELECT 1 FROM audit a WHERE e.key = 'chargeback:' || a.subject AND a.at = e.at
+  AND (a.act = 'chargeback.take' OR (a.act = 'chargeback.enter' AND EXISTS (
+    SELECT 1 FROM audit b WHERE b.act = 'chargeback.agree' AND b.subject = a.subject AND b.at = a.at AND b.actor <> a.actor))))
 LIMIT 20;
 
 -- name: audit.open_secrets
