@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +21,7 @@ from tongbao.store.schema import EVENT
 from tongbao.trade.record import Event
 from tongbao.wire.contract import Verified
 from tongbao.wire.loader import load_protocol
-from tongbao.wire.movement import CancelTrade, MovementState, RefundTrade
+from tongbao.wire.movement import CancelTrade, MovementState, QueryRefund, RefundTrade
 from tongbao.wire.vocabulary import CloseTrade, QueryTrade, TradeFound
 
 TRADES = "http://shop.example/notify"
@@ -138,3 +139,40 @@ def test_what_was_given_back_whole_is_no_order_that_was_never_paid(name: str, sq
 
     ends = [(word, "closed", True, "paid") for word in ("REFUND", "REVOKED")]
     assert sqlite_stage.play(scene, furnished=False) == ends
+
+
+def test_a_refund_without_a_number_has_the_merchants_number_of_the_trade(stage: Stage) -> None:
+    """However the trade was named: asked for, and asked again, by the number that the shop knows. Before it is paid,
+    and when it is closed without, the refusal says in which state it is."""
+
+    async def scene(house: House) -> list[Any]:
+        name = "alipay_openapi"
+        await house.furnish(merchant=make_merchant(refund_days=9, protocols=json.dumps([name])))
+
+        async def ask(intent: Any) -> Any:
+            return await act(house.platform, name, Verified(intent, None))
+
+        async def state(number: str) -> tuple[str, str]:
+            with pytest.raises(Refused) as caught:
+                await ask(RefundTrade(merchant=MERCHANT, refund_no="", out_trade_no=number, amount=Money(1)))
+            return caught.value.code, caught.value.state
+
+        await ask(make_intent("A"))
+        seen: list[Any] = [await state("A")]
+        await house.pay("A")
+        whole = RefundTrade(merchant=MERCHANT, refund_no="", amount=Money(1_000), total=Money(1_000))
+        seen.append((await ask(replace(whole, trade_no=(await house.trade("A")).trade_no))).changed)
+        seen.append((await ask(replace(whole, refund_no="A", out_trade_no="A"))).changed)
+        found = await ask(QueryRefund(merchant=MERCHANT, refund_no="A", out_trade_no="A"))
+        seen.append([one.refund_no for one in found.refunds])
+        await ask(make_intent("C"))
+        await ask(CloseTrade(merchant=MERCHANT, out_trade_no="C"))
+        return [*seen, await state("C")]
+
+    assert stage.play(scene, furnished=False) == [
+        ("TRADE_STATE", "unpaid"),
+        True,
+        False,
+        ["A"],
+        ("TRADE_STATE", "closed"),
+    ]

@@ -88,6 +88,8 @@ def test_a_consent_is_exchanged_once_by_its_own_merchant(stage: Stage) -> None:
         word = await consent(house.platform, BUYER, MERCHANT)
         found = await house.ask(ExchangeCode(merchant=MERCHANT, code=word))
         assert isinstance(found, IdentityFound)
+        bent = found.refresh[:-1] + ("0" if found.refresh[-1] != "0" else "1")
+        assert await refusal(house.ask(ExchangeCode(merchant=MERCHANT, refresh=bent))) == "AUTHORISATION_INVALID"
         again = await refusal(house.ask(ExchangeCode(merchant=MERCHANT, code=word)))
         old = await consent(house.platform, BUYER, MERCHANT)
         house.clock.pass_wire(5 * MINUTE + 1)

@@ -125,7 +125,7 @@ def funds(sheet: Sheet, code: str) -> int:
 def check_refundable(sheet: Sheet, trade: Trade, merchant: Merchant, now: Instant) -> None:
     """Whether the merchant may give something of this trade back now. Raises Refused."""
     if not trade.paid_attempt:
-        raise Refused("TRADE_STATE", f"the trade is {trade.state} and was never paid")
+        raise Refused("TRADE_STATE", f"the trade is {trade.state} and was never paid", trade.state)
     if trade.state == "paid" and trade.due_at is not None and trade.due_at <= now:
         raise Refused("REFUND_EXPIRED", "the term for refunds is over")
     if trade.state == "finished":

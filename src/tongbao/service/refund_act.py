@@ -86,8 +86,9 @@ async def _see(platform: Platform, trade: Trade) -> TradeView:
 async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outcome:
     trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     scoped = platform.protocol(asker.protocol).refund_no_of_trade
+    number = intent.refund_no or (trade.out_trade_no if scoped else "")
     backs: tuple[Back, ...] = ()
-    if intent.splits and not await _is_known(platform, trade, intent.refund_no, scoped=scoped):
+    if intent.splits and not await _is_known(platform, trade, number, scoped=scoped):
         backs = await plan_back(platform, trade, intent.splits)
     amount, total = intent.amount, intent.total
     if total is not None and total.currency != trade.currency:
@@ -96,7 +97,7 @@ async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outc
         RequestRefund(
             asker,
             trade.out_trade_no,
-            intent.refund_no,
+            number,
             None if amount is None else amount.minor,
             trade.currency if amount is None else amount.currency,
             None if total is None else total.minor,

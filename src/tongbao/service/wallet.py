@@ -107,7 +107,7 @@ async def _exchange(platform: Platform, asker: Asker, intent: ExchangeCode) -> O
     if intent.refresh:
         buyer_id = platform.seal.read_refresh(intent.refresh, intent.merchant, now, REFRESH_SECONDS)
         if buyer_id is None:
-            raise Refused("CODE_INVALID", "the refresh word is unknown or too old")
+            raise Refused("AUTHORISATION_INVALID", "the refresh word is unknown or too old")
     else:
         buyer_id = await platform.submit(UseConsent(intent.merchant, intent.code))
     buyer = await platform.buyer(buyer_id)

@@ -49,7 +49,8 @@ class Split:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundTrade:
     """Give ``amount`` back (None: all that is left), under the merchant's refund number. The same number again is the
-    same refund. ``total`` is the trade's sum where the protocol repeats it for comparison."""
+    same refund; without one, where a protocol has a number for that (``refund_no_of_trade``), ``out_trade_no`` is it.
+    ``total`` is the trade's sum where the protocol repeats it for comparison."""
 
     merchant: str
     refund_no: str

@@ -113,9 +113,12 @@ WIRE_CODE: Final[dict[str, str]] = {
 }
 """Our refusal code -> the gateway's sub code; total over ``REFUSALS``. 10003 and 10000 have none and stand alone."""
 
-_NOT_PAYABLE: Final = {"unpaid": "ACQ.TRADE_STATUS_ERROR", "closed": "ACQ.TRADE_HAS_CLOSE"}
-"""The word for a trade that cannot be paid, by its state; a paid one has ``WIRE_CODE``'s. A shop that is not paid must
-not hear that it is: it would ship (sheet alipay-openapi, section 7)."""
+_BY_STATE: Final = {
+    ("TRADE_NOT_PAYABLE", "unpaid"): "ACQ.TRADE_STATUS_ERROR",
+    ("TRADE_NOT_PAYABLE", "closed"): "ACQ.TRADE_HAS_CLOSE",
+}
+"""Refusal code and the trade's state -> a closer word. A shop that is not paid must not hear that it is: it would ship
+(sheet alipay-openapi, section 7)."""
 
 _PLAIN: Final = {
     "FIELD_MISSING": "INVALID_PARAMETER",
@@ -124,7 +127,12 @@ _PLAIN: Final = {
     "AMOUNT_NOT_POSITIVE": "INVALID_PARAMETER",
 }
 CODES_OF: Final[dict[str, Mapping[str, str]]] = {
+    m.REFUND: {
+        "TRADE_AMOUNT_MISMATCH": "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL",
+        "LIMIT_EXCEEDED": "ACQ.TRADE_NOT_ALLOW_REFUND",
+    },
     m.REFUND_QUERY: {"REFUND_NOT_FOUND": SUCCESS},
+    m.OAUTH: {"CODE_INVALID": "isv.code-invalid", "AUTHORISATION_INVALID": "isv.refresh-token-invalid"},
     m.TRANSFER: {**_PLAIN, "MERCHANT_FUNDS": "PAYER_BALANCE_NOT_ENOUGH", "NO_PRIVILEGE": "PRODUCT_NOT_SIGN"},
     m.TRANSFER_QUERY: _PLAIN,
     m.ACCOUNT: {**_PLAIN, "NO_PRIVILEGE": "NO_PERMISSION_ACCOUNT"},
@@ -138,6 +146,7 @@ CODES_OF: Final[dict[str, Mapping[str, str]]] = {
         "TRADE_STATE": "ACQ.TRADE_HAS_FINISHED",
         "STATE_CONFLICT": "ACQ.CANCEL_NOT_ALLOWED",
         "TRADE_NOT_FOUND": SUCCESS,
+        "LIMIT_EXCEEDED": "ACQ.CANCEL_NOT_ALLOWED",
     },
 }
 """Operation -> the words it has for itself."""
@@ -217,6 +226,7 @@ TEXT: Final[dict[str, str]] = {
     "ACQ.PAYMENT_AUTH_CODE_INVALID": "支付授权码无效",
     "ACQ.REASON_TRADE_REFUND_FEE_ERR": "退款金额无效",
     "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL": "退款金额超限",
+    "ACQ.TRADE_NOT_ALLOW_REFUND": "当前交易不允许退款",
     "ACQ.DISCORDANT_REPEAT_REQUEST": "不一致的请求",
     "ACQ.SELLER_BALANCE_NOT_ENOUGH": "卖家余额不足",
     "ACQ.SELLER_NOT_EXIST": "卖家不存在",
@@ -279,6 +289,7 @@ _ALIASES: Final[dict[str, str]] = {
     "ACQ.CANCEL_NOT_ALLOWED": "STATE_CONFLICT",
     "ACQ.REASON_TRADE_STATUS_INVALID": "TRADE_STATE",
     "ACQ.REASON_ILLEGAL_STATUS": "TRADE_STATE",
+    "ACQ.TRADE_NOT_ALLOW_REFUND": "TRADE_STATE",
     "ACQ.TRADE_NOT_EXIST": "TRADE_NOT_FOUND",
     "TRADE_NOT_EXIST": "TRADE_NOT_FOUND",
     "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL": "REFUND_EXCEEDS",
@@ -312,15 +323,15 @@ def refusal_code(error: TongbaoError) -> str:
         return _FIELD_CODE.get((error.code, error.field)) or WIRE_CODE.get(error.code, "ACQ.INVALID_PARAMETER")
     if not isinstance(error, Refused):
         return UNKNOW_ERROR
-    if error.code == "TRADE_NOT_PAYABLE" and error.state in _NOT_PAYABLE:
-        return _NOT_PAYABLE[error.state]
-    return WIRE_CODE.get(error.code, UNKNOW_ERROR)
+    return _BY_STATE.get((error.code, error.state)) or WIRE_CODE.get(error.code, UNKNOW_ERROR)
 
 
 def word_of(operation: str, error: TongbaoError) -> str:
     """The word that one operation has for an error."""
     own, common = CODES_OF.get(operation, {}), refusal_code(error)
     if isinstance(error, Refused):
+        if (operation, error.code, error.state) == (m.REFUND, "TRADE_STATE", "closed"):
+            return "ACQ.TRADE_HAS_CLOSE"
         return own.get(error.code, common)
     # a public parameter that is wrong is the gateway's affair, not the operation's
     if isinstance(error, ProtocolError) and not common.startswith(_PREFIXES):

@@ -131,12 +131,13 @@ def _numbers(content: Content) -> dict[str, str]:
 
 
 def _read_refund(merchant: str, content: Content) -> RefundTrade:
-    """Without a number of its own a refund is of the whole trade, and the trade's number is its number."""
+    """Without a number of its own a refund is of the whole trade, and the merchant's number of the trade is its number
+    (sheet alipay-openapi, 6.10): the platform looks it up where the request names the trade by the platform's."""
     numbers, amount = _numbers(content), read_sum(content, "refund_amount")
     own = text_of(content, "out_request_no")
     return RefundTrade(
         merchant=merchant,
-        refund_no=own or numbers["out_trade_no"] or numbers["trade_no"],
+        refund_no=own or numbers["out_trade_no"],
         amount=amount,
         total=None if own else amount,
         reason=text_of(content, "refund_reason"),
@@ -147,7 +148,7 @@ def _read_refund(merchant: str, content: Content) -> RefundTrade:
 
 
 def _write_refund(intent: RefundTrade) -> dict[str, Any]:
-    whole = intent.total is not None and intent.refund_no == (intent.out_trade_no or intent.trade_no)
+    whole = intent.total is not None and intent.refund_no in ("", intent.out_trade_no)
     return {
         "trade_no": intent.trade_no,
         "out_trade_no": intent.out_trade_no,

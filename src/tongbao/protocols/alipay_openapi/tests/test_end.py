@@ -384,6 +384,25 @@ def test_broken_answers_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operation", "refused", "word"),
+    [
+        (m.REFUND, Refused("TRADE_STATE", state="unpaid"), "ACQ.TRADE_STATUS_ERROR"),
+        (m.REFUND, Refused("TRADE_STATE", state="closed"), "ACQ.TRADE_HAS_CLOSE"),
+        (m.CLOSE, Refused("TRADE_STATE", state="closed"), "ACQ.TRADE_STATUS_ERROR"),
+        (m.REFUND, Refused("TRADE_AMOUNT_MISMATCH"), "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL"),
+        (m.REFUND, Refused("REFUND_EXCEEDS"), "ACQ.REASON_TRADE_REFUND_FEE_ERR"),
+        (m.REFUND, Refused("LIMIT_EXCEEDED"), "ACQ.TRADE_NOT_ALLOW_REFUND"),
+        (m.CANCEL, Refused("LIMIT_EXCEEDED"), "ACQ.CANCEL_NOT_ALLOWED"),
+        (m.OAUTH, Refused("CODE_INVALID"), "isv.code-invalid"),
+        (m.OAUTH, Refused("AUTHORISATION_INVALID"), "isv.refresh-token-invalid"),
+    ],
+)
+def test_operations_have_words_of_their_own(operation: str, refused: Refused, word: str) -> None:
+    """What the official lists of each method say (sheet alipay-openapi, 6.8, 6.10, 6.11 and 7)."""
+    assert word_of(operation, refused) == word
+
+
+@pytest.mark.parametrize(
     ("state", "word"),
     [
         ("paid", "ACQ.TRADE_HAS_SUCCESS"),
