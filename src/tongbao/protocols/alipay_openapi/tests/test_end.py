@@ -30,7 +30,6 @@ from tongbao.wire.movement import (
     CallByName,
     CancelTrade,
     MovementState,
-    QueryBalance,
     RefundFound,
     RefundTrade,
     RefundView,
@@ -41,7 +40,6 @@ from tongbao.wire.vocabulary import (
     Carriage,
     CreateTrade,
     Intent,
-    Notification,
     Presentation,
     Product,
     QueryTrade,
@@ -51,7 +49,6 @@ from tongbao.wire.vocabulary import (
     TradeView,
 )
 
-BALANCE = QueryBalance(merchant="")
 QUERY = QueryTrade(merchant="", out_trade_no="T1")
 VIEW = TradeView(
     out_trade_no="T1",
@@ -124,51 +121,6 @@ def test_answers_in_every_mode(mode: str, interface: str, encrypt: str, charset:
     )
     waiting = server.refuse(claim, Refused("BUYER_PAYING"), pair.ring, NOW)
     assert client.decode(QUERY, waiting, pair.credentials, NOW) == Rejection("BUYER_PAYING", "10003", "")
-
-
-def test_the_merchant_is_named_by_his_payees_number() -> None:
-    """What the platform knows as the application is told as its payee, and asked for as either; others stay others."""
-    pair = in_mode()
-    app, payee = pair.credentials.merchant, pair.credentials.values["seller_id"]
-    assert (app[:4], payee[:4], len(payee)) == ("2021", "2088", 16)
-    for named, meant in ((payee, app), (app, app), ("2088000000000099", "2088000000000099")):
-        splits = (Split(giver=Party(named), receiver=Party("2088000000000077"), amount=Money(1)),)
-        asked = CreateTrade(
-            merchant="", out_trade_no="T1", product=Product.INSTANT, subject="tea", amount=Money(1_234),
-            seller=Party(named), splits=splits,
-        )  # fmt: skip
-        read = pair.ask(asked)[0][2].intent
-        assert isinstance(read, CreateTrade)
-        assert (read.seller, read.splits[0].giver) == (Party(meant), Party(meant))
-    notification = Notification(id="n1", at=None, trade=replace(VIEW, merchant=app, seller=Party(app), subject="tea"))
-    for send, hear in (
-        (PROTOCOL.server.notify, PROTOCOL.client.decode_notification),
-        (PROTOCOL.server.return_to, PROTOCOL.client.decode_return),
-    ):
-        told = hear(send(notification, "https://shop.example.com/x", pair.ring, NOW), pair.credentials, NOW).trade
-        assert (told.merchant, told.seller) == (app, Party(payee))
-
-
-def test_a_balance_is_asked_for_by_the_payees_number() -> None:
-    """The application's number names no account; without the payee's there is nothing to ask. Another's is refused."""
-    pair = in_mode()
-    claim = pair.read(PROTOCOL.client.encode(BALANCE, pair.credentials, NOW).request())[0]
-    said = read_object(claim.parsed.fields["biz_content"].encode(), "biz_content")
-    assert said == {"alipay_user_id": pair.credentials.values["seller_id"], "account_type": "ACCTRANS_ACCOUNT"}
-    nameless = replace(pair.credentials, values={**pair.credentials.values, "seller_id": ""})
-    with pytest.raises(LocalProtocolError) as silent:
-        PROTOCOL.client.encode(BALANCE, nameless, NOW)
-    assert silent.value.field == "seller_id"
-    for number in ("2088000000000099", pair.credentials.merchant):
-        other = replace(pair.credentials, values={**pair.credentials.values, "seller_id": number})
-        claim = PROTOCOL.server.claim(PROTOCOL.client.encode(BALANCE, other, NOW).request())
-        with pytest.raises(RemoteProtocolError) as caught:
-            PROTOCOL.server.decode(claim, pair.ring, NOW)
-        assert (caught.value.field, caught.value.code) == ("alipay_user_id", "NO_PRIVILEGE")
-        answer = PROTOCOL.server.refuse(claim, caught.value, pair.ring, NOW)
-        assert PROTOCOL.client.decode(BALANCE, answer, pair.credentials, NOW) == Rejection(
-            "NO_PRIVILEGE", "NO_PERMISSION_ACCOUNT", "没有该账户的访问权限"
-        )
 
 
 def rings_after(pair: Pair, other: Pair, state: KeyState) -> KeyRing:
