@@ -8,15 +8,18 @@ import pytest
 
 from tests.support.platform import MERCHANT, PROTOCOL, House, Stage, make_intent, make_merchant, refusal
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import DAY, business_date
 from tongbao.ledger.account import merchant_pending
 from tongbao.service.act import act
 from tongbao.service.agree import ChangeAgreement
+from tongbao.service.bill_act import fetch_bill, open_bill, request_bill
+from tongbao.service.create import Asker
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.refund_act import refunds_of
 from tongbao.service.view import hearer_of
 from tongbao.wire.contract import Verified
-from tongbao.wire.movement import QueryRefund, RefundFound, RefundTrade
-from tongbao.wire.vocabulary import CloseTrade, Intent, Outcome, QueryTrade
+from tongbao.wire.movement import FetchBill, QueryRefund, RefundFound, RefundTrade, RequestBill
+from tongbao.wire.vocabulary import CloseTrade, FollowUp, Intent, Outcome, QueryTrade
 
 pytestmark = pytest.mark.slow
 SUB = "2088000000000017"
@@ -95,6 +98,39 @@ def test_a_provider_sees_only_what_he_asked_for(stage: Stage) -> None:
         return told, same, (await house.trade("OWN", SUB)).state
 
     assert stage.play(scene) == (["TRADE_NOT_FOUND"] * 3, "TRADE_FROZEN", "unpaid")
+
+
+def test_a_providers_bill_holds_what_he_asked_for(sqlite_stage: Stage) -> None:
+    """The merchant's own trades, and another provider's, are on the merchant's bill alone; the address of either's bill
+    is good for who was told it (T57, T90). His account is no business of his provider."""
+
+    async def scene(house: House) -> tuple[list[str], list[str], list[str]]:
+        await _sub_merchant(house, MERCHANT)
+        await _asked(house, make_intent("HIS", merchant=SUB))
+        await house.open("OWN", merchant=SUB)
+        for number in ("HIS", "OWN"):
+            await house.pay(number, merchant=SUB)
+        day = business_date(house.clock.business())
+        house.clock.advance(DAY)
+        words = []
+        for asker in (Asker(SUB, "", provider=MERCHANT), Asker(SUB, "")):
+            told = await request_bill(house.platform, asker, RequestBill(merchant="", day=day))
+            assert isinstance(told, FollowUp)
+            words.append(told.url.rpartition("/")[2])
+        files = [b"".join((await open_bill(house.platform, word)).chunks()).decode() for word in words]
+        held = ["".join(number for number in ("HIS", "OWN") if number in text) for text in files]
+        fetched = [
+            await refusal(fetch_bill(house.platform, Asker(merchant, PROTOCOL), FetchBill(merchant="", word=word)))
+            for merchant in (MERCHANT, SUB)
+            for word in words
+        ]
+        account = RequestBill(merchant=SUB, day=day, kind="account")
+        return held, fetched, [await refusal(_asked(house, account))]
+
+    held, fetched, account = sqlite_stage.play(scene)
+    assert held == ["HIS", "HISOWN"]
+    assert fetched == ["", "NOT_FOUND", "NOT_FOUND", ""]
+    assert account == ["NO_PRIVILEGE"]
 
 
 def test_a_provider_who_is_shut_acts_for_nobody(stage: Stage) -> None:

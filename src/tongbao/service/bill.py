@@ -20,7 +20,7 @@ from tongbao.ledger.account import currency_of, merchant_own
 from tongbao.service.command import Needs
 from tongbao.service.movement import Move, balance_at, bounds, walk
 from tongbao.service.platform import Platform
-from tongbao.service.view import terms_of
+from tongbao.service.view import provider_of, terms_of
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import BILL, PAYMENT, TRADE
 from tongbao.store.sheet import Sheet
@@ -91,8 +91,8 @@ class KeepBill:
 
 
 async def keep_bill(platform: Platform, head: BillHead, tally: Tally, opening: dict[str, int]) -> None:
-    """Write down what a day's bill told; of months nothing, for their days tell it."""
-    if head.monthly:
+    """Write down what a day's bill told; nothing of months, whose days tell it, nor of what a provider is told."""
+    if head.monthly or head.provider:
         return
     for currency, lines, income, outcome, fee in tally.rows():
         day = head.day.year * 10_000 + head.day.month * 100 + head.day.day
@@ -123,10 +123,12 @@ async def is_over(platform: Platform, high: Instant) -> bool:
 
 
 async def check_head(platform: Platform, head: BillHead) -> None:
-    """Whether this bill may be made. Raises Refused: FIELD_INVALID, BILL_DATE_INVALID, BILL_NOT_READY, BILL_NOT_FOUND,
-    UNKNOWN_MERCHANT."""
+    """Whether this bill may be made. Raises Refused: FIELD_INVALID, NO_PRIVILEGE, BILL_DATE_INVALID, BILL_NOT_READY,
+    BILL_NOT_FOUND, UNKNOWN_MERCHANT."""
     if head.kind not in KINDS:
         raise Refused("FIELD_INVALID", "a bill is of trades or of the account")
+    if head.provider and head.kind != "trade":
+        raise Refused("NO_PRIVILEGE", "a merchant's account is no business of his service provider")
     first, last = days_of(head)
     today = business_date(platform.world.clock.business())
     if first > today:
@@ -147,7 +149,7 @@ async def bill_pages(platform: Platform, head: BillHead) -> AsyncIterator[list[B
         async for page in account_pages(platform, head.merchant, low, high):
             yield page
     else:
-        async for page in _trade_pages(platform, head.merchant, low, high):
+        async for page in _trade_pages(platform, head, low, high):
             yield page
 
 
@@ -203,9 +205,10 @@ def _kind(move: Move, change: int) -> str:
 
 
 async def _trade_pages(
-    platform: Platform, merchant_id: str, low: Instant, high: Instant
+    platform: Platform, head: BillHead, low: Instant, high: Instant
 ) -> AsyncIterator[list[BillLine]]:
     """Payments and refunds, an entry a line."""
+    merchant_id, provider = head.merchant, head.provider
     group: list[Move] = []
     groups: list[list[Move]] = []
     async for move in walk(platform.database, low, high, f"merchant:{merchant_id}:"):
@@ -213,22 +216,27 @@ async def _trade_pages(
             groups.append(group)
             group = []
             if len(groups) >= PAGE:
-                yield await trade_lines(platform.database, merchant_id, groups)
+                yield await trade_lines(platform.database, merchant_id, groups, provider)
                 groups = []
         group.append(move)
     if group:
         groups.append(group)
-    yield await trade_lines(platform.database, merchant_id, groups)
+    yield await trade_lines(platform.database, merchant_id, groups, provider)
 
 
-async def trade_lines(database: Database, merchant_id: str, groups: Sequence[list[Move]]) -> list[BillLine]:
-    """Lines of these entries. A fee that is taken later than the payment (escrow's, at release) is a line of its
-    own."""
+async def trade_lines(
+    database: Database, merchant_id: str, groups: Sequence[list[Move]], provider: str = ""
+) -> list[BillLine]:
+    """Lines of these entries; with ``provider``, of the trades alone that he asked for. A fee that is taken later than
+    the payment (escrow's, at release) is a line of its own."""
     known = await _Known.load(database, merchant_id, [group[0] for group in groups])
     prefix = f"merchant:{merchant_id}:"
     lines = []
     for group in groups:
         first, serial = group[0], f"{group[0].lane}-{group[0].seq}"
+        trade = known.trades.get(first.out_trade_no)
+        if provider and (trade is None or provider_of(trade) != provider):
+            continue
         crossing = [one for one in group if one.debit.startswith(prefix) != one.credit.startswith(prefix)]
         came = sum(one.amount for one in crossing if one.credit.startswith(prefix) and not _is_fee(one.debit))
         went = sum(one.amount for one in crossing if one.debit.startswith(prefix) and not _is_fee(one.credit))

@@ -54,6 +54,8 @@ class BillFile:
     kind: str
     compressed: bool
     merchant: str
+    provider: str = ""
+    """The service provider whose part of the merchant's trades it is, '' for the merchant's own bill."""
 
     def chunks(self) -> Iterator[bytes]:
         """The file in pieces, as it is sent."""
@@ -70,7 +72,8 @@ async def make_bill(platform: Platform, protocol: str, head: BillHead) -> Spoole
     """The finished file of one bill: made once, the same for ever. Raises Refused as ``check_head`` does,
     BILL_NOT_FOUND where nothing moved, FIELD_INVALID where the protocol has no such bill."""
     await check_head(platform, head)
-    name = json.dumps([protocol, head.merchant, f"{head.day}", head.kind, head.monthly, head.scope])
+    whose = [head.provider] if head.provider else []
+    name = json.dumps([protocol, head.merchant, f"{head.day}", head.kind, head.monthly, head.scope, *whose])
     known = platform.spool.find(name)
     if known is not None:
         return known
@@ -143,7 +146,8 @@ def _dump(value: Any) -> Any:
 
 def bill_url(platform: Platform, protocol: str, head: BillHead, *, compressed: bool = False) -> str:
     """Where a bill can be fetched for ``LINK_TIME``."""
-    said = [protocol, head.merchant, f"{head.day}", head.kind, head.monthly, head.scope, compressed]
+    whose = [head.provider] if head.provider else []
+    said = [protocol, head.merchant, f"{head.day}", head.kind, head.monthly, head.scope, compressed, *whose]
     word = platform.seal.pack("bill", json.dumps(said), platform.world.clock.wire())
     return f"{platform.settings.base_url}/bill/{word}"
 
@@ -153,12 +157,15 @@ async def open_bill(platform: Platform, word: str) -> BillFile:
     text = platform.seal.unpack("bill", word, platform.world.clock.wire(), LINK_TIME)
     if text is None:
         raise Refused("NOT_FOUND", "no such bill, or the address is too old")
-    protocol, merchant, day, kind, monthly, scope, compressed = json.loads(text)
-    head = BillHead(merchant=merchant, day=date.fromisoformat(day), kind=kind, monthly=monthly, scope=scope)
+    protocol, merchant, day, kind, monthly, scope, compressed, *whose = json.loads(text)
+    provider = "".join(whose)
+    head = BillHead(
+        merchant=merchant, day=date.fromisoformat(day), kind=kind, monthly=monthly, scope=scope, provider=provider
+    )
     spooled = await make_bill(platform, protocol, head)
     name = bill_end(platform, protocol).file_name(head)
     title, kind = f"{name}.gz" if compressed else name, content_type(name, compressed=compressed)
-    return BillFile(spooled, title, kind, compressed, merchant)
+    return BillFile(spooled, title, kind, compressed, merchant, provider)
 
 
 def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -184,9 +191,15 @@ def content_type(name: str, *, compressed: bool) -> str:
 
 
 async def request_bill(platform: Platform, asker: Asker, intent: RequestBill) -> Outcome:
-    """Where a bill can be fetched, and the SHA-1 of the file as it is before compression. Raises Refused."""
+    """Where a bill can be fetched, and the SHA-1 of the file as it is before compression. A service provider is told of
+    the trades that he asked for. Raises Refused."""
     head = BillHead(
-        merchant=asker.merchant_id, day=intent.day, kind=intent.kind, monthly=intent.monthly, scope=intent.scope
+        merchant=asker.merchant_id,
+        day=intent.day,
+        kind=intent.kind,
+        monthly=intent.monthly,
+        scope=intent.scope,
+        provider=asker.provider,
     )
     made = await make_bill(platform, asker.protocol, head)
     return FollowUp(bill_url(platform, asker.protocol, head, compressed=intent.compressed), made.digest)
@@ -195,11 +208,18 @@ async def request_bill(platform: Platform, asker: Asker, intent: RequestBill) ->
 async def fetch_bill(platform: Platform, asker: Asker, intent: FetchBill) -> Outcome:
     """The file behind a word that this merchant was told, or of a day. Raises Refused, for a foreign word NOT_FOUND."""
     if intent.day is not None:
-        head = BillHead(merchant=asker.merchant_id, day=intent.day, kind=intent.kind, scope=intent.scope)
+        head = BillHead(
+            merchant=asker.merchant_id,
+            day=intent.day,
+            kind=intent.kind,
+            scope=intent.scope,
+            provider=asker.provider,
+        )
         made = await make_bill(platform, asker.protocol, head)
         return BillOpened(compress(made.chunks()) if intent.compressed else made.chunks(), intent.compressed)
     bill = await open_bill(platform, intent.word)
-    if bill.merchant != asker.merchant_id and not await _provides(platform, asker, bill.merchant):
+    mine = bill.provider == asker.merchant_id and await _provides(platform, asker, bill.merchant)
+    if not mine and (bill.merchant, bill.provider) != (asker.merchant_id, ""):
         raise Refused("NOT_FOUND", "no such bill, or the address is too old")
     return BillOpened(bill.chunks(), bill.compressed)
 

@@ -12,13 +12,15 @@ from tongbao.wire.party import Party
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillHead:
-    """Whose bill, of which business date (UTC+8; a month by its first day), of which kind (see ``RequestBill``)."""
+    """Whose bill, of which business date (UTC+8; a month by its first day), of which kind (see ``RequestBill``).
+    ``provider``: of a merchant's trades, those alone that this service provider asked for; '' for all."""
 
     merchant: str
     day: date
     kind: str = "trade"
     monthly: bool = False
     scope: str = ""
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
