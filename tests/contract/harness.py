@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -177,9 +177,16 @@ class Script:
 
 
 class Ear:
-    """An HTTP server on loopback that keeps every POST it gets and answers ``word``."""
+    """An HTTP server on loopback that keeps every POST it gets and answers ``word``; where ``judge`` says no to headers
+    and body, with status 500."""
 
-    def __init__(self, word: bytes = b"success", kind: str = "text/plain", status: int = 200) -> None:
+    def __init__(
+        self,
+        word: bytes = b"success",
+        kind: str = "text/plain",
+        status: int = 200,
+        judge: Callable[[dict[str, str], bytes], bool] | None = None,
+    ) -> None:
         ear = self
         self.heard: list[tuple[str, dict[str, str], bytes]] = []
         self._came = threading.Condition()
@@ -190,7 +197,8 @@ class Ear:
                 with ear._came:
                     ear.heard.append((self.path, dict(self.headers.items()), body))
                     ear._came.notify_all()
-                self.send_response(status)
+                taken = judge is None or judge(dict(self.headers.items()), body)
+                self.send_response(status if taken else 500)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(word)))
                 self.end_headers()

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from random import Random
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.contract.harness import Ear
-from tongbao.kernel.error import InvalidSignature, Refused
+from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.system import SystemClock
+from tongbao.merchant.transport import HttpTransport
+from tongbao.merchant.trust import TrustStore
+from tongbao.protocols.wechatpay_v3.codec import PROBE, answer_text, verify
 from tongbao.testing.sandbox import LocalSandbox, SandboxError
+from tongbao.wire.http import Request, Response, post
+from tongbao.wire.key import Key
+from tongbao.wire.sign import load_rsa_public
 from tongbao.wire.vocabulary import Presentation
+from tongbao.wire.world import Limits, NoAnswer, NotSent
 
 pytestmark = pytest.mark.slow
+T = TypeVar("T")
 NAME = "wechatpay_v3"
+ALGORITHM = "WECHATPAY2-SHA256-RSA2048"
 PUBLIC = ("wechatpay_public_key", "wechatpay_public_key_id")
 CERTIFIED = ("platform_certificate", "platform_serial_no")
 
@@ -68,3 +82,115 @@ def test_who_cannot_change(box: LocalSandbox) -> None:
             change(box, "both", **more)
     with pytest.raises(SandboxError, match="trust: one of certificate, both, public_key"):
         change(box, "nothing")
+
+
+class Lossy:
+    """A shop's way to the platform: some requests get lost, some answers, some requests arrive twice."""
+
+    def __init__(self, inner: HttpTransport, seed: int) -> None:
+        self._inner = inner
+        self._random = Random(seed)
+        self.lost = 0
+
+    def __call__(self, request: Request, limits: Limits) -> Response:
+        fate = self._random.randrange(10)
+        self.lost += fate < 2
+        if fate == 0:
+            raise NotSent("CONNECT", "lost by the test")
+        answer = self._inner(request, limits)
+        if fate == 1:
+            raise NoAnswer("TIMEOUT", "lost by the test")
+        if fate == 2:
+            self._inner(request, limits)
+        return answer
+
+
+def insist(act: Callable[[], T]) -> T:
+    """Ask again while nothing comes back, as a shop does. Whatever else goes wrong is raised."""
+    for _ in range(20):
+        try:
+            return act()
+        except (NotSent, OutcomeUnknown):
+            continue
+    raise AssertionError("twenty times lost")
+
+
+def must_learn(client: Client) -> bool:
+    """Certificates that were not fetched because of a loss are asked for again."""
+    return any(client.refresh_certificates() for _ in range(20))
+
+
+def test_T20_from_certificates_to_the_public_key_without_a_failed_verification(box: LocalSandbox) -> None:
+    """The whole change, while messages get lost, come twice, are changed on their way or are probes: shops with kept or
+    configured certificates take the public key in beside them, the platform signs by both, then by the public key
+    alone, and the shops let the certificates go. Nothing genuine is ever refused, nothing else is ever taken."""
+    said = box.credentials["protocols"][NAME]
+    only = Key("any", 1, ALGORITHM, load_rsa_public(said["wechatpay_public_key"], "key"))
+    shops: list[MerchantConfiguration] = []
+    taken: Counter[str] = Counter()
+    told: set[str] = set()
+    wrong: list[str] = []
+
+    def judge(headers: dict[str, str], body: bytes) -> bool:
+        """Every shop of now reads the message; it is genuine if the platform's pair signed it, whatever its name."""
+        pairs = tuple((name.encode(), value.encode()) for name, value in headers.items())
+        text = answer_text(headers["Wechatpay-Timestamp"], headers["Wechatpay-Nonce"], body)
+        genuine = verify(text, headers["Wechatpay-Signature"], only)
+        for shop in shops:
+            try:
+                sent = replace(post(shop.notify_url, body, "application/json"), headers=pairs)
+                trade = shop.manifest.client.decode_notification(sent, shop.keys, SystemClock().wire()).trade
+                told.add(trade.out_trade_no)
+                read = True
+            except RemoteProtocolError:
+                read = False
+            if read is not genuine:
+                wrong.append(f"{headers['Wechatpay-Serial']}: genuine {genuine}, read {read}")
+        taken["genuine" if genuine else "probe" if headers["Wechatpay-Signature"].startswith(PROBE) else "changed"] += 1
+        if genuine:
+            taken[headers["Wechatpay-Serial"]] += 1
+        return genuine
+
+    with Ear(b"", status=204, judge=judge) as ear:
+        url = ear.url
+        keeping = replace(configured(box, url, *PUBLIC, *CERTIFIED), trust=TrustStore())
+        moving = replace(configured(box, url, *CERTIFIED), trust=keeping.trust)
+        certified, both, public = configured(box, url, *PUBLIC), configured(box, url), configured(box, url, *CERTIFIED)
+        phases = (
+            ("certificate", (keeping, certified)),
+            ("certificate", (keeping, both)),
+            ("both", (moving, both)),
+            ("public_key", (moving, public)),
+            ("public_key", (public,)),
+        )
+        losses = 0
+        for place, (trust, now) in enumerate(phases):
+            change(box, trust)
+            shops[:] = now
+            noise = [("lose_request", 10), ("lose_answer", 20), ("twice", 20), ("tamper", 10), ("probe", 10)]
+            faults = [{"what": what, "percent": percent, "target": "/notify"} for what, percent in noise]
+            box.control("POST", "faults", {"faults": faults, "seed": place + 1})
+            before = Counter(taken)
+            for lane, shop in enumerate(now):
+                numbers = [f"PHASE{place}-{lane}-{one}" for one in range(6)]
+                with HttpTransport(shop) as line:
+                    send = Lossy(line, 10 * place + lane)
+                    client = Client(shop, send=send)
+                    assert shop is not keeping or must_learn(client)
+                    for number in numbers:
+                        insist(partial(client.create, number, Money(100), "茶", presentation=Presentation.QR))
+                        box.pay(number)
+                        assert insist(partial(client.query, number)).is_paid
+                losses += send.lost
+                box.advance(86_400 + 600)
+                assert told >= set(numbers)
+            fresh = taken - before
+            names = {name for name in (said["platform_serial_no"], said["wechatpay_public_key_id"]) if fresh[name]}
+            assert len(names) == (2 if trust == "both" else 1), (place, fresh)
+            assert fresh["genuine"] >= 6 * len(now)
+        assert wrong == []
+        assert min(taken["probe"], taken["changed"], losses) > 0, (taken, losses)
+        shops[:] = [certified]
+        with Client(certified) as late, pytest.raises(InvalidSignature):
+            late.query("PHASE4-0-0")
+        assert box.audit() == "clean"
