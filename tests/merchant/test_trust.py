@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.protocol.bench import NOW, make_pair
+from tests.support.clock import Hands
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.time import later
 from tongbao.merchant.client import Client
@@ -18,6 +20,10 @@ from tongbao.protocols.wechatpay_v3.codec import platform_name
 from tongbao.testing.sandbox import LocalSandbox
 from tongbao.wire.certificate import chain_pem
 from tongbao.wire.contract import Credentials
+from tongbao.wire.http import Request, Response
+from tongbao.wire.movement import CertificatesFound
+from tongbao.wire.vocabulary import Done
+from tongbao.wire.world import Limits
 
 ALGORITHM = "WECHATPAY2-SHA256-RSA2048"
 
@@ -110,3 +116,47 @@ def test_a_client_without_keys_learns_them(tmp_path: Path) -> None:
             assert first.refresh_certificates()
         with client() as second:
             assert second.configuration.keys.ring.verify != second.configuration.loaded.ring.verify
+
+
+class Platform:
+    """The platform's half behind a shop's transport; ``broken`` is how it answers the question for certificates."""
+
+    def __init__(self, clock: Hands) -> None:
+        self.clock = clock
+        self.pair = make_pair("wechatpay_v3", ALGORITHM)
+        self.heard: list[str] = []
+        self.broken = False
+
+    def __call__(self, request: Request, limits: Limits) -> Response:
+        server, ring = self.pair.manifest.server, self.pair.ring
+        claim = server.claim(request)
+        self.heard.append(request.raw_path.decode().rpartition("/")[2])
+        if self.heard[-1] != "certificates":
+            return server.answer(claim, Done(), ring, self.clock.now)
+        return Response(502) if self.broken else server.answer(claim, CertificatesFound(), ring, self.clock.now)
+
+
+def test_old_certificates_are_fetched_before_an_exchange(tmp_path: Path) -> None:
+    """At first, and when twelve hours are over, by one of those who share a folder; an answer that is none stops
+    nothing, and is not asked for again at once."""
+    platform = Platform(clock := Hands(NOW))
+    own = {**platform.pair.settings}
+    for name in ("wechatpay_public_key", "wechatpay_public_key_id", "platform_certificate", "platform_serial_no"):
+        own.pop(name, None)
+    store = TrustStore(tmp_path)
+    configuration = MerchantConfiguration(protocol="wechatpay_v3", credentials=own, environment="sandbox", trust=store)
+    client = Client(configuration, send=platform, clock=clock)
+
+    def close() -> list[str]:
+        platform.heard.clear()
+        client.close_trade("T20250101000001")
+        return list(platform.heard)
+
+    assert close() == ["certificates", "close"]
+    assert close() == ["close"]
+    clock.now = later(NOW, REFRESH)
+    platform.broken = True
+    assert [close(), close()] == [["certificates", "close"], ["close"]]
+    (path,) = tmp_path.iterdir()
+    os.utime(path, (NOW // 1_000, NOW // 1_000))
+    assert [TrustStore(tmp_path).is_due(configuration.loaded, later(NOW, gap)) for gap in (0, REFRESH)] == [False, True]

@@ -109,11 +109,11 @@ def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = F
     trust, manifest = configuration.trust, configuration.manifest
     if trust is None or FetchCertificates not in manifest.operations.values():
         return False
-    if not trust.may_ask(configuration.loaded, clock.wire()) and not asked:
-        return False
     intent = FetchCertificates(merchant=configuration.merchant, serial=serial)
     try:
         call = manifest.client.encode(intent, configuration.keys, clock.wire())
+        if not trust.may_ask(configuration.loaded, clock.wire()) and not asked:
+            return False
         response: Response = yield Send(call.request(), configuration.limits, configuration)
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
     except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError):
@@ -126,12 +126,15 @@ def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = F
 def ask(
     configuration: MerchantConfiguration, intent: Intent, clock: Clock, limits: Limits | None = None
 ) -> Core[Outcome]:
-    """Encode, send, verify and read one SERVER exchange, within ``limits`` or those of the configuration.
+    """Encode, send, verify and read one SERVER exchange, within ``limits`` or those of the configuration. Certificates
+    that have grown old are fetched before; where they cannot be had, those that are kept must do.
 
     Raises LocalProtocolError (nothing sent), NotSent (nothing left), OutcomeUnknown (sent, and no answer that can be
     read as the platform's), RemoteProtocolError (an answer that breaks the protocol; T82).
     """
-    client = configuration.manifest.client
+    client, trust = configuration.manifest.client, configuration.trust
+    if trust is not None and trust.is_due(configuration.loaded, clock.wire()):
+        yield from learn(configuration, clock)
     call: Call = client.encode(intent, configuration.keys, clock.wire())
     try:
         response: Response = yield Send(call.request(), limits or configuration.limits, configuration)

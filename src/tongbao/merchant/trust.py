@@ -85,9 +85,12 @@ class TrustStore:
             return True
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
-        """Whether to fetch the certificates again: this process has fetched none, or they have grown old."""
-        with self._lock:
-            fresh = self._kept.setdefault(_name(credentials), _Kept()).fresh_at
+        """Whether to fetch the certificates again: none were fetched, by this process or another one that shares the
+        folder, or they have grown old."""
+        kept = self._read(credentials)
+        fresh = kept.fresh_at
+        if fresh is None and kept.stamp[0] >= 0:
+            fresh = Instant(kept.stamp[0] // 1_000_000)
         return fresh is None or now >= later(fresh, REFRESH)
 
     def _read(self, credentials: Credentials) -> _Kept:
