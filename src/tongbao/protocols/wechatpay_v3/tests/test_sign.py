@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.protocol.vector import shared_keys
 from tongbao.kernel.error import RemoteProtocolError
+from tongbao.kernel.time import Instant
 from tongbao.protocols import wechatpay_v3
-from tongbao.protocols.wechatpay_v3 import codec
+from tongbao.protocols.wechatpay_v3 import codec, wallet
 from tongbao.protocols.wechatpay_v3 import messages as m
-from tongbao.wire.key import Key
+from tongbao.wire.contract import Credentials
+from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.sign import load_rsa_private, load_rsa_public
 
 VECTORS = Path(wechatpay_v3.__file__).with_name("vectors")
@@ -50,13 +52,36 @@ def test_known_signature_verifies(case: dict[str, Any]) -> None:
     assert codec.verify(case["text"].encode("utf-8"), case["signature"], public)
 
 
-def test_pay_texts() -> None:
-    """The text for the wallet has four lines: JSAPI signs ``prepay_id=...``, APP the bare number."""
+def test_pay_signatures() -> None:
+    """Made for the wallet from a prepared order: JSAPI signs ``prepay_id=...``, APP the bare number, each as published;
+    with another appid each signs that one."""
     cases = {case["what"]: case for case in DATA["cases"]}
-    jsapi, app = cases["JSAPI pay signature"]["text"], cases["APP pay signature"]["text"]
-    appid, at, nonce, package, _ = jsapi.split("\n")
-    assert codec.pay_text(appid, at, nonce, package) == jsapi.encode()
-    assert codec.pay_text(appid, at, nonce, package.removeprefix("prepay_id=")) == app.encode()
+    jsapi, app = cases["JSAPI pay signature"], cases["APP pay signature"]
+    appid, at, nonce, package, _ = jsapi["text"].split("\n")
+    prepay_id, now = package.removeprefix("prepay_id="), Instant(int(at) * 1_000)
+    key = Key("k", 1, m.ALGORITHM, private(jsapi["key"]))
+    own = Credentials("wechatpay_v3", "1900000109", "", {"appid": appid}, KeyRing("1900000109", (), (key,)))
+    assert wallet.sign_jsapi(own, prepay_id, nonce, now) == {
+        "appId": appid,
+        "timeStamp": at,
+        "nonceStr": nonce,
+        "package": package,
+        "signType": "RSA",
+        "paySign": jsapi["signature"],
+    }
+    assert wallet.sign_app(own, prepay_id, nonce, now) == {
+        "appid": appid,
+        "partnerid": "1900000109",
+        "prepayid": prepay_id,
+        "package": "Sign=WXPay",
+        "noncestr": nonce,
+        "timestamp": at,
+        "sign": app["signature"],
+    }
+    for made, name in ((wallet.sign_jsapi, "appId"), (wallet.sign_app, "appid")):
+        other = made(own, prepay_id, nonce, now, appid="wx1f87d44db95cba7a")
+        assert other[name] == "wx1f87d44db95cba7a"
+        assert (jsapi["signature"] in other.values(), app["signature"] in other.values()) == (False, False)
 
 
 @having("open")
