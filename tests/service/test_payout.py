@@ -233,8 +233,8 @@ def test_F28_silence_is_inquired_never_repeated_under_a_new_number(stage: Stage)
     assert stage.play(scene, furnished=False) == [said, 1, asked, True, (EARNED - 1_025, 0, 0)]
 
 
-def test_T67_above_the_limit_a_second_person_agrees(stage: Stage) -> None:
-    """Nothing moves before; the maker may not agree himself; what was refused stays so."""
+def test_T67_above_the_limit_two_persons_agree_to_what_a_key_entered(stage: Stage) -> None:
+    """Nothing moves before, not by one person twice, not by the key once more; what was refused stays so."""
 
     async def scene(house: House) -> list[Any]:
         await earn(house)
@@ -248,6 +248,11 @@ def test_T67_above_the_limit_a_second_person_agrees(stage: Stage) -> None:
             [(one.payout_no, one.amount, payee.name) for one, payee in await waiting_payouts(house.platform, MERCHANT)]
         )
         seen.append((await decide_payout(house.platform, MERCHANT, "p1", "carla", 20_001, reason="seen")).state)
+        seen.append(await refusal(decide_payout(house.platform, MERCHANT, "p1", "carla", 20_001, reason="again")))
+        await house.ask(pay("p1", HIM, 20_001))
+        seen += [await outcome(house, "p1"), await stand(house)]
+        seen.append((await decide_payout(house.platform, MERCHANT, "p1", "otto", 20_001, reason="seen")).state)
+        await decide_payout(house.platform, MERCHANT, "p2", "carla", 20_001, reason="seen")
         seen.append((await decide_payout(house.platform, MERCHANT, "p2", "carla", agrees=False)).state)
         seen.append(await refusal(decide_payout(house.platform, MERCHANT, "p2", "carla")))
         return [*seen, await stand(house)]
@@ -258,6 +263,10 @@ def test_T67_above_the_limit_a_second_person_agrees(stage: Stage) -> None:
         "MAKER_IS_CHECKER",
         "REVIEW_AGAIN",
         [("p1", 20_001, "王 小明"), ("p2", 20_001, "王 小明")],
+        "proposed",
+        "MAKER_IS_CHECKER",
+        ("proposed", ""),
+        (EARNED, 0, 0),
         "succeeded",
         "closed",
         "STATE_CONFLICT",

@@ -78,9 +78,10 @@ async def _pay_out(house: House) -> None:
         await _ask(house, number, CARD, 100)
         asked = (await find_payout(house.platform, PAYER, "", number)).payout_id + "O"
         await house.inquire(asked, word if word == "silence" else {"result": word, "bank_ref": f"ref {number}"})
-    for number, agrees in (("p6", True), ("p7", False)):
+    for number in ("p6", "p7"):
         await _ask(house, number, HIM, 501)
-        await decide_payout(house.platform, PAYER, number, "carla", 501, agrees=agrees, reason="seen")
+    for number, who in (("p6", "carla"), ("p6", "otto"), ("p7", "carla")):
+        await decide_payout(house.platform, PAYER, number, who, 501, agrees=number == "p6", reason="seen")
 
 
 async def _share(house: House) -> None:

@@ -21,7 +21,7 @@ from tongbao.service.payout_card import RULES, SetStanding, pay_own_card, put_ca
 from tongbao.service.payout_file import upload, write_result
 from tongbao.service.platform import Platform
 from tongbao.store.schema import PAYOUT_BATCH
-from tongbao.trade.payout import PayoutBatch
+from tongbao.trade.payout import PayoutBatch, PayoutState
 from tongbao.wire.party import Payee
 
 
@@ -46,7 +46,7 @@ def add_commands(commands: Any) -> None:
                 "--amount", type=_yuan, metavar="YUAN", help="with --single: its sum, as waiting shows it"
             )
         decided.add_argument("--reason", required=True)
-    _act(acts, "waiting", "a merchant's single payouts that wait for a second person", _waiting, signed=False)
+    _act(acts, "waiting", "a merchant's single payouts that wait for somebody to agree", _waiting, signed=False)
     linked = _act(acts, "link", "the address where the merchant's own people decide on a batch", _link, signed=False)
     linked.add_argument("number", help="the batch's number")
     for name, text, stop in (
@@ -123,7 +123,8 @@ async def _approve(platform: Platform, chosen: argparse.Namespace, environ: Mapp
         taken = await decide_payout(
             platform, chosen.merchant, chosen.number, actor, chosen.amount, reason=chosen.reason
         )
-        return {"payout": chosen.number, "state": taken.state}
+        missing = int(taken.state == PayoutState.PROPOSED)
+        return {"payout": chosen.number, "state": taken.state, "persons_missing": missing}
     said = await platform.submit(StartBatch(chosen.merchant, chosen.number, actor, chosen.reason))
     return {"batch": chosen.number, "state": said.state, "persons_missing": said.missing}
 
@@ -147,6 +148,7 @@ async def _waiting(platform: Platform, chosen: argparse.Namespace, environ: Mapp
             "bank": payout.bank,
             "source": payout.source,
             "entered_by": payout.maker,
+            "agreed_by": payout.first,
         }
         for payout, payee in await waiting_payouts(platform, chosen.merchant)
     ]

@@ -35,6 +35,7 @@ from tongbao.trade.payout import (
     PayoutCard,
     PayoutState,
     Switch,
+    agreements_needed,
     count_up,
     is_own_card,
     is_paid_to,
@@ -312,12 +313,20 @@ def needs_checker(amount: int, agreement: Agreement) -> bool:
     return bool(agreement.payout_check) and amount > agreement.payout_check
 
 
+def persons_for_one(payout: Payout, agreement: Agreement) -> int:
+    """How many persons must agree to a single payout that waits, whoever entered it left out. One that a person
+    entered, or a rule of two persons, came over no protocol."""
+    source = payout.source if payout.protocol else ""
+    return agreements_needed(source, asks=True, above=needs_checker(payout.amount, agreement))
+
+
 @record
 class DecidePayout:
-    """A second person agrees to a single payout above the merchant's limit, or turns it down (T67). ``line`` is the
-    payout as it was looked up again. A payout to the merchant's own card ends with that card: once another was entered,
-    it can only be turned down (T70), and agreeing raises Refused STATE_CONFLICT. ``amount`` is what he was shown, in
-    minor units: agreeing to another sum is refused REVIEW_AGAIN."""
+    """A person agrees to a single payout above the merchant's limit, or turns it down (T67); with the last of those who
+    must it starts (``persons_for_one``). ``line`` is the payout as it was looked up again. A payout to the
+    merchant's own card ends with that card: once another was entered, it can only be turned down (T70), and agreeing
+    raises Refused STATE_CONFLICT. ``amount`` is what he was shown, in minor units: agreeing to another sum is
+    refused REVIEW_AGAIN."""
 
     merchant_id: str
     line: Line
@@ -343,9 +352,10 @@ class DecidePayout:
         check_checker(payout.maker, self.checker)
         act = "payout.approve" if self.agrees else "payout.refuse"
         draft = AuditDraft(self.checker, act, payout.payout_id, self.reason)
-        checked = replace(payout, checker=self.checker)
         if not self.agrees:
-            closed = replace(checked, state=move_payout(payout.state, PayoutState.CLOSED), ended_at=now.business)
+            first = payout.first if payout.first != self.checker else ""  # he takes back what he agreed to
+            state = move_payout(payout.state, PayoutState.CLOSED)
+            closed = replace(payout, first=first, checker=self.checker, state=state, ended_at=now.business)
             rows = [(PAYOUT, closed), *payout_event(closed, now.business)]
             return Decision(Taken(closed.payout_id, closed.state, False), rows, audits=[draft])
         if merchant.status != "approved":
@@ -355,8 +365,15 @@ class DecidePayout:
             raise Refused("STATE_CONFLICT", "the merchant's card was changed since: the payout can only be turned down")
         if self.amount != payout.amount:
             raise Refused("REVIEW_AGAIN", f"amount: the payout is of {payout.amount} fen")
+        if self.checker == payout.first:
+            raise Refused("MAKER_IS_CHECKER", "agreed already: now it is another person's turn")
         check_payee(sheet, self.merchant_id, self.line)
         agreement = read_agreement(merchant.settings)
+        wanted = persons_for_one(payout, agreement)
+        if not payout.first and wanted > 1:
+            half = replace(payout, first=self.checker)
+            return Decision(Taken(half.payout_id, half.state, False), [(PAYOUT, half)], audits=[draft])
+        checked = replace(payout, checker=self.checker, due=wanted)
         moved, rows, entry = start_payout(sheet, checked, agreement, now.business, lane)
         return Decision(Taken(moved.payout_id, moved.state, False), rows, [entry], [draft])
 

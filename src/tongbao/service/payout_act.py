@@ -227,7 +227,7 @@ async def decide_payout(
     agrees: bool = True,
     reason: str = "",
 ) -> Taken:
-    """A second person agrees to a single payout of ``amount`` minor units, or turns it down, whatever it is of. Raises
+    """A person agrees to a single payout of ``amount`` minor units, or turns it down, whatever it is of. Raises
     Refused, REVIEW_AGAIN where it is of another sum."""
     payout = await find_payout(platform, merchant_id, "", payout_no)
     (line,) = await look_up_again(platform, [payout])
@@ -236,7 +236,7 @@ async def decide_payout(
 
 
 async def waiting_payouts(platform: Platform, merchant_id: str, most: int = CHUNK) -> list[tuple[Payout, Payee]]:
-    """A merchant's single payouts that wait for a second person, by number, each with whom it goes to."""
+    """A merchant's single payouts that wait for somebody to agree, by number, each with whom it goes to."""
     where = {"merchant_id": merchant_id, "batch_no": "", "most": most}
     keys = sorted((merchant_id, "", row[0]) for row in await platform.database.read("payout.waiting", where))
     found: list[Payout] = await platform.database.load(PAYOUT, keys) if keys else []

@@ -238,7 +238,7 @@ class StartBatch:
         if bool(batch.first) + bool(checker) < wanted:
             half = replace(batch, first=checker, first_maker=maker)
             return Decision(_said(half, merchant), [(PAYOUT_BATCH, half), *used], audits=drafts)
-        running = replace(batch, state=state, checker=checker, checker_maker=maker, started_at=now.business)
+        running = replace(batch, state=state, checker=checker, checker_maker=maker, due=wanted, started_at=now.business)
         whole = batch.total + batch.fee
         check_funds(sheet, self.merchant_id, self.currency, whole)
         counted = count(sheet, self.merchant_id, whole, agreement, now.business)

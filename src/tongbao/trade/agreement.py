@@ -54,7 +54,7 @@ class Rate:
 class Agreement:
     """``reserve_rate`` basis points of each settlement stay back for ``reserve_days`` days. ``early`` None: settlement
     on request is not agreed. ``payout_most``: the largest single payout; ``payout_day``: the most of one business day;
-    ``payout_check``: above this a second person must agree. 0 is no limit. ``weak_most``: the largest trade that a weak
+    ``payout_check``: above this more people must agree. 0 is no limit. ``weak_most``: the largest trade that a weak
     signature may ask for (T12)."""
 
     rates: tuple[Rate, ...] = ()

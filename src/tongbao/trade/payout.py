@@ -94,7 +94,8 @@ class Payout:
     the directory).
     ``payee`` is what may be shown: a login's or card's end. ``secret`` is an envelope with what the bank is told (card,
     name, branch). ``digest`` tells whether the same number was used for something else. ``code`` is the refusal code of
-    a failure. ``source``: ``api``, ``upload``, ``standing``. ``maker`` entered it, ``checker`` agreed.
+    a failure. ``source``: ``api``, ``upload``, ``standing``. ``maker`` entered it, ``checker`` agreed, after
+    ``first`` where two must. ``due`` is how many had to when a single one started.
     """
 
     merchant_id: str
@@ -123,6 +124,8 @@ class Payout:
     checker: str
     created_at: Instant
     ended_at: Instant | None
+    first: str = ""
+    due: int = 0
 
 
 @record
@@ -154,7 +157,7 @@ class PayoutBatch:
     ``digest`` tells whether the same number was used for something else; ``echo`` is what the protocol wants back.
     ``asks``: the request left it to a person to agree. ``first`` agreed where two must, ``checker`` was the last to.
     ``first_maker`` and ``checker_maker`` entered them, where they are the merchant's people, and may know their
-    passwords.
+    passwords. ``due`` is how many had to agree when it started.
     """
 
     merchant_id: str
@@ -185,6 +188,7 @@ class PayoutBatch:
     first: str = ""
     first_maker: str = ""
     checker_maker: str = ""
+    due: int = 0
 
 
 @record
@@ -239,7 +243,7 @@ def count_up(before: Counter | None, merchant_id: str, name: str, day: int, amou
 
 
 def agreements_needed(source: str, *, asks: bool, above: bool) -> int:
-    """How many persons, none of them who entered it, must agree to a batch before its money moves (T67).
+    """How many persons, none of them who entered it, must agree to a batch or payout before its money moves (T67).
 
     A file was entered by a person: one more. What came over a protocol (``source`` is ``api``) was entered by a key,
     which is nobody: two persons ``above`` the merchant's limit, else one where the request ``asks``, else none."""

@@ -108,6 +108,16 @@ SELECT 'payout', payout_id, checker FROM payout p WHERE checker <> '' AND (check
   SELECT 1 FROM audit a WHERE a.subject = p.payout_id AND a.actor = p.checker
   AND a.act IN ('payout.approve', 'payout.refuse')))
 UNION ALL
+SELECT 'payout', payout_id, first FROM payout p WHERE first <> '' AND (first = maker OR first = checker OR NOT EXISTS (
+  SELECT 1 FROM audit a WHERE a.subject = p.payout_id AND a.actor = p.first AND a.act = 'payout.approve'))
+UNION ALL
+-- what started had as many persons as were due
+SELECT 'payout', payout_id, maker FROM payout WHERE state IN ('sent', 'succeeded', 'failed')
+AND due > (CASE WHEN first <> '' THEN 1 ELSE 0 END) + (CASE WHEN checker <> '' THEN 1 ELSE 0 END)
+UNION ALL
+SELECT 'batch', batch_id, maker FROM payout_batch WHERE state IN ('running', 'done')
+AND due > (CASE WHEN first <> '' THEN 1 ELSE 0 END) + (CASE WHEN checker <> '' THEN 1 ELSE 0 END)
+UNION ALL
 SELECT 'batch', batch_id, checker FROM payout_batch b WHERE checker <> '' AND (checker = maker OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.subject = b.batch_id AND a.actor = b.checker AND a.act = 'payout.approve'))
 UNION ALL
