@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from html.parser import HTMLParser
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
+from urllib.request import urlopen
 
 from tests.contract.harness import Ear
 from tests.support.missing import missing
@@ -60,6 +63,33 @@ def city() -> Iterator[City]:
     """A fresh one."""
     with LocalSandbox() as sandbox, Ear() as ear:
         yield City(sandbox, ear)
+
+
+class _Form(HTMLParser):
+    """Where a page's form goes, and its fields."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.action = ""
+        self.method = ""
+        self.fields: list[tuple[str, str]] = []
+        # in an attribute, browsers leave a reference without a semicolon as it is (&timestamp= holds &times)
+        self.feed(re.sub(r"&(?=\w+[^;\w])", "&amp;", page))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = dict(attrs)
+        if tag == "form":
+            self.action, self.method = said.get("action") or "", (said.get("method") or "get").lower()
+        elif tag == "input" and said.get("name"):
+            self.fields.append((said["name"] or "", said.get("value") or ""))
+
+
+def post_form(page: str) -> str:
+    """Where a browser is after it has posted the form of a page that a library made."""
+    form = _Form(page)
+    assert form.method == "post"
+    with urlopen(form.action, data=urlencode(form.fields).encode("ascii")) as shown:
+        return str(shown.url)
 
 
 class Door:

@@ -245,9 +245,10 @@ class Account:
         self._package, self._version, self._flow = package, version, flow
         self._calls: dict[str, None] = {}
 
-    def passed(self, call: str) -> None:
-        """Note that a call, in the library's own words, was run and gave what it should."""
-        self._calls[call] = None
+    def passed(self, call: str, refusal: str = "") -> None:
+        """Note that a call, in the library's own words, was run and gave what it should: a success, or the platform's
+        word for a ``refusal``, which is noted beside it."""
+        self._calls[f"{call}, refused: {refusal}" if refusal else call] = None
 
     def __enter__(self) -> Account:
         return self
