@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.platform import BUYER, House, Stage, refusal
+from tests.support.platform import BUYER, MERCHANT, House, Stage, make_merchant, refusal
 from tests.support.world import START
 from tongbao.kernel.error import OutcomeUnknown
 from tongbao.kernel.time import DAY, HOUR, Instant, business_date, business_day, later
 from tongbao.service.channel import StatementLine
+from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.correction import CloseCase, DecideCorrection, ProposeCorrection
 from tongbao.service.movement import bounds
 from tongbao.service.reconcile import Reconciler, reconcile_bank
-from tongbao.store.schema import CASE
+from tongbao.store.schema import CASE, TRADE_RETURN
+from tongbao.trade.refund import TradeReturn
 
 TODAY = business_date(START)
 NUMBER = business_day(START)
@@ -94,6 +96,63 @@ def test_F52_every_difference_is_a_case_and_its_money_in_suspense(stage: Stage) 
         1_005,
         "closed",
     ]
+
+
+def back(ref: str, number: str, amount: int, at: Instant) -> StatementLine:
+    """The bank has taken a payment back."""
+    return StatementLine(ref, "chargeback", number, amount, "CNY", False, at)
+
+
+@pytest.mark.slow
+def test_I29_a_statement_enters_its_chargebacks(stage: Stage) -> None:
+    """The merchant bears what the bank says it took back, in parts too, once for each reference, and cannot refund it
+    again; the next day's comparison finds both sides. What names no payment, or exceeds it, rests in suspense."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=30))
+        lines = await three(house)
+        first, second = lines[1].number, lines[2].number
+        lines += [back("b1", first, 300, house.clock.now), back("b2", first, 100, house.clock.now)]
+        lines += [back("b3", second, 1_001, house.clock.now), back("b4", "nobody's", 70, house.clock.now)]
+        put(house, lines)
+        house.clock.advance(DAY)
+        seen = await compare(house)
+        returns: list[TradeReturn] = await house.platform.database.load(TRADE_RETURN, [(MERCHANT, "A")])
+        seen += [returns[0].charged_back, await refusal(house.refund("A", 601)), (await house.balances())["suspense"]]
+        house.clock.advance(DAY)
+        put(house, [], business_day(later(START, DAY)))
+        return [*seen, await compare(house, TOMORROW)]
+
+    assert stage.play(scene, furnished=False) == [
+        4,
+        [
+            ("waiting", "there", "b1", 0),
+            ("waiting", "there", "b2", 0),
+            ("missing_here", "there", "b3", -1_001),
+            ("missing_here", "there", "b4", -70),
+        ],
+        400,
+        "REFUND_EXCEEDS",
+        -1_071,
+        [2, []],
+    ]
+
+
+@pytest.mark.slow
+def test_I29_a_chargeback_that_people_entered_agrees_with_its_statement(sqlite_stage: Stage) -> None:
+    """Also where the merchant bears it out of several accounts; it is not entered twice."""
+
+    async def scene(house: House) -> list[Any]:
+        lines = await three(house)
+        for line, name in zip(lines[1:4], "ABC", strict=True):
+            of = (line.number, MERCHANT, name, 1_000)
+            await house.submit(TakeChargeback("ICBC", f"b{name}", *of, "olga", "otto", "denied"))
+            lines.append(back(f"b{name}", line.number, 1_000, house.clock.now))
+        put(house, lines)
+        house.clock.advance(DAY)
+        return [*await compare(house), (await house.balances())["receivable"]]
+
+    assert sqlite_stage.play(scene) == [7, [], -18]
 
 
 @pytest.mark.parametrize("more", [True, False])

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.web.branch import BALANCE, CARDS, LATE, PASSWORD, Branch, play
-from tests.web.house import BASE, ask
+from tests.web.house import BASE, MERCHANT, ask
 from tongbao.kernel.error import ConfigurationError, Refused
-from tongbao.kernel.time import HOUR, MINUTE, SECOND, business_day
+from tongbao.kernel.time import DAY, HOUR, MINUTE, SECOND, business_date, business_day
 from tongbao.service import checkout
 from tongbao.service.channel import MAC_HEADER, mac
 from tongbao.service.create import Asker
+from tongbao.service.reconcile import reconcile_bank
 from tongbao.service.refund import RequestRefund
 from tongbao.store.bankbook import BankBook
+from tongbao.store.schema import TRADE_RETURN
 from tongbao.web.bank.bank import Bank
 from tongbao.wire.http import post
 from tongbao.wire.vocabulary import Expiry
@@ -39,6 +41,33 @@ def test_a_good_card_pays_at_once(tmp_path: Path, method: str, card: str) -> Non
         lines = await here.bank.statement("ICBC", business_day(here.home.now))
         assert [(line.kind, line.amount) for line in lines][-1] == ("pay", 1_000)
         assert (await here.instruction(handover.instruction_no)).bank_ref == order.bank_ref
+        await here.check_books()
+
+    play(tmp_path, test)
+
+
+@pytest.mark.slow
+def test_a_chargeback_is_in_the_statement(tmp_path: Path) -> None:
+    """A bank that takes a part of a payment back says so in its statement, and both books agree after it was read. It
+    takes no payment back twice, and none for more than was paid."""
+
+    async def test(here: Branch) -> None:
+        handover = await here.start("A1")
+        await here.bank.pay_directly(handover.url, CARDS["ok"], PASSWORD)
+        with pytest.raises(Refused, match="order_over"):
+            await here.bank.charge_back(handover.instruction_no, 1_001)
+        await here.bank.charge_back(handover.instruction_no, 400)
+        with pytest.raises(Refused, match="order_over"):
+            await here.bank.charge_back(handover.instruction_no, 1)
+        with pytest.raises(Refused, match="order_unknown"):
+            await here.bank.charge_back("nobody's", 1)
+        assert await here.bank.balance(CARDS["ok"]) == BALANCE - 600
+        day = business_date(here.home.now)
+        here.home.clock.advance(DAY)
+        compared = await reconcile_bank(here.home.platform, "ICBC", day)
+        assert [one.waits for one in compared.findings] == [True]
+        (taken,) = await here.home.platform.database.load(TRADE_RETURN, [(MERCHANT, "A1")])
+        assert taken.charged_back == 400
         await here.check_books()
 
     play(tmp_path, test)

@@ -34,8 +34,9 @@ class BankWord:
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One line of a bank's statement. ``kind``: ``pay``, ``refund``, ``payout``, ``fund`` (money from outside) or the
-    bank's own word; ``number`` is our instruction's where there is one; ``income`` says whether we received it."""
+    """One line of a bank's statement. ``kind``: ``pay``, ``refund``, ``payout``, ``fund`` (money from outside),
+    ``chargeback`` (``number`` is that of the payment it took back, ``ref`` its own) or the bank's own word; ``number``
+    is our instruction's where there is one; ``income`` says whether we received it."""
 
     ref: str
     kind: str

@@ -7,6 +7,8 @@ cannot be refunded a second time: the case tells what a person must look at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tongbao.kernel.error import Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.record import record, replace
@@ -19,6 +21,7 @@ from tongbao.ledger.account import (
     merchant_reserve,
 )
 from tongbao.ledger.entry import Entry, Posting
+from tongbao.service.channel import StatementLine
 from tongbao.service.command import Needs
 from tongbao.service.payout import check_checker
 from tongbao.service.platform import Platform
@@ -30,6 +33,9 @@ from tongbao.store.sheet import Sheet
 from tongbao.trade.claim import Chargeback
 from tongbao.trade.record import Instruction, Trade
 
+KIND = "chargeback"
+"""The word of a bank's statement for what it took back."""
+
 DEBTORS = 100
 """Merchants whose debts one round of the duty looks at."""
 
@@ -37,9 +43,10 @@ DEBTORS = 100
 @record
 class TakeChargeback:
     """A bank has taken ``amount`` (minor units) of one of its payments back, under ``bank_ref`` of its own; entered by
-    ``actor``, agreed to by ``checker`` (T67). The same reference again changes nothing; more than was paid is not the
-    merchant's to bear, and stays a difference with the bank. Outcome: the ``Chargeback``. Raises Refused
-    MAKER_IS_CHECKER, PAYMENT_NOT_FOUND, AMOUNT_INVALID, STATE_CONFLICT, IDEMPOTENCY_CONFLICT."""
+    ``actor`` and agreed to by ``checker`` (T67), or said by the bank's own statement (``of_statement``). The same
+    reference again changes nothing; more than was paid is not the merchant's to bear, and stays a difference with the
+    bank. Outcome: the ``Chargeback``. Raises Refused MAKER_IS_CHECKER, PAYMENT_NOT_FOUND, AMOUNT_INVALID,
+    STATE_CONFLICT, IDEMPOTENCY_CONFLICT."""
 
     bank: str
     bank_ref: str
@@ -51,6 +58,7 @@ class TakeChargeback:
     checker: str
     reason: str
     currency: str = "CNY"
+    of_statement: bool = False
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield CHARGEBACK, (self.bank, self.bank_ref)
@@ -68,7 +76,8 @@ class TakeChargeback:
             yield ACCOUNT, (code,)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
-        check_checker(self.actor, self.checker)
+        if not self.of_statement:
+            check_checker(self.actor, self.checker)
         known: Chargeback | None = sheet.get(CHARGEBACK, self.bank, self.bank_ref)
         if known is not None:
             if (known.instruction_no, known.amount) != (self.instruction_no, self.amount):
@@ -93,7 +102,9 @@ class TakeChargeback:
         if returns.charged_back + self.amount > paid.amount:
             raise Refused("AMOUNT_INVALID", f"{returns.charged_back} of {paid.amount} were taken back before")
         chargeback = self._bear(sheet, now)
-        acts = ((self.actor, "chargeback.enter"), (self.checker, "chargeback.agree"))
+        acts = [(self.actor, "chargeback.take")]
+        if not self.of_statement:
+            acts = [(self.actor, "chargeback.enter"), (self.checker, "chargeback.agree")]
         drafts = [AuditDraft(actor, act, f"{self.bank}:{self.bank_ref}", self.reason) for actor, act in acts]
         after = replace(returns, charged_back=returns.charged_back + self.amount)
         rows = [(CHARGEBACK, chargeback), (TRADE_RETURN, after), (CASE, self._case(chargeback))]
@@ -176,6 +187,36 @@ class RecoverReceivable:
         key = f"recover:{self.merchant_id}:{now.business}:{owed}"
         entry = Entry(key, "recover", self.merchant_id, "", (Posting(available, debt.code, part),))
         return Decision(part, (), [entry])
+
+
+async def take_lines(platform: Platform, bank: str, day: int, lines: Sequence[StatementLine]) -> None:
+    """Enter what a bank's statement of ``day`` says it took back, each line under the bank's own reference. One that
+    names no payment of the bank's, or more than was paid, is left as a difference."""
+    told = [line for line in lines if line.kind == KIND and not line.income and line.number]
+    numbers = sorted({(line.number,) for line in told})
+    found: list[Instruction] = await platform.database.load(INSTRUCTION, numbers) if numbers else []
+    known = {one.instruction_no: one for one in found}
+    for line in told:
+        if line.number not in known:
+            continue
+        paid = known[line.number]
+        taken = TakeChargeback(
+            bank,
+            line.ref,
+            paid.instruction_no,
+            paid.merchant_id,
+            paid.out_trade_no,
+            line.amount,
+            f"bank:{bank}",
+            "",
+            f"statement of {day}",
+            line.currency,
+            of_statement=True,
+        )
+        try:
+            await platform.submit(taken)
+        except Refused as refusal:
+            platform.world.log("chargeback.refused", bank=bank, ref=line.ref, reason=str(refusal))
 
 
 async def recover_debts(platform: Platform) -> int:

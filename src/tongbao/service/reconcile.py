@@ -25,15 +25,18 @@ from tongbao.ledger.entry import Entry, Posting
 from tongbao.merchant.match import Class, Difference, Frame, Line, Matcher, Side
 from tongbao.service.bill import is_over
 from tongbao.service.channel import BankWord, StatementLine
+from tongbao.service.chargeback import KIND as CHARGEBACK_LINE
+from tongbao.service.chargeback import take_lines
 from tongbao.service.checkout import take_word
 from tongbao.service.command import Needs
 from tongbao.service.movement import Move, bounds, walk
 from tongbao.service.platform import Platform
 from tongbao.store.commit import Decision, Now
 from tongbao.store.record import Case, CaseKind
-from tongbao.store.schema import ACCOUNT, CASE, GAP, STATEMENT
+from tongbao.store.schema import ACCOUNT, CASE, CHARGEBACK, GAP, STATEMENT
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
+from tongbao.trade.claim import Chargeback
 from tongbao.trade.reconcile import CHUNK, Gap, Statement
 from tongbao.wire.world import CALL_LIMITS, NoAnswer, NotSent
 
@@ -220,15 +223,19 @@ async def own_lines(platform: Platform, bank: str, low: Instant, high: Instant) 
         if len(rows) < PAGE:
             break
         number, after = rows[-1][0], rows[-1][4]
+    last: Line | None = None
     async for move in walk(platform.database, low, high, f"bank:{bank}:"):
-        if move.kind in _BY_ENTRY:
-            yield Line(
-                kind=_BY_ENTRY[move.kind],
-                key=_reference(move),
-                amount=move.amount,
-                currency=_currency(move),
-                at=move.at,
-            )
+        if move.kind not in _BY_ENTRY:
+            continue
+        kind, key, amount = _BY_ENTRY[move.kind], _reference(move), move.amount
+        if last is not None and (last.kind, last.key) == (kind, key):
+            # a merchant bore it out of several accounts: postings of one entry follow one another
+            amount += last.amount
+        elif last is not None:
+            yield last
+        last = Line(kind=kind, key=key, amount=amount, currency=_currency(move), at=move.at)
+    if last is not None:
+        yield last
 
 
 def _reference(move: Move) -> str:
@@ -255,6 +262,9 @@ class _Known:
             part = alone[place : place + CHUNK]
             rows = await platform.database.read("statement.instructions", {"numbers": [one.key for one in part]})
             found.states.update({row[0]: (row[4], row[2]) for row in rows})
+            refs = sorted((bank, one.key) for one in part if one.kind == CHARGEBACK_LINE)
+            backs: list[Chargeback] = await platform.database.load(CHARGEBACK, refs) if refs else []
+            found.states.update({back.bank_ref: ("succeeded", back.amount) for back in backs})
             keys = sorted((bank, one.kind, one.key, "there") for one in part)
             gaps: list[Gap] = await platform.database.load(GAP, keys)
             found.closed.update((gap.kind, gap.number) for gap in gaps if 0 < gap.closed_day < day)
@@ -317,6 +327,7 @@ class _Table:
         lines = income = outcome = 0
         async for page in statement_pages(self._platform, bank, day):
             await _take_words(self._platform, bank, page)
+            await take_lines(self._platform, bank, day, page)
             for line in page:
                 digest.update(f"{line}\n".encode())
                 lines += 1
@@ -374,8 +385,11 @@ async def _take_words(platform: Platform, bank: str, lines: Sequence[StatementLi
 
 
 def _there(line: StatementLine) -> Line:
-    """Kinds that we do not know are compared as money from outside, under the bank's own reference."""
-    kind = line.kind if line.kind in KINDS else "fund"
+    """Kinds that we do not know are compared as money from outside, under the bank's own reference. A chargeback has
+    its own, too: one payment may be taken back in parts."""
+    if line.kind == CHARGEBACK_LINE and not line.income:
+        return Line(kind=line.kind, key=line.ref, amount=line.amount, currency=line.currency, at=line.at)
+    kind = line.kind if line.kind in KINDS and line.kind != CHARGEBACK_LINE else "fund"
     return Line(kind=kind, key=line.number or line.ref, amount=line.amount, currency=line.currency, at=line.at)
 
 

@@ -218,6 +218,11 @@ class Bank:
         order, silent = await self.book.transact(act)
         return None if silent else rule.word_of(order, number)
 
+    async def charge_back(self, number: str, amount: int) -> None:
+        """Take ``amount`` minor units of a payment back, which the day's statement says. Raises BankRefused."""
+        now = self.world.clock.business()
+        await self.book.transact(lambda desk: rule.charge_back(desk, number, amount, now))
+
     async def open_code(self, asked: Asked, code: str) -> BankWord:
         """The outlets take cash for ``code`` from now on. Raises BankRefused."""
         now = self.world.clock.business()

@@ -185,6 +185,20 @@ def _give_back(desk: Desk, order: Order, now: Instant) -> None:
     desk.save(ORDER, replace(order, state="succeeded", bank_ref=reference(now, seq), act_at=None, ended_at=now))
 
 
+def charge_back(desk: Desk, number: str, amount: int, now: Instant) -> None:
+    """The holder denies a payment: ``amount`` minor units of it go back to him, out of the platform's account, once per
+    payment. The platform reads it in the statement. Raises BankRefused where so much is not there to take."""
+    paid = desk.order(number)
+    if paid is None or paid.kind != "pay" or paid.state != "succeeded":
+        raise BankRefused("order_unknown")
+    given = sum(back.amount for back in desk.refunds_of(number) if back.state in ("accepted", "succeeded"))
+    key = f"chargeback:{number}"
+    if desk.is_posted(key) or not 0 < amount <= paid.amount - given:
+        raise BankRefused("order_over")
+    to = vault(paid.bank) if paid.bank == OUTLET else card_account(paid.card)
+    desk.post(key, "chargeback", paid.bank, platform_account(paid.bank), to, amount, now)
+
+
 def take_payout(
     desk: Desk, bank: str, number: str, card_no: str, name: str, amount: int, currency: str, now: Instant
 ) -> Order:
