@@ -5,7 +5,7 @@ An application asks under its own number (2021...), and the money comes to anoth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from tests.merchant.conftest import make_shop
 from tests.protocol.bench import make_pair
 from tests.protocol.vector import Vector, vectors
 from tests.support.clock import NOW, Hands
-from tongbao.kernel.error import Refused
+from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import MINUTE, Instant, later
 from tongbao.merchant.client import Client
@@ -143,3 +143,35 @@ def test_a_cards_payout_is_asked_for_under_its_own_product() -> None:
         with pytest.raises(Refused) as caught:
             client.query_payout(number, to_card=kind)
         assert (caught.value.code, [intent.to_card for intent in gateway.asked]) == ("PAYOUT_NOT_FOUND", kinds)
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_T82_an_unsigned_refusal_ends_no_refund(sqlite_database: Database, interface: str) -> None:
+    """Anybody on the way can say it: the row stays open, and the refund is asked for again under its number. A signed
+    refusal ends it, a forged signature is no answer."""
+    rings = [None, PAIR.ring]
+
+    def send(request: Request, limits: Any) -> Response:
+        claim = PROTOCOL.server.claim(request)
+        answer = PROTOCOL.server.refuse(claim, Refused("REFUND_EXCEEDS"), rings[0], NOW)
+        return replace(answer, body=answer.body.replace(b"ACQ.", b"ACQ.X")) if len(rings) == 1 else answer
+
+    configuration = MerchantConfiguration(
+        protocol="alipay_openapi", credentials={**PAIR.settings, "interface": interface}, environment="sandbox",
+        gateway="http://127.0.0.1:1/gateway.do",
+    )  # fmt: skip
+    shop = make_shop(sqlite_database, configuration=configuration, send=send)
+    shop.order("A1")
+    paid = "UPDATE orders SET state = 'paid', evidence = 'NOTIFY', paid_at = 1, trade_no = order_no"
+    shop.database.run(lambda transaction: transaction.execute(paid))
+    with pytest.raises(OutcomeUnknown, match="ACQ"):
+        shop.receiver.refund("A1", "R1", Money(100))
+    assert shop.rows("SELECT state FROM payment_movement") == [{"state": "asked"}]
+    rings.pop(0)
+    with pytest.raises(RemoteProtocolError):
+        shop.receiver.refund("A1", "R1", Money(100))
+    assert shop.rows("SELECT state FROM payment_movement") == [{"state": "asked"}]
+    rings.append(None)
+    with pytest.raises(Refused):
+        shop.receiver.refund("A1", "R1", Money(100))
+    assert shop.rows("SELECT state FROM payment_movement") == [{"state": "failed"}]

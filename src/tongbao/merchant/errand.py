@@ -56,7 +56,7 @@ from tongbao.wire.movement import (
     SplitTrade,
     SplitView,
 )
-from tongbao.wire.vocabulary import Carriage, FollowUp, Intent, Outcome, Rejection
+from tongbao.wire.vocabulary import Carriage, CreateTrade, FollowUp, Intent, Outcome, Presentation, Rejection
 from tongbao.wire.world import Limits, NoAnswer
 
 T = TypeVar("T")
@@ -97,6 +97,13 @@ def check_bill(raw: bytes, expected: str) -> bytes:
     return raw
 
 
+def _moves(intent: Intent) -> bool:
+    """Whether money may have moved, so that only a proven refusal says that it has not (T82)."""
+    if isinstance(intent, CreateTrade):
+        return intent.presentation is Presentation.BARCODE
+    return isinstance(intent, CancelTrade | PayOut | PayOutBatch | RefundBatch | RefundTrade | SplitTrade)
+
+
 class Errands:
     """The cores; ``Client`` and ``AsyncClient`` are shells over them."""
 
@@ -127,7 +134,10 @@ class Errands:
     def _ask(self, intent: Intent, limits: Limits | None = None) -> Core[Outcome]:
         outcome = yield from ask(self.configuration, intent, self.clock, limits)
         if isinstance(outcome, Rejection):
-            raise Refused(outcome.code, f"{outcome.wire_code} {outcome.detail}".strip())
+            said = f"{outcome.wire_code} {outcome.detail}".strip()
+            if not outcome.proven and _moves(intent):
+                raise OutcomeUnknown(f"{type(intent).__name__} was refused without a signature: {said}")
+            raise Refused(outcome.code, said)
         return outcome
 
     # --- refunds ---------------------------------------------------------------------------------------------------

@@ -413,11 +413,16 @@ class TimestampIssued:
 
 @record
 class Rejection:
-    """The peer refused. ``code`` is one of ``tongbao.wire.refusal``; ``wire_code`` the protocol's own word for it."""
+    """The peer refused. ``code`` is one of ``tongbao.wire.refusal``; ``wire_code`` the protocol's own word for it.
+
+    ``proven`` is False where the protocol signs its answers and this one bears no signature: then anybody may have said
+    so, and no money may be booked by it (T82).
+    """
 
     code: str
     wire_code: str = ""
     detail: str = ""
+    proven: bool = True
 
 
 @record

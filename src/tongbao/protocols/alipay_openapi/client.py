@@ -53,6 +53,7 @@ from tongbao.wire.vocabulary import (
     Notification,
     Outcome,
     Presentation,
+    Rejection,
     Role,
 )
 
@@ -101,8 +102,9 @@ class Client:
             raise InvalidSignature("alipay_cert_sn", "is missing", "SIGN_MISSING")
         if success and isinstance(intent, FetchCertificates):
             return CertificatesFound(intent.serial, _certificates(answer.content, intent.serial, credentials, now))
+        outcome = read_outcome(intent, answer.content)
         # an unsigned failure is reported as one; it proves nothing, and nothing is booked by it
-        return read_outcome(intent, answer.content)
+        return replace(outcome, proven=answer.signed) if isinstance(outcome, Rejection) else outcome
 
     def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """Only the body counts: what the shop keeps in the query of its own address is neither signed nor read."""
@@ -294,7 +296,8 @@ def _encode_rest(method: str, verb: str, content: dict[str, Any], credentials: C
 def _decode_rest(intent: Intent, response: Response, credentials: Credentials) -> Outcome:
     serial = response.header("alipay-sn") or ""
     keys = list(credentials.ring.verifying(RSA2))
-    if credentials.values.get("mode") == "certificate" and response.status in (200, 202):
+    signed = response.status in (200, 202) or response.header("alipay-signature") is not None
+    if credentials.values.get("mode") == "certificate" and signed:
         keys = [key for key in keys if key.chain and serial_of(key.chain[0]) == serial]
         if not keys:
             reason = "names a certificate that is not known"
@@ -304,7 +307,8 @@ def _decode_rest(intent: Intent, response: Response, credentials: Credentials) -
     if response.status == 202:
         return read_rejection({"code": "10003"})
     if response.status != 200:
-        return read_rejection({"code": "40004", "sub_code": whole(said["code"]), "sub_msg": said.get("message", "")})
+        failure = {"code": "40004", "sub_code": whole(said["code"]), "sub_msg": said.get("message", "")}
+        return replace(read_rejection(failure), proven=signed)
     return read_outcome(intent, {**said, "code": "" if "access_token" in said else SUCCESS})
 
 

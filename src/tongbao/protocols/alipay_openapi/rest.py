@@ -139,7 +139,7 @@ def write_auth(
 def write_rest(
     status: int, content: Mapping[str, Any], key: Key | None, serial: str, hidden: bytes | None, now: Instant
 ) -> Response:
-    """An answer; successes are signed."""
+    """An answer, signed where there is a key."""
     body = write_json(content).encode("utf-8")
     if hidden is not None:
         body = hide(body, hidden).encode("ascii")
@@ -162,16 +162,17 @@ def write_rest(
     return Response(status, tuple(headers), body)
 
 
-def write_rest_failure(status: int, word: str, message: str, now: Instant) -> Response:
-    """An error: unsigned, with the word that common errors have here."""
+def write_rest_failure(status: int, word: str, message: str, key: Key | None, serial: str, now: Instant) -> Response:
+    """An error, with the word that common errors have here; signed where there is a key to sign with."""
     said = {"code": bare(word), "message": message, "links": [{"link": "https://open.alipay.com", "desc": "文档"}]}
-    return write_rest(status, said, None, "", None, now)
+    return write_rest(status, said, key, serial, None, now)
 
 
 def read_rest_answer(response: Response, keys: list[Key], hidden: bytes | None) -> dict[str, Any]:
-    """A verified success, or an error's object with ``code`` and ``message``. Raises RemoteProtocolError."""
+    """A verified success, or an error's object with ``code`` and ``message``, which is verified where it is signed.
+    Raises RemoteProtocolError."""
     success = response.status in (200, 202)
-    if success:
+    if success or response.header("alipay-signature") is not None:
         stamp, nonce = response.header("alipay-timestamp") or "", response.header("alipay-nonce") or ""
         signature = response.header("alipay-signature") or ""
         if not signature:

@@ -121,10 +121,10 @@ class Server:
     def _say(self, claim: Claim, word: str, message: str, ring: KeyRing | None, now: Instant) -> Response:
         if isinstance(claim.parsed, Rest):
             status = c.http_status(word)
-            if status >= 300:
-                return write_rest_failure(status, word, message or word, now)
-            # a word without a refusal: nothing was found to be done, or the buyer is still paying
             key, serial = _signer(claim, ring)
+            if status >= 300:
+                return write_rest_failure(status, word, message or word, key, serial, now)
+            # a word without a refusal: nothing was found to be done, or the buyer is still paying
             return write_rest(status, _rest_of_failure(claim, word), key, serial, None, now)
         return _failure(word, message, _voice(claim, ring, now, success=False), _rest_of_failure(claim, word))
 
