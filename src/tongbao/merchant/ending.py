@@ -22,6 +22,7 @@ from tongbao.merchant.errand import Errands
 from tongbao.merchant.exchange import Core, Work, ask
 from tongbao.merchant.movement import (
     ENDED,
+    STUCK,
     Movement,
     MovementKind,
     MovementTable,
@@ -62,6 +63,12 @@ class Line:
     amount: Money | None
     code: str
     movement_id: str
+    stuck: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether our row says it already."""
+        return self.movement.state == self.state and (not self.stuck or self.movement.code == STUCK)
 
 
 def is_ending(notification: Notification, endpoint: Endpoint) -> bool:
@@ -128,7 +135,7 @@ def match_lines(notification: Notification, rows: Callable[[MovementKind, str, s
         told_id = view.refund_id if isinstance(view, RefundView) else view.payout_id
         if movement.movement_id and told_id and movement.movement_id != told_id:
             raise Stop(12, f"{what}_UNKNOWN", "it is another one of the platform's")
-        lines.append(Line(movement, view.state, view.amount, view.code, told_id))
+        lines.append(Line(movement, view.state, view.amount, _code_of(view), told_id, _is_stuck(view)))
     if len({line.movement.number for line in lines}) != len(lines):
         raise Stop(12, "DUPLICATE_PARAM", "it tells of one number twice")
     return lines
@@ -174,7 +181,7 @@ class Endings:
             lambda: self._database.read(lambda rows: self._match(rows, notification, endpoint, lock=False))
         )
         event = f"{kind}:{batch_no or lines[0].movement.number}"
-        if all(line.movement.state == line.state for line in lines):
+        if all(line.is_known for line in lines):
             return VerdictKind.DUPLICATE, "", event
         yield from self._prove(notification, endpoint, lines)
         verdict, reason = yield Work(
@@ -301,12 +308,13 @@ class Endings:
         return (yield from _answer(errands.query_payout_core(payout)))  # type: ignore[no-any-return]
 
     def _apply(self, transaction: Transaction, lines: Sequence[Line], evidence: str) -> tuple[VerdictKind, str]:
-        """Step 14: each line's row moves once; an end that contradicts an earlier one is a case for a person."""
+        """Step 14: each line's row moves once; an end that contradicts an earlier one is a case for a person, and so is
+        a refund that is stuck, whose row stays open."""
         self._crash("14.locked")
-        moved, contradicted = 0, False
+        moved, contradicted, stuck = 0, False, False
         for line in lines:
             movement = line.movement
-            if movement.state == line.state:
+            if line.is_known:
                 continue
             if not movement.is_open:
                 contradicted = True
@@ -315,11 +323,14 @@ class Endings:
             after = ended(movement, line.state, evidence, now, code=line.code, movement_id=line.movement_id)
             self._table.mark(transaction, after)
             moved += 1
+            stuck |= line.stuck
             if line.state in ENDED and self._hook is not None:
                 self._hook(transaction, after)
         self._crash("14.applied")
         if contradicted:
             return VerdictKind.CASE, "ENDED_OTHERWISE"
+        if stuck:
+            return VerdictKind.CASE, STUCK
         return (VerdictKind.APPLIED, "") if moved else (VerdictKind.DUPLICATE, "")
 
     # --- asking ----------------------------------------------------------------------------------------------------
@@ -343,7 +354,7 @@ class Endings:
             if refusal.code not in UNDECIDED:
                 yield from self._note(row, MovementState.FAILED, refusal.code, "")
             raise
-        return (yield from self._note(row, view.state or MovementState.ACCEPTED, view.code, view.refund_id))
+        return (yield from self._note(row, view.state or MovementState.ACCEPTED, _code_of(view), view.refund_id))
 
     def _write_down(
         self, transaction: Transaction, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str
@@ -416,8 +427,10 @@ class Endings:
             except Stop:
                 continue
             for view in views or ():
-                if view.state in ENDED and _is_about(row, view) and view.amount in (None, row.amount):
-                    line = Line(row, MovementState(view.state), view.amount, view.code, _id_of(view))
+                if view.state is None or not _is_about(row, view) or view.amount not in (None, row.amount):
+                    continue
+                line = Line(row, view.state, view.amount, _code_of(view), _id_of(view), _is_stuck(view))
+                if (view.state in ENDED or line.stuck) and not line.is_known:
                     yield from self._found(line)
                     moved.append(row)
         return moved
@@ -454,6 +467,14 @@ def _id_of(view: RefundView | PayOutView) -> str:
     return view.refund_id if isinstance(view, RefundView) else view.payout_id
 
 
+def _is_stuck(view: RefundView | PayOutView) -> bool:
+    return isinstance(view, RefundView) and view.stuck
+
+
+def _code_of(view: RefundView | PayOutView) -> str:
+    return STUCK if _is_stuck(view) else view.code
+
+
 def _is_about(movement: Movement, view: RefundView | PayOutView) -> bool:
     """Whether a view is about a movement of ours: by its number, or by its trade within a batch."""
     if isinstance(view, PayOutView):
@@ -465,7 +486,8 @@ def _is_about(movement: Movement, view: RefundView | PayOutView) -> bool:
 
 def _agrees(line: Line, view: RefundView | PayOutView) -> bool:
     same_sum = view.amount is None or view.amount == line.amount
-    return _is_about(line.movement, view) and same_sum and view.state == line.state
+    same_end = view.state == line.state and _is_stuck(view) == line.stuck
+    return _is_about(line.movement, view) and same_sum and same_end
 
 
 def _answer(core: Core[Any]) -> Core[Any]:

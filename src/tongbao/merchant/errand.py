@@ -190,9 +190,11 @@ class Errands:
         return replace(refund, refund_no=intent.refund_no)
 
     def query_refund_core(self, question: QueryRefund) -> Core[tuple[RefundView, ...]]:
-        """What became of refunds."""
+        """What became of refunds: asked with all their numbers, or with those that the protocol can say, if only the
+        refund's own."""
         ways: list[Intent] = [*_named(question)]
         if question.refund_no and not question.batch_no:
+            ways.append(replace(question, trade_no="", out_trade_no=""))
             ways.append(replace(question, refund_no="", batch_no=question.refund_no, out_trade_no=""))
         outcome = yield from self._ask(self._said(ways))
         return expect(outcome, RefundFound).refunds

@@ -20,6 +20,8 @@ from tongbao.wire.movement import MovementState, PayOut, PayOutBatch, RefundBatc
 
 ASKED: Final = "asked"
 OPEN: Final = (ASKED, "accepted")
+STUCK: Final = "REFUND_STUCK"
+"""``code`` of an open refund that the platform cannot finish by itself: a person must say there where it is to go."""
 ENDED: Final = frozenset((MovementState.SUCCEEDED, MovementState.FAILED, MovementState.CLOSED))
 
 

@@ -109,7 +109,7 @@ class Receiver(_Shell):
         return drive(self._core.endings.refund(order_no, refund_no, amount, reason, notify_url), self._exchange)
 
     def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
-        """Ask how open refunds and payouts stand; returns those that ended."""
+        """Ask how open refunds and payouts stand; returns those that ended or are stuck."""
         return drive(self._core.endings.poll(older_than, limit), self._exchange)
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ class AsyncReceiver(_Shell):
         return movement
 
     async def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
-        """Ask how open refunds and payouts stand; returns those that ended."""
+        """Ask how open refunds and payouts stand; returns those that ended or are stuck."""
         moved: list[Movement] = await self._drive(self._core.endings.poll(older_than, limit))
         return moved
 

@@ -259,6 +259,9 @@ class RefundView:
     bank: str = ""
     code: str = ""
     """Why it failed: a refusal code."""
+    stuck: bool = False
+    """Accepted, but the buyer cannot be reached where he paid from: the money has left the merchant, who must say where
+    it is to go. It may still succeed."""
     splits: tuple[Split, ...] = ()
 
 

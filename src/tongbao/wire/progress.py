@@ -12,7 +12,7 @@ class MovementState(StrEnum):
     """Taken on: the merchant's money is set aside, the end is not known yet."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    """Ended without effect; the merchant has his money back. A protocol may call a refund's failure abnormal."""
+    """Ended without effect; the merchant has his money back."""
     CLOSED = "closed"
     """Withdrawn before it had an effect."""
 

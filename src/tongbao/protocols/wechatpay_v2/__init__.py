@@ -78,7 +78,7 @@ PROTOCOL = Manifest(
         "a transfer that is taken and not finished is answered SYSTEMERROR here, the word for asking again",
     ),
     notifies=frozenset({("instant", "paid")}),
-    said_as={"finished": "paid"},
+    said_as={"finished": "paid", "refund:failed": "closed"},
     unsaid=frozenset(
         {
             ("TradeFound.unpaid", "trade_no"),

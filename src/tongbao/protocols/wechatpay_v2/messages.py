@@ -100,10 +100,17 @@ STATE_SAID: Final = {
 REFUND_STATE_OF: Final = {
     "PROCESSING": MovementState.ACCEPTED,
     "SUCCESS": MovementState.SUCCEEDED,
-    "CHANGE": MovementState.FAILED,
+    "CHANGE": MovementState.ACCEPTED,
     "REFUNDCLOSE": MovementState.CLOSED,
 }
-REFUND_WORD: Final = {state: word for word, state in REFUND_STATE_OF.items()}
+REFUND_WORD: Final = {
+    MovementState.ACCEPTED: "PROCESSING",
+    MovementState.SUCCEEDED: "SUCCESS",
+    MovementState.FAILED: "REFUNDCLOSE",
+    MovementState.CLOSED: "REFUNDCLOSE",
+}
+STUCK: Final = "CHANGE"
+"""The money has left the merchant and did not arrive; by hand it may still succeed (sheet wechatpay, section 3.5)."""
 
 TRANSFER_STATE_OF: Final = {
     "PROCESSING": MovementState.ACCEPTED,

@@ -159,7 +159,7 @@ def write_refunds(views: tuple[RefundView, ...]) -> dict[str, str]:
             f"refund_id_{place}": view.refund_id,
             f"refund_channel_{place}": "ORIGINAL",
             f"refund_fee_{place}": _sum(view.amount, "amount"),
-            f"refund_status_{place}": m.REFUND_WORD[view.state],
+            f"refund_status_{place}": m.STUCK if view.stuck else m.REFUND_WORD[view.state],
             f"refund_account_{place}": "REFUND_SOURCE_RECHARGE_FUNDS",
             f"refund_recv_accout_{place}": _ACCOUNT,
             f"refund_success_time_{place}": china_text(view.ended_at) if ended and view.ended_at is not None else "",
@@ -185,6 +185,7 @@ def read_refunds(fields: Fields, mch_id: str) -> tuple[RefundView, ...]:
                 trade_no=text(fields, "transaction_id", 64, needed=True),
                 out_trade_no=text(fields, "out_trade_no", 64, needed=True),
                 state=m.REFUND_STATE_OF[word],
+                stuck=word == m.STUCK,
                 amount=total(fields, f"refund_fee_{place}"),
                 total=total(fields, "total_fee"),
                 ended_at=time(fields, f"refund_success_time_{place}", compact=False),
@@ -195,7 +196,7 @@ def read_refunds(fields: Fields, mch_id: str) -> tuple[RefundView, ...]:
 
 def write_refund_notice(view: RefundView) -> dict[str, str]:
     """The fields inside ``req_info``. Raises LocalProtocolError."""
-    if view.state not in m.REFUND_WORD or view.state is MovementState.ACCEPTED:
+    if view.state not in m.REFUND_WORD or (view.state is MovementState.ACCEPTED and not view.stuck):
         raise LocalProtocolError("refund", "has not ended")
     refund_fee, total_fee = _sum(view.amount, "amount"), _sum(view.total, "total")
     ended = view.state is MovementState.SUCCEEDED and view.ended_at is not None
@@ -207,7 +208,7 @@ def write_refund_notice(view: RefundView) -> dict[str, str]:
         "refund_id": view.refund_id,
         "refund_recv_accout": _ACCOUNT,
         "refund_request_source": "API",
-        "refund_status": m.REFUND_WORD[view.state],
+        "refund_status": m.STUCK if view.stuck else m.REFUND_WORD[view.state],
         "settlement_refund_fee": refund_fee,
         "settlement_total_fee": total_fee,
         "success_time": china_text(view.ended_at) if ended and view.ended_at is not None else "",
@@ -229,6 +230,7 @@ def read_refund_notice(fields: Fields, mch_id: str) -> RefundView:
         trade_no=text(fields, "transaction_id", 64, needed=True),
         out_trade_no=text(fields, "out_trade_no", 64, needed=True),
         state=m.REFUND_STATE_OF[word],
+        stuck=word == m.STUCK,
         amount=total(fields, "refund_fee"),
         total=total(fields, "total_fee"),
         ended_at=time(fields, "success_time", compact=False),

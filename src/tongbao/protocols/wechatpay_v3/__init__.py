@@ -113,7 +113,7 @@ PROTOCOL = Manifest(
         "error words spelt with and without underscores; status of OUT_TRADE_NO_USED",
     ),
     notifies=frozenset({("instant", "paid")}),
-    said_as={"finished": "paid"},
+    said_as={"finished": "paid", "refund:failed": "closed"},
     unsaid=frozenset(
         {
             ("TradeFound.unpaid", "trade_no"),

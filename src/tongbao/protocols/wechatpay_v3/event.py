@@ -53,10 +53,11 @@ def _content(notification: Notification, mchid: str) -> tuple[str, dict[str, Any
             raise LocalProtocolError("payout", "has not ended")
         return m.TRANSFER_EVENT, write_event_transfer(payout, mchid), payout.ended_at
     if notification.refund is not None:
-        kind = m.REFUND_EVENT.get(notification.refund.state) if notification.refund.state else None
-        if kind is None:
+        told = write_event_refund(notification.refund, mchid)
+        event = m.REFUND_EVENT.get(told["refund_status"])
+        if event is None:
             raise LocalProtocolError("refund", "has not ended")
-        return kind, write_event_refund(notification.refund, mchid), notification.refund.ended_at
+        return event, told, notification.refund.ended_at
     return m.TRANSACTION_EVENT, write_event_trade(notification.trade, mchid), notification.trade.paid_at
 
 
@@ -96,7 +97,7 @@ def read_event(said: Mapping[str, Any], credentials: Credentials, at: Instant) -
         return Notification(id=number, at=at, trade=read_trade(content))
     if kind in _REFUND_EVENTS:
         refund = read_refund(content, mchid)
-        if m.REFUND_EVENT.get(refund.state) != kind if refund.state else True:
+        if m.REFUND_EVENT.get(content["refund_status"]) != kind:
             raise invalid("refund_status", "is not what event_type says")
         trade = TradeView(
             merchant=mchid,

@@ -178,10 +178,17 @@ STATE_SAID: Final = {
 REFUND_STATE_OF: Final = {
     "PROCESSING": MovementState.ACCEPTED,
     "SUCCESS": MovementState.SUCCEEDED,
-    "ABNORMAL": MovementState.FAILED,
+    "ABNORMAL": MovementState.ACCEPTED,
     "CLOSED": MovementState.CLOSED,
 }
-REFUND_WORD: Final = {state: word for word, state in REFUND_STATE_OF.items()}
+REFUND_WORD: Final = {
+    MovementState.ACCEPTED: "PROCESSING",
+    MovementState.SUCCEEDED: "SUCCESS",
+    MovementState.FAILED: "CLOSED",
+    MovementState.CLOSED: "CLOSED",
+}
+STUCK: Final = "ABNORMAL"
+"""The money has left the merchant and did not arrive; by hand it may still succeed (sheet wechatpay, section 10)."""
 
 TRANSFER_STATE_OF: Final = {
     "ACCEPTED": MovementState.ACCEPTED,
@@ -255,11 +262,7 @@ BANK_TYPE: Final = {
 # --- notifications -----------------------------------------------------------------------------------------------
 
 TRANSACTION_EVENT: Final = "TRANSACTION.SUCCESS"
-REFUND_EVENT: Final = {
-    MovementState.SUCCEEDED: "REFUND.SUCCESS",
-    MovementState.FAILED: "REFUND.ABNORMAL",
-    MovementState.CLOSED: "REFUND.CLOSED",
-}
+REFUND_EVENT: Final = {word: f"REFUND.{word}" for word in ("SUCCESS", STUCK, "CLOSED")}
 TRANSFER_EVENT: Final = "MCHTRANSFER.BILL.FINISHED"
 BATCH_EVENT: Final = {
     BatchStage.DONE: "MCHTRANSFER.BATCH.FINISHED",

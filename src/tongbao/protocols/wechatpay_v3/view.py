@@ -175,7 +175,7 @@ def write_refund(view: RefundView) -> dict[str, Any]:
         "user_received_account": _ACCOUNT,
         "success_time": _time(view.ended_at) if view.state is MovementState.SUCCEEDED else "",
         "create_time": _time(view.created_at),
-        "status": m.REFUND_WORD[view.state],
+        "status": m.STUCK if view.stuck else m.REFUND_WORD[view.state],
         "funds_account": "AVAILABLE",
     }
     amount = {
@@ -225,6 +225,7 @@ def read_refund(said: Mapping[str, Any], mchid: str) -> RefundView:
         trade_no=serial,
         out_trade_no=number,
         state=m.REFUND_STATE_OF[word],
+        stuck=word == m.STUCK,
         amount=_sum(amount, "refund"),
         total=_sum(amount, "total"),
         created_at=fields.time("create_time"),

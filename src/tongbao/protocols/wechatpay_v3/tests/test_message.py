@@ -229,9 +229,15 @@ def test_create_is_strict(pair: Pair) -> None:
 
 
 def test_a_refund_may_become_abnormal(pair: Pair) -> None:
-    """Each end of a refund is its own event, with the time of success only where there is one."""
-    for state, event in m.REFUND_EVENT.items():
+    """Each end of a refund is its own event, with the time of success only where there is one; where the buyer cannot
+    be reached, it has not ended."""
+    for state, stuck, event in (
+        (MovementState.SUCCEEDED, False, "REFUND.SUCCESS"),
+        (MovementState.CLOSED, False, "REFUND.CLOSED"),
+        (MovementState.ACCEPTED, True, "REFUND.ABNORMAL"),
+    ):
         view = RefundView(
+            stuck=stuck,
             refund_no="R1",
             refund_id="50000000000000000000000000001",
             trade_no="4200000000202501010000000001",
@@ -245,7 +251,7 @@ def test_a_refund_may_become_abnormal(pair: Pair) -> None:
         assert json.loads(sent.body)["event_type"] == event
         read = pair.manifest.client.decode_notification(sent, pair.credentials, NOW)
         assert read.refund is not None
-        assert read.refund.state is state
+        assert (read.refund.state, read.refund.stuck) == (state, stuck)
         assert read.refund.ended_at == (NOW if state is MovementState.SUCCEEDED else None)
 
 
