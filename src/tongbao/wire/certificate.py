@@ -68,8 +68,7 @@ def chain_pem(chain: Iterable[x509.Certificate]) -> str:
 
 def is_trusted(certificate: x509.Certificate, roots: Sequence[x509.Certificate], now: Instant) -> bool:
     """Whether a root itself, or one of the ``roots``, directly issued ``certificate``, and all are valid at ``now``."""
-    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=now)
-    if not _is_valid(certificate, moment):
+    if not is_valid(certificate, now):
         return False
     for root in roots:
         if certificate == root:
@@ -78,10 +77,12 @@ def is_trusted(certificate: x509.Certificate, roots: Sequence[x509.Certificate],
             certificate.verify_directly_issued_by(root)
         except (BadSignature, ValueError, TypeError, UnsupportedAlgorithm):
             continue
-        if _is_valid(root, moment):
+        if is_valid(root, now):
             return True
     return False
 
 
-def _is_valid(certificate: x509.Certificate, moment: dt.datetime) -> bool:
+def is_valid(certificate: x509.Certificate, now: Instant) -> bool:
+    """Whether ``now`` is within a certificate's own term."""
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=now)
     return certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc

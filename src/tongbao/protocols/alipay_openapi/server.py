@@ -44,6 +44,7 @@ from tongbao.protocols.alipay_openapi.rest import (
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, revealed
 from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, write_notification, write_return
 from tongbao.wire import http
+from tongbao.wire.certificate import is_valid
 from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Request, Response
@@ -72,13 +73,13 @@ class Server:
         if parsed.error is not None:
             raise parsed.error
         if isinstance(parsed, Rest):
-            keys = _pick(list(ring.verifying(RSA2)), parsed.items.get("app_cert_sn", ""), parsed.root_serial)
+            keys = _pick(list(ring.verifying(RSA2)), parsed.items.get("app_cert_sn", ""), parsed.root_serial, now)
             key = check_rest(parsed, keys, now)
             by_certificate = bool(parsed.items.get("app_cert_sn"))
             echo = {"charset": "utf-8", "sign_type": RSA2, "method": claim.operation}
             once = f"{parsed.items['nonce']}:{parsed.items['timestamp']}"
         else:
-            key = _check_form(parsed, ring)
+            key = _check_form(parsed, ring, now)
             by_certificate = bool(parsed.fields.get("app_cert_sn"))
             once = ""
             echo = {"charset": parsed.charset, "sign_type": parsed.fields["sign_type"], "method": claim.operation}
@@ -211,14 +212,13 @@ def _claim_form(request: Request) -> Claim:
     return Claim(known, method, carriage, Message(raw, fields, charset, wrong), charset)
 
 
-def _check_form(message: Message, ring: KeyRing) -> Key:
+def _check_form(message: Message, ring: KeyRing, now: Instant) -> Key:
     fields = message.fields
     keys = ring
     sign_type = fields.get("sign_type", "")
     if fields.get("app_cert_sn") or fields.get("alipay_root_cert_sn"):
-        own = _pick(
-            list(ring.verifying(sign_type)), fields.get("app_cert_sn", ""), fields.get("alipay_root_cert_sn", "")
-        )
+        serial, root = fields.get("app_cert_sn", ""), fields.get("alipay_root_cert_sn", "")
+        own = _pick(list(ring.verifying(sign_type)), serial, root, now)
         keys = KeyRing(ring.merchant, tuple(own), ())
     key = authenticate(message.raw, fields, keys, REQUEST_UNSIGNED)
     if fields.get("format", "json").lower() != "json":
@@ -245,8 +245,9 @@ def _check_time(text: str) -> None:
         raise RemoteProtocolError("timestamp", "is not yyyy-MM-dd HH:mm:ss", "FIELD_INVALID") from error
 
 
-def _pick(keys: list[Key], serial: str, root: str) -> list[Key]:
-    """In certificate mode the keys of the named certificate, whose roots must be the named ones; else all."""
+def _pick(keys: list[Key], serial: str, root: str, now: Instant) -> list[Key]:
+    """In certificate mode the keys of the named certificate, which must be in its term and whose roots must be the
+    named ones; else all."""
     if not serial and not root:
         return keys
     if not serial or not root:
@@ -257,6 +258,8 @@ def _pick(keys: list[Key], serial: str, root: str) -> list[Key]:
         raise InvalidSignature("app_cert_sn", "names no certificate of this application", "KEY_UNKNOWN")
     if any(root_serial(key.chain[1:]) != root for key in mine):
         raise InvalidSignature("alipay_root_cert_sn", "names other roots", "KEY_UNKNOWN")
+    if not all(is_valid(key.chain[0], now) for key in mine):
+        raise InvalidSignature("app_cert_sn", "names a certificate that is past its term", "KEY_REVOKED")
     return mine
 
 

@@ -12,7 +12,7 @@ from tests.protocol.bench import NOW, Pair, make_pair
 from tests.protocol.sample import said_intents
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import MINUTE, Instant, later
+from tongbao.kernel.time import MINUTE, Instant, later, parse_china
 from tongbao.merchant.system import SystemEntropy
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
@@ -147,6 +147,19 @@ def test_T84_keys_change_while_requests_are_on_their_way(mode: str) -> None:
     assert read(new, after) == read(new, during)
     with pytest.raises(InvalidSignature):
         read(old, after)
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_T84_an_applications_certificate_ends_with_its_term(interface: str) -> None:
+    """Neither after it nor before it; the refusal says that it is the certificate, not the signature."""
+    pair = in_mode("certificate", interface)
+    claim = PROTOCOL.server.claim(PROTOCOL.client.encode(QUERY, pair.credentials, NOW).request())
+    for moment in ("2009-12-31 00:00:00", "2045-01-02 00:00:00"):
+        with pytest.raises(InvalidSignature) as caught:
+            PROTOCOL.server.decode(claim, pair.ring, parse_china(moment))
+        refused = PROTOCOL.server.refuse(claim, caught.value, pair.ring, NOW)
+        assert b"app-cert-expired" in refused.body
+    assert isinstance(PROTOCOL.server.decode(claim, pair.ring, NOW).intent, QueryTrade)
 
 
 def test_T20_the_platforms_certificate_changes() -> None:
