@@ -17,7 +17,7 @@ from tongbao.runtime.lock import hold_lock
 from tongbao.runtime.log import JsonLog
 from tongbao.runtime.server import Address, Listener, serve, server_tls
 from tongbao.runtime.world import RealWorld, build_world
-from tongbao.sandbox.authority import Authority, make_authority
+from tongbao.sandbox.authority import Authority, ClientAuthority, make_authority, make_client_authority
 from tongbao.sandbox.credential import build_credentials
 from tongbao.sandbox.mailbox import Mailbox
 from tongbao.sandbox.state import SandboxState, complete_state, load_state, make_state, save_state
@@ -59,11 +59,14 @@ class Hosted:
     stop: asyncio.Event
     authority: Authority | None = None
     tls_url: str = ""
+    clients: ClientAuthority | None = None
 
     async def credentials(self) -> dict[str, Any]:
         """The credentials file's content."""
         authority = self.authority.certificate if self.authority else ""
-        return await build_credentials(self.sandbox.house.platform, self.state, self.faces, authority, self.tls_url)
+        issued = self.clients.issued if self.clients else {}
+        platform = self.sandbox.house.platform
+        return await build_credentials(platform, self.state, self.faces, authority, self.tls_url, issued)
 
 
 def _url(address: Address) -> str:
@@ -133,11 +136,14 @@ async def _listen(
     beside: Sequence[Late],
     stack: AsyncExitStack,
 ) -> Hosted:
+    clients = None
     listeners = [Listener(settings.host, settings.port, sandbox.main)]
     listeners += [Listener(settings.host, 0, late) for late in sandbox.faces.values()]
     listeners += [Listener(settings.host, 0, late) for late in beside]
     if authority is not None and settings.tls_port is not None:
-        tls = server_tls(authority.server_file, authority.key_file, authority.file)
+        showing = [party for name, party in state.parties.items() if load_protocol(name).client_certificate]
+        clients = make_client_authority(directory, [party.merchant_id for party in showing], SystemEntropy())
+        tls = server_tls(authority.server_file, authority.key_file, clients.file)
         listeners.append(Listener(settings.host, settings.tls_port, sandbox.main, tls))
     stop = asyncio.Event()
     ready: asyncio.Future[list[Address]] = asyncio.get_running_loop().create_future()
@@ -167,6 +173,7 @@ async def _listen(
         stop,
         authority,
         urls[-1] if authority is not None else "",
+        clients,
     )
     await sandbox.open(HouseSettings(urls[0], faces, directory, settings.environment))
     return hosted

@@ -6,6 +6,8 @@ Redirects are never followed, answers never decompressed and never read beyond t
 from __future__ import annotations
 
 import ssl
+import tempfile
+from pathlib import Path
 from types import TracebackType
 
 import httpx
@@ -13,7 +15,9 @@ import httpx
 from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.system import SystemClock
+from tongbao.wire.certificate import chain_pem, load_chain
 from tongbao.wire.http import Request, Response
+from tongbao.wire.sign import load_rsa_private, private_pem
 from tongbao.wire.world import Limits, NoAnswer, NotSent
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
@@ -22,7 +26,21 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 def _context(configuration: MerchantConfiguration) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=configuration.ca_file or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    names = configuration.manifest.client_certificate
+    if names is not None and configuration.credentials.get(names[0]):
+        _show(context, *[configuration.credentials[name] for name in names])
     return context
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Have the client certificate shown to servers that ask for one. TLS reads it from a file only, its owner's
+    alone and gone at once."""
+    text = private_pem(load_rsa_private(key, "private_key")) + chain_pem(load_chain(certificate, "certificate"))
+    with tempfile.TemporaryDirectory(prefix="tongbao-") as folder:
+        file = Path(folder) / "client.pem"
+        file.touch(mode=0o600)
+        file.write_text(text, "ascii")
+        context.load_cert_chain(file)
 
 
 def _request(request: Request, limits: Limits) -> httpx.Request:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,9 +16,14 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
 from cryptography.x509.oid import NameOID
 
+from tongbao.kernel.port import Entropy
+from tongbao.sandbox.chain import issue, make_root
 from tongbao.sandbox.state import write_private
+from tongbao.wire.certificate import split_pem
+from tongbao.wire.sign import private_pem
 
 FROM: Final = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 UNTIL: Final = dt.datetime(2045, 1, 1, tzinfo=dt.UTC)
@@ -79,3 +85,29 @@ def make_authority(directory: Path, hosts: Iterable[str]) -> Authority:
         write_private(made.server_file, server.public_bytes(pem).decode("ascii"))
         write_private(made.file, own.public_bytes(pem).decode("ascii"))
     return Authority(made.file.read_text("ascii"), made.file, made.server_file, made.key_file)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuthority:
+    """Who issued the merchants' client certificates: ``file`` is the authority's own, for a server that asks for them.
+    ``issued``: merchant number -> certificate and RSA key, as PEM."""
+
+    file: Path
+    issued: Mapping[str, tuple[str, str]]
+
+
+def make_client_authority(directory: Path, merchants: Iterable[str], entropy: Entropy) -> ClientAuthority:
+    """A client certificate for each merchant, its common name his number; kept in ``directory`` over restarts, and all
+    of them made anew where one is missing, since the authority's own key is kept by nobody."""
+    wanted, file, book = sorted(merchants), directory / "client_ca.pem", directory / "client.json"
+    known = json.loads(book.read_text("ascii")) if book.exists() else {}
+    if not known or not set(wanted) <= set(known):
+        root = make_root(entropy)
+        keys = {merchant: generate_rsa_key(65_537, 2_048) for merchant in wanted}
+        known = {
+            merchant: (issue(root, key.public_key(), merchant, "Client", entropy), private_pem(key))
+            for merchant, key in keys.items()
+        }
+        write_private(file, split_pem(root)[1] + "\n")
+        write_private(book, json.dumps(known))
+    return ClientAuthority(file, {merchant: (pair[0], pair[1]) for merchant, pair in known.items()})

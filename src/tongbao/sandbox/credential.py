@@ -50,10 +50,16 @@ def protocol_credentials(
 
 
 async def build_credentials(
-    platform: Platform, state: SandboxState, faces: Mapping[str, str], authority: str = "", tls_url: str = ""
+    platform: Platform,
+    state: SandboxState,
+    faces: Mapping[str, str],
+    authority: str = "",
+    tls_url: str = "",
+    issued: Mapping[str, tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     """The whole file as JSON values. ``faces``: protocol name to the address of its own listener; ``authority``: PEM of
-    the sandbox's own certificate authority where it serves TLS; ``tls_url``: its HTTPS address."""
+    the sandbox's own certificate authority where it serves TLS; ``tls_url``: its HTTPS address; ``issued``: merchant
+    number to the client certificate and key that he may show there."""
     first = next(iter(state.parties.values()))
     said: dict[str, Any] = {
         "schema": SCHEMA,
@@ -91,6 +97,10 @@ async def build_credentials(
             for name, base in faces.items()
         },
     }
+    for name, part in said["protocols"].items():
+        fields, pair = platform.protocol(name).client_certificate, (issued or {}).get(state.parties[name].merchant_id)
+        if fields is not None and pair is not None:
+            part |= dict(zip(fields, pair, strict=True))
     if authority:
         said["ca"] = authority
     if tls_url:

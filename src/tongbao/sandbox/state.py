@@ -80,7 +80,7 @@ def make_party(manifest: Manifest, entropy: Entropy, given: Mapping[str, str]) -
     secret = next((given[name] for name, kind in fields.items() if kind == "secret" and name in given), "")
     login = given.get("seller_email", f"{manifest.name.replace('_', '-')}@shop.example")
     keys = ("", "")
-    if any(kind == "private_key" for kind in fields.values()):
+    if any("rsa" in algorithm.lower() for algorithm in manifest.algorithms):
         own = next((given[name] for name, kind in fields.items() if kind == "private_key" and name in given), "")
         keys = (own or private_pem(generate_private_key(65537, 2048)), private_pem(generate_private_key(65537, 2048)))
     if not secret and "base64" in manifest.content_keys.values():

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature as BadSignature
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509.oid import NameOID
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.time import Instant
@@ -46,6 +47,11 @@ def load_chain(text: str, field: str) -> Chain:
         return (x509.load_der_x509_certificate(raw),)
     except (ValueError, UnicodeEncodeError) as error:
         raise ConfigurationError(field, "is not a certificate that can be read; was it copied whole?") from error
+
+
+def common_names(certificate: x509.Certificate) -> list[str]:
+    """The common names of the subject, as text."""
+    return [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def certificate_key(certificate: x509.Certificate, field: str, *, smallest: int = 1024) -> RSAPublicKey:

@@ -343,6 +343,9 @@ class Manifest:
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
     certificates: bool = False
     """Whether keys come with certificates (``Key.chain``): the merchant's and the platform's, of one authority."""
+    client_certificate: tuple[str, str] | None = None
+    """Names of the credentials that hold the client certificate and its key. Some operations want it to be shown over
+    TLS; its common name is the merchant's number. None where no operation does."""
     public_keys: bool = False
     """Whether the platform's key may also go without a certificate, under a name of its own."""
     content_keys: Mapping[str, str] = field(default_factory=dict)

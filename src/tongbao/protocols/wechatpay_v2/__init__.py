@@ -61,6 +61,13 @@ PROTOCOL = Manifest(
         CredentialField("appid", "text", "the appid that is bound to the merchant"),
         CredentialField("key", "secret", "the API key (API密钥), 32 characters"),
         CredentialField("sign_type", "text", "HMAC-SHA256 (the default) or MD5", required=False),
+        CredentialField(
+            "certificate",
+            "certificate",
+            "the merchant's client certificate (apiclient_cert.pem), which refunds and transfers want to be shown",
+            required=False,
+        ),
+        CredentialField("private_key", "private_key", "its RSA key (apiclient_key.pem)", required=False),
         CredentialField("gateway", "url", "address of the API, without a path", required=False),
         CredentialField("notify_url", "url", "where notifications go, unless a request says", required=False),
     ),
@@ -91,6 +98,7 @@ PROTOCOL = Manifest(
     codes=m.WIRE_CODE,
     merchant_example="1900000110",
     private=m.PRIVATE,
+    client_certificate=("certificate", "private_key"),
     code_prefix="13",
     product_codes=ProductCodes(),
     presentations=(

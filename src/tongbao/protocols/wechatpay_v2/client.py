@@ -21,6 +21,7 @@ from tongbao.protocols.wechatpay_v2.view import (
     read_transfer,
     read_transfer_found,
 )
+from tongbao.wire.certificate import certificate_key, common_names, load_chain
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.http import Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
@@ -40,7 +41,7 @@ from tongbao.wire.movement import (
     RefundTrade,
 )
 from tongbao.wire.party import Party
-from tongbao.wire.sign import load_secret
+from tongbao.wire.sign import load_rsa_private, load_secret
 from tongbao.wire.vocabulary import (
     Carriage,
     CloseTrade,
@@ -94,6 +95,7 @@ class Client:
                     split_url(values[name])
                 except ValueError as error:
                     raise ConfigurationError(name, str(error)) from error
+        _check_certificate(settings, values["mch_id"])
         key = Key(values["mch_id"], 1, values["sign_type"], secret)
         ring = KeyRing(values["mch_id"], (key,), (key,))
         return Credentials("wechatpay_v2", values["mch_id"], values["gateway"], values, ring)
@@ -165,6 +167,20 @@ class Client:
     def decode_return(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """There is none: the buyer's browser comes home with nothing that proves anything."""
         raise RemoteProtocolError("", "the interface has no signed return", "SIGN_MISSING")
+
+
+def _check_certificate(settings: Mapping[str, str], mch_id: str) -> None:
+    """The client certificate that the transport will show: whole, with its own key, and this merchant's (sheet: the
+    subject's common name is the merchant's number). Raises ConfigurationError."""
+    text, secret = settings.get("certificate"), settings.get("private_key")
+    if text is None and secret is None:
+        return
+    private = load_rsa_private(secret or "", "private_key", smallest=2_048)
+    leaf = load_chain(text or "", "certificate")[0]
+    if certificate_key(leaf, "certificate").public_numbers() != private.public_key().public_numbers():
+        raise ConfigurationError("certificate", "does not belong to the private key")
+    if common_names(leaf) != [mch_id]:
+        raise ConfigurationError("certificate", "is another merchant's: its common name is not mch_id")
 
 
 def _may_be_unsigned(intent: Intent) -> bool:

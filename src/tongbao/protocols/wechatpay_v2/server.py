@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from tongbao.kernel.error import (
     InvalidSignature,
@@ -33,6 +32,7 @@ from tongbao.protocols.wechatpay_v2.view import (
     write_transfer_found,
 )
 from tongbao.wire import http
+from tongbao.wire.certificate import common_names
 from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
@@ -183,10 +183,10 @@ def _filled(fields: Mapping[str, str]) -> dict[str, str]:
 def _check_certificate(raw: bytes, merchant: str) -> None:
     """The client certificate's common name is the merchant's number; who issued it, the TLS layer has checked."""
     try:
-        names = x509.load_der_x509_certificate(raw).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        names = common_names(x509.load_der_x509_certificate(raw))
     except ValueError as error:
         raise RemoteProtocolError(_CERTIFICATE, "cannot be read", "CERT_REQUIRED") from error
-    if [name.value for name in names] != [merchant]:
+    if names != [merchant]:
         raise RemoteProtocolError(_CERTIFICATE, "is another merchant's", "CERT_REQUIRED")
 
 

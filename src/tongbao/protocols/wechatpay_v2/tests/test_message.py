@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from tests.protocol.bench import NOW, Pair, make_pair, rsa_key
-from tongbao.kernel.error import InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
+from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.merchant.ending import UNDECIDED
 from tongbao.protocols.wechatpay_v2 import codec
@@ -28,6 +29,7 @@ from tongbao.wire.movement import (
     RefundTrade,
 )
 from tongbao.wire.party import Party, Payee
+from tongbao.wire.sign import private_pem
 from tongbao.wire.vocabulary import (
     CreateTrade,
     Presentation,
@@ -58,6 +60,23 @@ def certificate(common: str) -> bytes:
 
 def secure(request: Request, shown: bytes | None) -> Request:
     return replace(request, scheme="https", peer_cert=shown)
+
+
+def test_a_client_certificate_is_the_merchants_own_and_whole(pair: Pair) -> None:
+    """Certificate and key belong together and name the merchant; one without the other is no setting."""
+    own, other = base64.b64encode(certificate(pair.credentials.merchant)).decode(), private_pem(rsa_key(1))
+    good = {**pair.settings, "certificate": own, "private_key": private_pem(rsa_key(0))}
+    assert pair.manifest.client.load(good).merchant == pair.credentials.merchant
+    strange = base64.b64encode(certificate("1900000199")).decode()
+    for wrong, field in (
+        ({"private_key": other}, "certificate"),
+        ({"certificate": strange}, "certificate"),
+        ({"private_key": ""}, "private_key"),
+        ({"certificate": ""}, "certificate"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            pair.manifest.client.load({**good, **wrong})
+        assert caught.value.field == field
 
 
 def test_money_out_asks_for_the_clients_certificate(pair: Pair) -> None:
