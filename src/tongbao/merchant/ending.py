@@ -8,7 +8,7 @@ asking itself: the shop's own row is committed before the request leaves, and sa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
@@ -20,6 +20,7 @@ from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.errand import Errands
 from tongbao.merchant.exchange import Core, Work, ask
+from tongbao.merchant.line import Line, agrees, code_of, id_of, is_about, is_stuck
 from tongbao.merchant.movement import (
     ENDED,
     STUCK,
@@ -52,23 +53,6 @@ UNDECIDED: Final = frozenset(
 )
 """Refusals after which a movement may have happened, or may yet: its row stays open. That a number was used before is
 what some platforms say to the second asking for the very same refund."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One told ending, and the row of ours that it is about."""
-
-    movement: Movement
-    state: MovementState
-    amount: Money | None
-    code: str
-    movement_id: str
-    stuck: bool = False
-
-    @property
-    def is_known(self) -> bool:
-        """Whether our row says it already."""
-        return self.movement.state == self.state and (not self.stuck or self.movement.code == STUCK)
 
 
 def is_ending(notification: Notification, endpoint: Endpoint) -> bool:
@@ -135,7 +119,7 @@ def match_lines(notification: Notification, rows: Callable[[MovementKind, str, s
         told_id = view.refund_id if isinstance(view, RefundView) else view.payout_id
         if movement.movement_id and told_id and movement.movement_id != told_id:
             raise Stop(12, f"{what}_UNKNOWN", "it is another one of the platform's")
-        lines.append(Line(movement, view.state, view.amount, _code_of(view), told_id, _is_stuck(view)))
+        lines.append(Line(movement, view.state, view.amount, code_of(view), told_id, is_stuck(view)))
     if len({line.movement.number for line in lines}) != len(lines):
         raise Stop(12, "DUPLICATE_PARAM", "it tells of one number twice")
     return lines
@@ -274,7 +258,7 @@ class Endings:
                 asked.add(movement.batch_no)
             mine = [other for other in lines if other.movement.batch_no == movement.batch_no or other is line]
             for one in mine if movement.batch_no else [line]:
-                if not any(_agrees(one, view) for view in views):
+                if not any(agrees(one, view) for view in views):
                     raise Stop(13, "QUERY_DISAGREES", f"{one.movement.number[:64]} did not end so")
         return True
 
@@ -354,7 +338,7 @@ class Endings:
             if refusal.code not in UNDECIDED:
                 yield from self._note(row, MovementState.FAILED, refusal.code, "")
             raise
-        return (yield from self._note(row, view.state or MovementState.ACCEPTED, _code_of(view), view.refund_id))
+        return (yield from self._note(row, view.state or MovementState.ACCEPTED, code_of(view), view.refund_id))
 
     def _write_down(
         self, transaction: Transaction, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str
@@ -427,9 +411,9 @@ class Endings:
             except Stop:
                 continue
             for view in views or ():
-                if view.state is None or not _is_about(row, view) or view.amount not in (None, row.amount):
+                if view.state is None or not is_about(row, view) or view.amount not in (None, row.amount):
                     continue
-                line = Line(row, view.state, view.amount, _code_of(view), _id_of(view), _is_stuck(view))
+                line = Line(row, view.state, view.amount, code_of(view), id_of(view), is_stuck(view))
                 if (view.state in ENDED or line.stuck) and not line.is_known:
                     yield from self._found(line)
                     moved.append(row)
@@ -461,33 +445,6 @@ def _told_lines(rows: Sequence[Movement], head: BatchHead, found: BatchView) -> 
     if len(paid) != head.paid_count or head.paid not in (None, total):
         raise Stop(13, "QUERY_DISAGREES", "other lines were paid than was told")
     return lines
-
-
-def _id_of(view: RefundView | PayOutView) -> str:
-    return view.refund_id if isinstance(view, RefundView) else view.payout_id
-
-
-def _is_stuck(view: RefundView | PayOutView) -> bool:
-    return isinstance(view, RefundView) and view.stuck
-
-
-def _code_of(view: RefundView | PayOutView) -> str:
-    return STUCK if _is_stuck(view) else view.code
-
-
-def _is_about(movement: Movement, view: RefundView | PayOutView) -> bool:
-    """Whether a view is about a movement of ours: by its number, or by its trade within a batch."""
-    if isinstance(view, PayOutView):
-        return view.payout_no in ("", movement.number)
-    if movement.batch_no:
-        return view.trade_no == movement.number
-    return view.refund_no in ("", movement.number) and view.trade_no in ("", movement.trade_no)
-
-
-def _agrees(line: Line, view: RefundView | PayOutView) -> bool:
-    same_sum = view.amount is None or view.amount == line.amount
-    same_end = view.state == line.state and _is_stuck(view) == line.stuck
-    return _is_about(line.movement, view) and same_sum and same_end
 
 
 def _answer(core: Core[Any]) -> Core[Any]:
