@@ -151,7 +151,7 @@ async def _walk_once(chosen: argparse.Namespace) -> int:
         told = await sequel.run(walks, next((walk for walk in walks if walk.disputed and not walk.wrong), None))
         platform = hosted.sandbox.house.platform
         found = await audit(platform)
-        balanced = await hosted.sandbox.house.banks_agree()
+        balanced = not await hosted.sandbox.house.bank_differences()
         reckoned = await Reckoning(hosted, lambda line: print(line, file=out, flush=True)).run(walks)
         seconds = int(hosted.world.clock.monotonic() - started)
     said = summarise(walks, told, reckoned)

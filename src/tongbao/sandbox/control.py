@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
@@ -69,7 +69,7 @@ TABLE: Final[dict[str, str]] = {
     "every way; answers with the numbers that a reconciliation must find, by class",
     "GET mails": "the mailbox",
     "GET story/{out_trade_no}": "everything about one order",
-    "GET audit": "every invariant, checked now",
+    "GET audit": "every invariant, checked now; I45 with the banks' own book",
     "POST reset": "a new, empty book; merchants and keys stay",
 }
 """The control plane at a glance (the reference page is made from it)."""
@@ -89,6 +89,8 @@ class Controls:
     reset: Callable[[], Awaitable[None]]
     plant: Callable[[str, int, int], Awaitable[dict[str, list[str]]]]
     """(bank, business date, how many of each class) -> numbers by class: makes a bank's statement wrong."""
+    bank_differences: Callable[[], Awaitable[Sequence[tuple[str, int, int]]]]
+    """(bank, what its book says, what ours say) for each bank whose own book disagrees (I45)."""
 
 
 def _problem(status: int, code: str, detail: str) -> JSONResponse:
@@ -370,14 +372,17 @@ async def _story(controls: Controls, request: Request) -> Any:
     return await tell_story(controls.platform, await find(controls.platform, request))
 
 
-async def tell_audit(platform: Platform) -> Any:
-    """``"clean"``, or a list of {id, rows}."""
-    found = await audit(platform)
-    return "clean" if not found else [{"id": one.id, "rows": one.rows} for one in found]
+async def tell_audit(controls: Controls) -> Any:
+    """``"clean"``, or a list of {id, rows}. Here I45 means the banks' own book too, which is at hand."""
+    found = [(one.id, one.rows) for one in await audit(controls.platform)]
+    theirs = tuple(await controls.bank_differences())
+    if theirs:
+        found.append(("I45", theirs))
+    return "clean" if not found else [{"id": id_, "rows": rows} for id_, rows in found]
 
 
 async def _audit(controls: Controls, request: Request) -> Any:
-    return {"audit": await tell_audit(controls.platform)}
+    return {"audit": await tell_audit(controls)}
 
 
 async def _reset(controls: Controls, request: Request) -> Any:

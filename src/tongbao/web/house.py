@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import SECOND, Instant
-from tongbao.ledger.account import bank_clearing
 from tongbao.sandbox.control import Controls, control_app
 from tongbao.sandbox.fault import FaultyTransport
 from tongbao.sandbox.forgery import send_tampered
@@ -33,6 +32,7 @@ from tongbao.web.agree.app import SEGMENT as AGREE
 from tongbao.web.agree.app import agree_app
 from tongbao.web.app import Web, build_web
 from tongbao.web.bank.bank import Bank
+from tongbao.web.bank.compare import Row, differences
 from tongbao.web.bank.page import bank_app
 from tongbao.web.bank.rule import BankRefused
 from tongbao.web.cashier.app import SEGMENTS, cashier_app
@@ -43,7 +43,6 @@ from tongbao.web.page.error import Pages
 from tongbao.web.wallet.app import SEGMENTS as WALLET
 from tongbao.web.wallet.app import wallet_app
 from tongbao.wire.asgi import Application, Receive, Scope, Send
-from tongbao.wire.bank import BANKS, OUTLET
 from tongbao.wire.world import World
 from tongbao.worker.duty import Worker
 
@@ -141,15 +140,9 @@ class House:
         await self.platform.database.close()
         await self.bank.book.close()
 
-    async def banks_agree(self) -> bool:
-        """Whether the banks' book balances and says the same sums as the platform's accounts for them (I45). True
-        once everything is quiet: money may be on its way between the two."""
-        lane = self.platform.settings.lane
-        for code in (*BANKS, OUTLET):
-            ours = -await self.platform.balance(bank_clearing(code, lane, "CNY"))
-            if await self.bank.platform_balance(code) != ours:
-                return False
-        return await self.bank.book_is_balanced()
+    async def bank_differences(self) -> list[Row]:
+        """Where the banks' own book and the platform's accounts with them disagree (I45)."""
+        return await differences(self.platform, self.bank)
 
     async def advance(self, seconds: int, move: Callable[[int], object]) -> None:
         """Move business time on by ``seconds``, stopping at everything that falls due on the way; ``move`` advances the
@@ -255,6 +248,7 @@ class Sandbox:
             self.advance,
             self.reset,
             house.bank.plant,
+            house.bank_differences,
         )
         cashier = cashier_app(house.platform, hints=build_hints())
         console: Any = console_app(

@@ -76,6 +76,20 @@ SELECT key, code, CAST(SUM(amount) AS {bigint}) FROM (
 ) AS effects
 GROUP BY key, code HAVING SUM(amount) <> 0 LIMIT 20;
 
+-- name: audit.bank_moves
+-- what moved at each account with a bank by what the bank did, and not by what its statement or a correction said of it
+SELECT code, CAST(SUM(amount) AS {bigint}) FROM (
+  SELECT p.debit AS code, -p.amount AS amount FROM posting p JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.debit LIKE 'bank:%' AND e.kind NOT IN ('statement', 'correct')
+  UNION ALL
+  SELECT p.credit, p.amount FROM posting p JOIN entry e ON e.lane = p.lane AND e.seq = p.seq
+  WHERE p.credit LIKE 'bank:%' AND e.kind NOT IN ('statement', 'correct')
+) AS moves GROUP BY code;
+
+-- name: audit.bank_pending
+-- what banks were asked for and have not ended, as far as we know
+SELECT instruction_no, bank, kind, amount FROM instruction WHERE state NOT IN ('succeeded', 'failed');
+
 -- name: audit.payout_batches
 -- a header says what its lines say
 SELECT b.merchant_id, b.batch_no, b.state FROM payout_batch b
