@@ -47,7 +47,7 @@ def test_what_is_kept_is_one_merchants_own(tmp_path: Path) -> None:
     """Another merchant, and the same one at another address, have nothing of it."""
     store, own = TrustStore(tmp_path), bare()
     assert names(store.known(own)) == []
-    assert store.keep(own, ALGORITHM, [certificate()], NOW) == 1
+    assert store.keep(own, [certificate()], NOW) == 1
     assert len(names(store.known(own))) == 1
     assert names(store.known(replace(own, merchant="1900000111"))) == []
     assert names(store.known(replace(own, gateway="http://127.0.0.1:1"))) == []
@@ -56,20 +56,31 @@ def test_what_is_kept_is_one_merchants_own(tmp_path: Path) -> None:
 def test_another_process_sees_it_and_a_change(tmp_path: Path) -> None:
     """The file is whole, its owner's alone, and read again when it changed; what is gone there is gone here."""
     one, two, own = TrustStore(tmp_path), TrustStore(tmp_path), bare()
-    one.keep(own, ALGORITHM, [certificate()], NOW)
+    one.keep(own, [certificate()], NOW)
     first = names(two.known(own))
     assert len(first) == 1
     (path,) = tmp_path.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    one.keep(own, ALGORITHM, [certificate(1)], NOW)
+    one.keep(own, [certificate(1)], NOW)
     assert names(two.known(own)) != first
     assert len(names(two.known(own))) == 1
+
+
+def test_kept_certificates_verify_by_the_merchants_own_algorithm(tmp_path: Path) -> None:
+    """Also where it is not the interface's strongest, in the process that keeps them and in one that reads them."""
+    pair, other = (make_pair("alipay_openapi", "RSA", "utf-8", number) for number in (0, 1))
+    fresh = chain_pem(other.ring.sign[-1].chain[:1])
+    for store in (TrustStore(tmp_path), TrustStore(tmp_path)):
+        if store.is_due(pair.credentials, NOW):
+            assert store.keep(pair.credentials, [fresh], NOW) == 1
+        known = store.known(pair.credentials)
+        assert [key.chain[0] for key in known.ring.verifying("RSA")][1:] == [other.ring.sign[-1].chain[0]]
 
 
 def test_configured_keys_come_first(tmp_path: Path) -> None:
     """A certificate that is configured is not there twice."""
     store, full = TrustStore(tmp_path), make_pair("wechatpay_v3", ALGORITHM).credentials
-    store.keep(full, ALGORITHM, [certificate()], NOW)
+    store.keep(full, [certificate()], NOW)
     assert names(store.known(full)) == names(full)
 
 
@@ -79,7 +90,7 @@ def test_T20_unknown_serials_cause_no_storm() -> None:
     assert [store.may_ask(own, later(NOW, second * 1_000)) for second in (0, 1, 299)] == [True, False, False]
     assert store.may_ask(own, later(NOW, AGAIN))
     assert store.is_due(own, NOW)
-    store.keep(own, ALGORITHM, [certificate()], NOW)
+    store.keep(own, [certificate()], NOW)
     assert [store.is_due(own, later(NOW, gap)) for gap in (0, REFRESH - 1, REFRESH)] == [False, False, True]
 
 
@@ -87,9 +98,9 @@ def test_no_certificate_is_kept_half() -> None:
     """What cannot be read is refused as a whole."""
     store, own = TrustStore(), bare()
     with pytest.raises(ConfigurationError):
-        store.keep(own, ALGORITHM, [certificate(), "-----BEGIN CERTIFICATE-----"], NOW)
+        store.keep(own, [certificate(), "-----BEGIN CERTIFICATE-----"], NOW)
     assert names(store.known(own)) == []
-    assert store.keep(own, ALGORITHM, [], NOW) == 0
+    assert store.keep(own, [], NOW) == 0
 
 
 @pytest.mark.slow

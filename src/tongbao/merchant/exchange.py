@@ -120,7 +120,7 @@ def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = F
         return False
     if not isinstance(outcome, CertificatesFound):
         return False
-    return trust.keep(configuration.loaded, manifest.algorithms[0], outcome.certificates, clock.wire()) > 0
+    return trust.keep(configuration.loaded, outcome.certificates, clock.wire()) > 0
 
 
 def ask(

@@ -62,8 +62,10 @@ class TrustStore:
             return credentials
         return replace(credentials, ring=replace(credentials.ring, verify=(*credentials.ring.verify, *more)))
 
-    def keep(self, credentials: Credentials, algorithm: str, certificates: Sequence[str], now: Instant) -> int:
-        """Keep what the platform says now, and nothing of before; how many they are. Raises ConfigurationError."""
+    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
+        """Keep what the platform says now, and nothing of before; how many they are. They verify by the algorithm of
+        the merchant's own signatures. Raises ConfigurationError."""
+        algorithm = _algorithm(credentials)
         keys = tuple(_key(text, algorithm) for text in certificates)
         if not keys:
             return 0

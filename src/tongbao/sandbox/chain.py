@@ -20,13 +20,17 @@ from tongbao.wire.sign import load_rsa_private, private_pem
 FROM: Final = dt.datetime(2010, 1, 1, tzinfo=dt.UTC)
 UNTIL: Final = dt.datetime(2045, 1, 1, tzinfo=dt.UTC)
 ROOT_NAME: Final = "Tongbao Sandbox CA R1"
+MERCHANT: Final = "Merchant"
+"""The unit of merchants' certificates."""
 
 
 def _name(common: str, unit: str) -> x509.Name:
+    # as at the real authorities, a merchant is an organisation of his own, apart from the platform's
+    organisation = common if unit == MERCHANT else "Tongbao Sandbox"
     return x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Tongbao Sandbox"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit),
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]

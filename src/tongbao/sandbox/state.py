@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.identifier import digits
 from tongbao.kernel.port import Entropy
-from tongbao.sandbox.chain import issue, make_root
+from tongbao.sandbox.chain import MERCHANT, issue, make_root
 from tongbao.wire.contract import Manifest
 from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.sign import load_rsa_private, private_pem
@@ -105,7 +105,7 @@ def certify(state: SandboxState, entropy: Entropy) -> None:
         own, theirs = (sandbox_key(pem).public_key() for pem in (party.merchant_key, party.platform_key))
         state.parties[name] = replace(
             party,
-            merchant_chain=issue(root, own, party.merchant_id, "Merchant", entropy),
+            merchant_chain=issue(root, own, party.merchant_id, MERCHANT, entropy),
             platform_chain=issue(root, theirs, f"Tongbao {name} {party.merchant_id}", "Platform", entropy),
         )
 

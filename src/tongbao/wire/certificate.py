@@ -88,6 +88,12 @@ def is_trusted(certificate: x509.Certificate, roots: Sequence[x509.Certificate],
     return False
 
 
+def organisation_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Whose certificate it is: the organisation of its subject, or the whole subject where that names none."""
+    named = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return tuple(str(name.value) for name in named) or (certificate.subject.rfc4514_string(),)
+
+
 def is_valid(certificate: x509.Certificate, now: Instant) -> bool:
     """Whether ``now`` is within a certificate's own term."""
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=now)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.x509 import Certificate
 
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
@@ -37,7 +38,7 @@ from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, hide
 from tongbao.protocols.alipay_openapi.setting import read_settings
 from tongbao.protocols.alipay_openapi.view import read_event
 from tongbao.wire import http
-from tongbao.wire.certificate import certificate_key, chain_pem, is_trusted, load_chain
+from tongbao.wire.certificate import certificate_key, chain_pem, is_trusted, load_chain, organisation_of
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import Request, Response, split_url
@@ -128,8 +129,9 @@ class Client:
 def trust(credentials: Credentials, certificate: str, now: Instant) -> Credentials:
     """The credentials, knowing one more certificate of the platform (PEM), which a configured root must have issued.
 
-    For when an answer names a certificate that is not known: ask FetchCertificates for it, and go on with these.
-    Raises RemoteProtocolError for a certificate that proves nothing.
+    The roots issue merchants' certificates as well: so it must be the organisation's whose certificate is configured,
+    and not the application's own (T20). For when an answer names a certificate that is not known: ask FetchCertificates
+    for it, and go on with these. Raises RemoteProtocolError for a certificate that proves nothing.
     """
     roots = _roots(credentials)
     try:
@@ -139,10 +141,19 @@ def trust(credentials: Credentials, certificate: str, now: Instant) -> Credentia
         raise RemoteProtocolError(error.field, error.reason) from error
     if not is_trusted(leaf, roots, now):
         raise InvalidSignature("alipay_cert_content", "is issued by none of the configured roots", "KEY_UNKNOWN")
+    if any(_is_key_of(own, key) for own in credentials.ring.sign):
+        raise InvalidSignature("alipay_cert_content", "is the application's own certificate", "KEY_UNKNOWN")
+    if organisation_of(leaf) not in {organisation_of(one.chain[0]) for one in credentials.ring.verify if one.chain}:
+        raise InvalidSignature("alipay_cert_content", "is another organisation's than alipay_cert", "KEY_UNKNOWN")
     algorithm = credentials.values.get("sign_type", RSA2)
     more = Key(serial_of(leaf), 1, algorithm, key, chain=(leaf, *roots))
     ring = credentials.ring
     return replace(credentials, ring=replace(ring, verify=(*ring.verify, more)))
+
+
+def _is_key_of(own: Key, public: RSAPublicKey) -> bool:
+    mine = own.material
+    return isinstance(mine, RSAPrivateKey) and mine.public_key().public_numbers() == public.public_numbers()
 
 
 def _roots(credentials: Credentials) -> tuple[Certificate, ...]:
