@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
-from tests.support.platform import BUYER, MERCHANT, House, Stage, make_intent, refusal
-from tongbao.kernel.time import MINUTE
+import pytest
+
+from tests.support.platform import BUYER, MERCHANT, House, Stage, make_intent, make_merchant, refusal
+from tongbao.kernel.time import HOUR, MINUTE
+from tongbao.service.act import act
 from tongbao.service.code import CODE_CAP, CODE_TIME
 from tongbao.service.wallet import consent, issue_code, open_scanned, pay_by_code, trades_asked
+from tongbao.wire.contract import Verified
 from tongbao.wire.movement import ExchangeCode, IdentityFound
 from tongbao.wire.vocabulary import Presentation, TradeFound, TradeOpened, TradeState
 
@@ -107,3 +112,26 @@ def test_every_merchant_knows_a_buyer_under_another_number(stage: Stage) -> None
         return len(mine), seal.read_open_id(MERCHANT, mine), seal.read_open_id(MERCHANT, other), mine == other
 
     assert stage.play(scene) == (28, BUYER, None, False)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "place", "hours"),
+    [
+        ("alipay_openapi", Presentation.QR, 3),
+        ("alipay_openapi", Presentation.WALLET, 3),
+        ("alipay_openapi", Presentation.PAGE, 15 * 24),
+        ("wechatpay_v3", Presentation.QR, 15 * 24),
+    ],
+)
+def test_what_is_paid_face_to_face_waits_as_its_protocol_says(
+    protocol: str, place: Presentation, hours: int, sqlite_stage: Stage
+) -> None:
+    """Where the request says nothing: three hours at the Open Platform (sheet alipay-openapi, section 5)."""
+
+    async def scene(house: House) -> int | None:
+        await house.furnish(merchant=make_merchant(protocols=json.dumps([protocol])))
+        await act(house.platform, protocol, Verified(make_intent("F", presentation=place), None))
+        trade = await house.trade("F")
+        return None if trade.due_at is None else trade.due_at - trade.created_at
+
+    assert sqlite_stage.play(scene, furnished=False) == hours * HOUR

@@ -23,12 +23,16 @@ from tongbao.trade.settlement import new_share
 from tongbao.trade.state import TradeState
 from tongbao.wire.bank import BANKS
 from tongbao.wire.http import split_url
+from tongbao.wire.loader import load_protocol
 from tongbao.wire.sign import is_weak
-from tongbao.wire.vocabulary import CreateTrade
+from tongbao.wire.vocabulary import CreateTrade, Presentation
 
 RESERVED = ("payout:", "payouts:", "refunds:", "combined:")
 """How no merchant's number of a trade begins: results of payouts, batches and combined orders stand under such
 numbers in the outbox."""
+
+FACE_TO_FACE = frozenset((Presentation.QR, Presentation.BARCODE, Presentation.WALLET))
+"""Where a trade is meant to be paid at once."""
 
 EXPIRY_RANGE = (1 * MINUTE, 15 * DAY)
 """The unpaid time-out a merchant may ask for."""
@@ -240,10 +244,16 @@ def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
             raise Refused(code, f"first {old!r}, now {new!r}")
 
 
+def _default(protocol: str, place: Presentation) -> int:
+    """Milliseconds that a trade waits for its buyer where nobody said how long."""
+    seconds = load_protocol(protocol).counter_seconds if place in FACE_TO_FACE else 0
+    return seconds * SECOND or EXPIRY_DEFAULT
+
+
 def _open(trade_no: str, protocol: str, intent: CreateTrade, clock: Now) -> Trade:
     now = clock.business
     if intent.expiry is None:
-        due = Instant(now + EXPIRY_DEFAULT)
+        due = Instant(now + _default(protocol, intent.presentation))
     elif intent.expiry.at is not None:
         due = Instant(now + intent.expiry.at - clock.wire)
     elif intent.expiry.at_midnight:

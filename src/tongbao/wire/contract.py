@@ -371,6 +371,9 @@ class Manifest:
     are told of whatever this says."""
     refund_no_of_trade: bool = False
     """Whether a merchant's refund number is unique within its trade only; else within all of his refunds."""
+    counter_seconds: int = 0
+    """How long a trade that is paid face to face (by a code, or in the wallet) waits where its request says nothing; 0:
+    as long as any other."""
     notifies_payout: bool = False
     """Whether a merchant is told of a single payout's end (a batch's end is told of where there are batches)."""
     notifies_closed_batch: bool = False

@@ -57,6 +57,7 @@ PROTOCOL = Manifest(
     notifies=frozenset({("instant", "paid")}),
     notifies_refund="trade",
     refund_no_of_trade=True,
+    counter_seconds=3 * 3_600,
     unsaid=frozenset(
         {
             ("Return", "state"),
