@@ -49,10 +49,20 @@ Ended = Callable[[Transaction, Movement], object]
 """A hook on the shop's own connection, inside the transaction, once for each refund or payout that ended."""
 
 UNDECIDED: Final = frozenset(
-    ("SYSTEM", "RATE_LIMITED", "STALE", "REFUND_MISMATCH", "PAYOUT_MISMATCH", "IDEMPOTENCY_CONFLICT", "ALREADY_EXISTS")
+    (
+        "SYSTEM",
+        "RATE_LIMITED",
+        "STALE",
+        "SIGN_INVALID",
+        "REFUND_MISMATCH",
+        "PAYOUT_MISMATCH",
+        "IDEMPOTENCY_CONFLICT",
+        "ALREADY_EXISTS",
+    )
 )
 """Refusals after which a movement may have happened, or may yet: its row stays open. That a number was used before is
-what some platforms say to the second asking for the very same refund."""
+what some platforms say to the second asking for the very same refund; that a signature is wrong, to a request which the
+network delivered twice."""
 
 
 def is_ending(notification: Notification, endpoint: Endpoint) -> bool:

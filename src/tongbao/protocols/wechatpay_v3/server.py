@@ -59,6 +59,8 @@ from tongbao.wire.vocabulary import (
 _LANGUAGE: Final = (b"Content-Language", b"zh-CN")
 _CACHE: Final = (b"Cache-Control", b"no-cache, must-revalidate")
 _NO_BODY: Final = frozenset(("GET",))
+_ASKED: Final = ("Accept", "User-Agent")
+_SERIAL: Final = "Wechatpay-Serial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Server:
         if not right:
             raise RemoteProtocolError("method", "is not the one of this path", "UNKNOWN_SERVICE")
         route, match = right[0]
-        for name in ("Accept", "User-Agent"):
+        for name in _ASKED:
             if not request.header(name):
                 raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
         proof = codec.read_authorization(_only(request, "Authorization"))
@@ -97,7 +99,7 @@ class Server:
         target = request.raw_path + (b"?" + request.raw_query if request.raw_query else b"")
         scheme = "https" if request.host in m.HOSTS else request.scheme
         origin = f"{scheme}://{request.host}"
-        parsed = Parsed(route, path, target, request.body, proof, _only(request, "Wechatpay-Serial"), origin)
+        parsed = Parsed(route, path, target, request.body, proof, _only(request, _SERIAL), origin)
         return Claim(proof.mchid, route.operation, Carriage.SERVER, parsed)
 
     def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
@@ -110,7 +112,7 @@ class Server:
         if key is None:
             raise InvalidSignature("signature", "sign not match")
         if parsed.serial and _answering(ring, parsed.serial) is None:
-            raise RemoteProtocolError("Wechatpay-Serial", "names no key of the platform", "KEY_UNKNOWN")
+            raise RemoteProtocolError(_SERIAL, "names no key of the platform", "FIELD_INVALID")
         intent, provider = read_request(_parts(parsed), claim.merchant, _revealing(ring, parsed.serial))
         return Verified(intent, key, f"{proof.timestamp}:{proof.nonce_str}", provider)
 
@@ -142,7 +144,7 @@ class Server:
         if word == "ORDER_CLOSED" and claim is not None and _single(claim.parsed.route) is m.CLOSE:
             return _signed(204, b"", claim.parsed, ring, now)
         said: dict[str, Any] = {"code": word, "message": _message(word, error)}
-        if isinstance(error, ProtocolError):
+        if isinstance(error, ProtocolError) and error.field not in (*_ASKED, _SERIAL):
             said["detail"] = _detail(error, claim)
         body = codec.write_body(said)
         headers = (
@@ -208,7 +210,7 @@ def _parts(parsed: Parsed) -> Parts:
 def _revealing(ring: KeyRing, serial: str) -> Cover:
     def reveal(text: str) -> str:
         if not serial:
-            raise RemoteProtocolError("Wechatpay-Serial", "must name the key of the encrypted fields", "FIELD_MISSING")
+            raise RemoteProtocolError(_SERIAL, "must name the key of the encrypted fields", "FIELD_MISSING")
         return codec.reveal(text, _asked_for(ring, serial), "user_name")
 
     return reveal
@@ -262,7 +264,7 @@ def _notifying(ring: KeyRing, number: str) -> Key:
 def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now: Instant) -> Response:
     """Signed by the key that the request names, else by the active certificate, else by the public key."""
     if ring is None:
-        raise InvalidSignature("Wechatpay-Serial", "there is no key to sign with", "KEY_UNKNOWN")
+        raise InvalidSignature(_SERIAL, "there is no key to sign with", "KEY_UNKNOWN")
     key = _answering(ring, parsed.serial) if parsed.serial else None
     if key is None:
         key, name = _active(ring)[0], ""
@@ -374,7 +376,7 @@ def _certificate(key: Key, ring: KeyRing | None, now: Instant) -> dict[str, Any]
 
 def _word(error: TongbaoError) -> str:
     if isinstance(error, ProtocolError):
-        return m.WIRE_CODE.get(error.code, "PARAM_ERROR")
+        return "INVALID_REQUEST" if error.field in _ASKED else m.WIRE_CODE.get(error.code, "PARAM_ERROR")
     if isinstance(error, Refused):
         return m.ENDED_WORD.get(error.state) or m.WIRE_CODE.get(error.code, "INVALID_REQUEST")
     return "SYSTEM_ERROR"
@@ -382,15 +384,17 @@ def _word(error: TongbaoError) -> str:
 
 def _message(word: str, error: TongbaoError) -> str:
     if word == "SIGN_ERROR" and isinstance(error, ProtocolError):
+        if error.code == "STALE" and error.field == "nonce":
+            return "Http头Authorization中的nonce_str已被使用过"
         if error.code == "STALE":
             return "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"
         if error.field == "Authorization":
             return "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
         if error.field == "serial_no":
             return "商户证书序列号有误。请使用签名私钥匹配的证书序列号"
-        if error.field == "Wechatpay-Serial":
-            return "平台证书序列号Wechatpay-Serial错误"
-    if isinstance(error, ProtocolError) and error.field in ("Accept", "User-Agent"):
+    if isinstance(error, ProtocolError) and error.field == _SERIAL:
+        return "平台证书序列号Wechatpay-Serial错误"
+    if isinstance(error, ProtocolError) and error.field in _ASKED:
         return "Http头缺少Accept或User-Agent"
     text = m.MESSAGE.get(word, "请求错误")
     reason = error.detail if isinstance(error, Refused) else ""

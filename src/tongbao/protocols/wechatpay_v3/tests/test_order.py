@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.protocol.bench import NOW, Pair, make_pair
-from tongbao.kernel.error import Refused
+from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.merchant.ending import UNDECIDED
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.wire.party import Party
@@ -21,6 +22,7 @@ from tongbao.wire.vocabulary import (
     Presentation,
     Product,
     QueryTrade,
+    Rejection,
     TradeFound,
     TradeState,
     TradeView,
@@ -101,3 +103,28 @@ def test_closing_may_be_repeated(pair: Pair) -> None:
     assert pair.manifest.client.decode(intent, again, pair.credentials, NOW) == Done()
     late = server.refuse(claim, Refused("TRADE_STATE", "", "paid"), pair.ring, NOW)
     assert (late.status, json.loads(late.body)["code"]) == (400, "ORDERPAID")
+
+
+@pytest.mark.parametrize("name", ["Accept", "User-Agent"])
+def test_a_header_that_every_request_has_is_asked_for_by_name(pair: Pair, name: str) -> None:
+    """Without it the answer is 400 INVALID_REQUEST, and no signature is looked at."""
+    request = pair.manifest.client.encode(QueryTrade(merchant="", out_trade_no=NUMBER), pair.credentials, NOW).request()
+    headers = tuple(one for one in request.headers if one[0].decode("ascii").lower() != name.lower())
+    with pytest.raises(RemoteProtocolError) as caught:
+        pair.manifest.server.claim(replace(request, headers=headers))
+    answer = pair.manifest.server.refuse(None, caught.value, None, NOW)
+    said = {"code": "INVALID_REQUEST", "message": "Http头缺少Accept或User-Agent"}
+    assert (answer.status, json.loads(answer.body)) == (400, said)
+
+
+def test_T24_a_nonce_that_was_seen_is_not_called_a_stale_time(pair: Pair) -> None:
+    """The answer names what was wrong; the merchant's half takes it for no refusal of what was asked."""
+    intent = QueryTrade(merchant="", out_trade_no=NUMBER)
+    claim, _ = pair.read(pair.manifest.client.encode(intent, pair.credentials, NOW).request())
+    seen = pair.manifest.server.refuse(claim, RemoteProtocolError("nonce", "was seen before", "STALE"), pair.ring, NOW)
+    said = json.loads(seen.body)
+    assert (seen.status, said["code"]) == (401, "SIGN_ERROR")
+    assert ("nonce_str" in said["message"], "timestamp" in said["message"]) == (True, False)
+    read = pair.manifest.client.decode(intent, seen, pair.credentials, NOW)
+    assert isinstance(read, Rejection)
+    assert read.code in UNDECIDED

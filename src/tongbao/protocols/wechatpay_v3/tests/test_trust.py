@@ -170,4 +170,7 @@ def test_an_unknown_serial_of_the_platform_is_refused(pair: Pair) -> None:
     unknown = replace(request, headers=(*request.headers, (b"Wechatpay-Serial", b"6B" * 20)))
     with pytest.raises(RemoteProtocolError) as caught:
         pair.read(unknown)
-    assert caught.value.field == "Wechatpay-Serial"
+    answer = pair.manifest.server.refuse(None, caught.value, pair.ring, NOW)
+    said = json.loads(answer.body)
+    assert (answer.status, said["code"]) == (400, "PARAM_ERROR")
+    assert said["message"] == "平台证书序列号Wechatpay-Serial错误"
