@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tongbao.sandbox.population import BUYERS, OPERATORS, SHOP_NAME, balance_of
-from tongbao.sandbox.state import Party, SandboxState, sandbox_key, sub_merchants
+from tongbao.sandbox.state import Party, SandboxState, app_secret, sandbox_key, sub_merchants
 from tongbao.service.platform import Platform
 from tongbao.service.wallet import told_buyer
 from tongbao.wire.certificate import load_chain
@@ -70,6 +70,7 @@ async def build_credentials(
             "login": first.login,
             "ids": {name: party.merchant_id for name, party in state.parties.items()},
             "sub_ids": sub_merchants(state),
+            "app_secrets": {},
             "operators": [{"name": one.name, "pay_password": one.pay_password} for one in OPERATORS],
         },
         "buyers": [
@@ -98,6 +99,8 @@ async def build_credentials(
         },
     }
     for name, part in said["protocols"].items():
+        if "appid" in part:
+            said["merchant"]["app_secrets"][part["appid"]] = app_secret(state, part["appid"])
         fields, pair = platform.protocol(name).client_certificate, (issued or {}).get(state.parties[name].merchant_id)
         if fields is not None and pair is not None:
             part |= dict(zip(fields, pair, strict=True))

@@ -6,6 +6,7 @@ All keys are made here for testing and protect no money; the file is still writt
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import os
 from collections.abc import Mapping
@@ -114,6 +115,11 @@ def sub_merchants(state: SandboxState) -> dict[str, str]:
     """Protocol -> number of the merchant in whose name the sandbox's shop may ask, where the protocol has providers."""
     found: dict[str, str] = state.extra.get("sub_merchants", {})
     return found
+
+
+def app_secret(state: SandboxState, appid: str) -> str:
+    """The secret of an appid (AppSecret), for exchanging codes: 32 hexadecimal digits."""
+    return hmac.digest(bytes.fromhex(state.root), b"appsecret:" + appid.encode(), "sha256").hex()[:32]
 
 
 def _complete_sub_merchants(state: SandboxState, entropy: Entropy) -> None:

@@ -102,7 +102,9 @@ def meant_buyer(platform: Platform, protocol: str, merchant_id: str, named: Part
     return Party(buyer_id, named.login)
 
 
-async def _exchange(platform: Platform, asker: Asker, intent: ExchangeCode) -> Outcome:
+async def exchange_code(platform: Platform, asker: Asker, intent: ExchangeCode) -> IdentityFound:
+    """The buyer behind a consent's code (once) or a refresh word, under the number that the asker knows. Raises Refused
+    CODE_INVALID, AUTHORISATION_INVALID."""
     now = platform.world.clock.wire()
     if intent.refresh:
         buyer_id = platform.seal.read_refresh(intent.refresh, intent.merchant, now, REFRESH_SECONDS)
@@ -121,4 +123,4 @@ async def _exchange(platform: Platform, asker: Asker, intent: ExchangeCode) -> O
     )
 
 
-ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {ExchangeCode: _exchange}
+ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {ExchangeCode: exchange_code}

@@ -20,6 +20,8 @@ from tongbao.sandbox.fault import FaultyTransport
 from tongbao.sandbox.forgery import send_tampered
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
+from tongbao.sandbox.oauth import SEGMENTS as OAUTH
+from tongbao.sandbox.oauth import oauth_app
 from tongbao.sandbox.population import BUYERS, OPERATORS, populate
 from tongbao.sandbox.state import SandboxState
 from tongbao.service.channel import SimulatedChannel
@@ -262,6 +264,7 @@ class Sandbox:
             **dict.fromkeys(WALLET, wallet_app(house.platform, hints=build_hints())),
             AGREE: agree_app(house.platform, hints=[Hint(one.name, "", one.pay_password) for one in OPERATORS]),
             "console": console,
+            **dict.fromkeys(OAUTH, oauth_app(house.platform, self.state)),
             "_sandbox": control_app(controls),
         }
         return build_web(

@@ -18,8 +18,8 @@ from tongbao.wire.key import KeyRing
 from tongbao.wire.loader import load_protocol
 from tongbao.wire.vocabulary import Presentation, Product
 
-APPID = "wxd930ea5d5a258f4f"
-"""The appid that a sandbox hands out; the platform takes any."""
+APPID = "wx2421b1c4370ec43b"
+"""The appid that a sandbox hands out, another than v3's, whose merchant is another; the platform takes any."""
 
 
 def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str, str]) -> dict[str, Any]:
