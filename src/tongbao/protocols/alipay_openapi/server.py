@@ -27,7 +27,7 @@ from tongbao.protocols.alipay_openapi.codec import (
     signed,
 )
 from tongbao.protocols.alipay_openapi.envelope import ERROR_NODE, Voice, node_name, plain_texts, write_answer
-from tongbao.protocols.alipay_openapi.field import Content
+from tongbao.protocols.alipay_openapi.field import Content, read_money, say
 from tongbao.protocols.alipay_openapi.mode import root_serial, serial_of
 from tongbao.protocols.alipay_openapi.outcome import write_outcome
 from tongbao.protocols.alipay_openapi.payee import check_account, own_numbers
@@ -330,14 +330,16 @@ _MORE: Final[dict[str, Mapping[str, str]]] = {
 
 
 def _rest_of_failure(claim: Claim, word: str) -> dict[str, str]:
-    """What failed payments, refunds and cancellations say beside their code; a cancellation is to be asked for again
-    while the platform cannot say what became of it. Nothing of a content that has not been verified is opened or
-    repeated: whoever caught a hidden one would have it read to him."""
+    """What failed payments, refunds and cancellations say beside their code, and payments that wait for their buyer; a
+    cancellation is to be asked for again while the platform cannot say what became of it. Nothing of a content that has
+    not been verified is opened or repeated: whoever caught a hidden one would have it read to him."""
     parsed: Message | Rest = claim.parsed
     if claim.operation not in (m.PAY, m.REFUND, m.CANCEL) or not parsed.content:
         return {}
     number = parsed.content[0].get("out_trade_no", "")
     said = {"out_trade_no": number} if isinstance(number, str) else {}
+    if word == c.PAYING and claim.operation == m.PAY:
+        said["total_amount"] = say(read_money(parsed.content[0], "total_amount"))
     if claim.operation == m.CANCEL:
         return {**said, "retry_flag": "Y" if word == c.UNKNOW_ERROR else "N"}
     return {**said, **_MORE[claim.operation]}

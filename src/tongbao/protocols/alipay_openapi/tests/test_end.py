@@ -30,12 +30,13 @@ from tongbao.wire.movement import (
     CallByName,
     CancelTrade,
     MovementState,
+    PayOut,
     RefundFound,
     RefundTrade,
     RefundView,
     Split,
 )
-from tongbao.wire.party import Party
+from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import (
     Carriage,
     CreateTrade,
@@ -379,6 +380,40 @@ def test_operations_have_words_of_their_own(operation: str, refused: Refused, wo
 def test_only_a_paid_trade_is_told_as_paid(state: str, word: str) -> None:
     """The state decides which word there is for a trade that cannot be paid, not the English of the refusal."""
     assert word_of(m.PAY, Refused("TRADE_NOT_PAYABLE", "closed, paid or neither", state)) == word
+
+
+def test_a_payment_that_waits_says_its_sum() -> None:
+    """The buyer is asked in his wallet: 10003 with the order's number and sum, as it is written on answers."""
+    pair = in_mode()
+    intent = CreateTrade(
+        merchant="",
+        out_trade_no="T1",
+        product=Product.INSTANT,
+        subject="x",
+        amount=Money(200_000),
+        presentation=Presentation.BARCODE,
+        code="280000000000000000",
+    )
+    claim, _ = pair.read(PROTOCOL.client.encode(intent, pair.credentials, NOW).request())
+    answer = PROTOCOL.server.refuse(claim, Refused("BUYER_PAYING"), pair.ring, NOW)
+    node = read_object(answer.body)["alipay_trade_pay_response"]
+    assert (node["code"], node["out_trade_no"], node["total_amount"]) == ("10003", "T1", "2000.00")
+
+
+def test_a_large_transfer_says_what_it_is_for() -> None:
+    """``remark`` from 50,000 yuan on: neither end does without."""
+    pair = in_mode("certificate")
+    intent = PayOut(merchant="", payout_no="P1", payee=Payee(Party("2088000000000044")), amount=Money(4_999_999))
+    request = PROTOCOL.client.encode(intent, pair.credentials, NOW).request()
+    assert isinstance(pair.read(request)[1].intent, PayOut)
+    with pytest.raises(LocalProtocolError) as local:
+        PROTOCOL.client.encode(replace(intent, amount=Money(5_000_000)), pair.credentials, NOW)
+    assert local.value.field == "memo"
+    content = dict(read_object(dict(parse_form(request.body))["biz_content"].encode())) | {"trans_amount": "50000.00"}
+    asked = CallByName(merchant="", method=m.TRANSFER, content=content)
+    with pytest.raises(RemoteProtocolError) as remote:
+        pair.read(PROTOCOL.client.encode(asked, pair.credentials, NOW).request())
+    assert (remote.value.field, remote.value.code) == ("remark", "FIELD_MISSING")
 
 
 def test_every_word_has_five_digits_and_a_status() -> None:
