@@ -29,6 +29,10 @@ TRADE_COLUMNS: Final = (
     "充值券退款金额", "退款类型", "退款状态", "商品名称", "商户数据包", "手续费", "费率", "订单金额", "申请退款金额",
     "费率备注",
 )  # fmt: skip
+PAID_COLUMNS: Final = (
+    *TRADE_COLUMNS[:14], "商品名称", "商户数据包", "手续费", "费率", "订单金额", "费率备注",
+)  # fmt: skip
+BACK_COLUMNS: Final = (*TRADE_COLUMNS[:14], "退款申请时间", "退款成功时间", *TRADE_COLUMNS[14:])
 TRADE_TOTALS: Final = (
     "总交易单数", "应结订单总金额", "退款总金额", "充值券退款总金额", "手续费总金额", "订单总金额", "申请退款总金额",
 )  # fmt: skip
@@ -253,8 +257,11 @@ _FORMS: Final = {
 }  # fmt: skip
 
 
-_SCOPES: Final = {"SUCCESS": ("payment", "fee"), "REFUND": ("refund", "fee_return")}
-"""``bill_type`` -> the lines that are wanted; all of them otherwise."""
+_SCOPES: Final = {
+    "SUCCESS": (PAID_COLUMNS, ("payment", "fee")),
+    "REFUND": (BACK_COLUMNS, ("refund", "fee_return")),
+}
+"""``bill_type`` -> its columns and the lines that are wanted; those of ALL otherwise (sheet wechatpay, section 13)."""
 
 
 class Bill:
@@ -264,14 +271,17 @@ class Bill:
         form, sums = _FORMS.get(head.kind), _Sums()
         if form is None or head.monthly:
             raise LocalProtocolError("monthly" if form else "kind", "the interface has no such bill")
-        yield BOM + (",".join(form.columns) + END).encode("utf-8")
+        columns, wanted = _SCOPES.get(head.scope, (form.columns, None))
+        yield BOM + (",".join(columns) + END).encode("utf-8")
         block: list[str] = []
         size = 0
-        wanted = _SCOPES.get(head.scope)
         for line in lines:
             if wanted is not None and line.kind not in wanted:
                 continue
-            row = _row(form.cells(head, line))
+            cells = dict(zip(form.columns, form.cells(head, line), strict=True))
+            # one moment is known of a refund: when it was taken from the merchant
+            times = {"退款申请时间": china_text(line.at), "退款成功时间": china_text(line.at)}
+            row = _row((cells | times)[name] for name in columns)
             sums.add(line)
             block.append(row)
             size += len(row)

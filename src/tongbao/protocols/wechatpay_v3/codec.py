@@ -98,8 +98,9 @@ def content_key(ring: KeyRing | None) -> bytes:
 
 
 def derived_nonce(secret: bytes, *parts: bytes, length: int = 32) -> str:
-    """Letters and digits that follow from what is said and from a secret: equal for equal messages, and for no others
-    (a synthetic nonce: what is sealed twice under it is the very same)."""
+    """Letters and digits that follow from what is said and from a secret: equal for equal messages, and
+    for others as rarely as five bits a letter allow (a synthetic nonce: what is sealed twice under it is the same).
+    """
     digest = hmac.digest(secret, b"".join([b"%d:%b" % (len(part), part) for part in parts]), "sha256")
     return "".join(NONCE_LETTERS[code % 32] for code in digest[:length])
 

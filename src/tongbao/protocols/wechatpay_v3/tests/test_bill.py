@@ -73,3 +73,22 @@ def test_fees_on_lines_of_their_own() -> None:
     assert raw.endswith(b"`3,`1.01,`0.00,`0.00,`0.02000,`1.01,`0.00\r\n")
     _, one, two = Bill().read([raw])
     assert (one.kind, one.outcome, two.kind, two.income) == ("fee", Money(3), "fee_return", Money(2))
+
+
+@pytest.mark.parametrize(
+    ("scope", "count", "kind", "last"),
+    [
+        ("SUCCESS", 20, "payment", b"`1,`1.01,`0.00,`0.00,`0.01000,`1.01,`0.00\r\n"),
+        ("REFUND", 29, "refund", b"`1,`0.00,`1.01,`0.00,`-0.01000,`0.00,`1.01\r\n"),
+    ],
+)
+def test_a_bill_of_one_kind_has_columns_of_its_own(scope: str, count: int, kind: str, last: bytes) -> None:
+    """Twenty for payments, twenty-nine for refunds, and only these lines are counted."""
+    lines = list(Bill().read([RAW]))
+    raw = b"".join(Bill().write(replace(HEAD, scope=scope), lines))
+    head, row, *_ = raw.decode("utf-8-sig").split("\r\n")
+    assert (len(head.split(",")), len(row.split(",`"))) == (count, count)
+    assert raw.endswith(last)
+    (line,) = Bill().read([raw])
+    assert line == next(one for one in lines if one.kind == kind)
+    assert ("退款成功时间,微信退款单号" in head) == (scope == "REFUND")
