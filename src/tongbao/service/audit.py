@@ -65,7 +65,8 @@ INVARIANTS: Final[dict[str, str]] = {
     "I41": "a trade's terms are those it was created with",
     "I43": "what is set aside ends once",
     "I42": "a bill says what the postings of its day say",
-    "I45": "each instruction that succeeded moved its sum at its bank once, and nothing else moves there unnamed",
+    "I45": "by our books, each instruction that succeeded moved its sum at its bank once, and nothing else moves there"
+    " unnamed; a sandbox compares its banks' own book, too",
     "S01": "suspense holds what the open cases of late payments and of banks' statements say",
     "S02": "what banks were asked and what payments came to agree",
     "S03": "the clock acts on whatever waits for it, and on nothing else",
