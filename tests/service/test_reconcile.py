@@ -117,6 +117,8 @@ def test_I29_a_statement_enters_its_chargebacks(stage: Stage) -> None:
         put(house, lines)
         house.clock.advance(DAY)
         seen = await compare(house)
+        put(house, [*lines, back("b5", first, 200, house.clock.now)])
+        assert await refusal(reconcile_bank(house.platform, "ICBC", TODAY)) == "STATE_CONFLICT"
         returns: list[TradeReturn] = await house.platform.database.load(TRADE_RETURN, [(MERCHANT, "A")])
         seen += [returns[0].charged_back, await refusal(house.refund("A", 601)), (await house.balances())["suspense"]]
         house.clock.advance(DAY)

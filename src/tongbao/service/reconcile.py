@@ -286,8 +286,8 @@ async def reconcile_bank(platform: Platform, bank: str, day: date) -> Compared:
     number = business_day(low)
     waited = await platform.database.read("gap.waiting", {"bank": bank, "day": number})
     with tempfile.TemporaryDirectory(prefix="tongbao-match-") as folder, _Table(platform, Path(folder)) as both:
-        told = await both.read_statement(bank, number)
         done: list[Statement] = await platform.database.load(STATEMENT, [(bank, number)])
+        told = await both.read_statement(bank, number, entering=not done)
         if done:
             if not hmac.compare_digest(done[0].digest, told.digest):
                 raise Refused("STATE_CONFLICT", "this day was compared with another statement of the bank")
@@ -321,13 +321,15 @@ class _Table:
         if self._matcher is not None:
             self._matcher.__exit__()
 
-    async def read_statement(self, bank: str, day: int) -> Statement:
-        """Read what the bank says, believe its words about what we did not know the end of, and lay the lines down."""
+    async def read_statement(self, bank: str, day: int, *, entering: bool) -> Statement:
+        """Read what the bank says, believe its words about what we did not know the end of, and lay the lines down.
+        Chargebacks are entered while the day is not compared: afterwards a line that was not has its case."""
         digest = hashlib.sha256()
         lines = income = outcome = 0
         async for page in statement_pages(self._platform, bank, day):
             await _take_words(self._platform, bank, page)
-            await take_lines(self._platform, bank, day, page)
+            if entering:
+                await take_lines(self._platform, bank, day, page)
             for line in page:
                 digest.update(f"{line}\n".encode())
                 lines += 1
