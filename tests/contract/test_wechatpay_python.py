@@ -125,7 +125,7 @@ def check_codes(town: City, sdk: Script, account: Account) -> None:
     code, said = sdk.ask("method", name="codepay_reverse", kwargs={"out_trade_no": "T2025010100S2"})
     assert (code, said["out_trade_no"]) == (200, "T2025010100S2")
     code, said = sdk.ask("method", name="query", kwargs={"out_trade_no": "T2025010100S2"})
-    assert (code, said["trade_state"]) == (200, "CLOSED")
+    assert (code, said["trade_state"]) == (200, "REVOKED")
     account.passed("codepay_reverse")
 
 
