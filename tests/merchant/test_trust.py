@@ -168,6 +168,8 @@ def test_old_certificates_are_fetched_before_an_exchange(tmp_path: Path) -> None
     clock.now = later(NOW, REFRESH)
     platform.broken = True
     assert [close(), close()] == [["certificates", "close"], ["close"]]
+    with_public = replace(bare(), ring=platform.pair.credentials.ring)
+    assert not TrustStore().is_due(with_public, NOW)
     (path,) = tmp_path.iterdir()
     os.utime(path, (NOW // 1_000, NOW // 1_000))
     assert [TrustStore(tmp_path).is_due(configuration.loaded, later(NOW, gap)) for gap in (0, REFRESH)] == [False, True]

@@ -88,7 +88,10 @@ class TrustStore:
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
         """Whether to fetch the certificates again: none were fetched, by this process or another one that shares the
-        folder, or they have grown old."""
+        folder, or they have grown old. Never with a configured public key that needs none: answers come under it, and
+        such a merchant may have none to fetch."""
+        if any(not key.chain and not isinstance(key.material, bytes) for key in credentials.ring.verify):
+            return False
         kept = self._read(credentials)
         fresh = kept.fresh_at
         if fresh is None and kept.stamp[0] >= 0:
