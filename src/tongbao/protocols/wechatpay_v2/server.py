@@ -38,6 +38,7 @@ from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key, KeyRing, KeyState
 from tongbao.wire.movement import BillOpened, Cancelled, PayOutFound, RefundFound
 from tongbao.wire.vocabulary import (
+    PAID_STATES,
     Carriage,
     Done,
     Notification,
@@ -143,6 +144,9 @@ class Server:
             info = base64.b64encode(codec.hide(plain, codec.notice_key(secret))).decode("ascii")
             head |= {"nonce_str": codec.derived_nonce(secret, plain, str(now).encode()), "req_info": info}
             return http.post(target, codec.write_fields(_filled(head)), codec.KIND)
+        if notification.trade.state not in PAID_STATES:
+            # what was given back since is told by a query and by the refund's own notice, never as a new payment
+            raise LocalProtocolError("state", "only a successful payment is told of")
         paid, key = write_paid(notification.trade), _voice(echo, ring)
         fields = head | {"result_code": "SUCCESS"} | paid
         # what is signed without a nonce is as hard to guess as the key: the nonce follows from it and the moment

@@ -32,6 +32,7 @@ from tongbao.wire.party import Party, Payee
 from tongbao.wire.sign import private_pem
 from tongbao.wire.vocabulary import (
     CreateTrade,
+    Notification,
     Presentation,
     Product,
     QueryTrade,
@@ -257,3 +258,20 @@ def test_a_transfer_that_waits_is_not_told_as_paid(state: MovementState, code: s
     else:
         assert isinstance(read, PayOutFound)
         assert read.payouts[0].state is MovementState.ACCEPTED
+
+
+def test_T32_what_was_given_back_is_not_notified_as_a_payment(pair: Pair) -> None:
+    """A closed trade that was paid once is told to who asks, and to nobody as news."""
+    trade = TradeView(
+        merchant=pair.credentials.merchant,
+        out_trade_no=QUERY.out_trade_no,
+        trade_no="4200000000202501010000000001",
+        state=TradeState.PAID,
+        amount=Money(101),
+        paid_at=NOW,
+    )
+    server, target = pair.manifest.server, "https://shop.example.com/notify"
+    assert server.notify(Notification(id="EV-1", at=None, trade=trade), target, pair.ring, NOW).body
+    closed = replace(trade, state=TradeState.CLOSED, refunded=Money(101))
+    with pytest.raises(LocalProtocolError):
+        server.notify(Notification(id="EV-1", at=None, trade=closed), target, pair.ring, NOW)
