@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tongbao.service.create import Asker
 from tongbao.service.reconcile import reconcile_bank
 from tongbao.service.refund import RequestRefund
 from tongbao.store.bankbook import BankBook
+from tongbao.store.fragment import expand
+from tongbao.store.migrate import split_statements
 from tongbao.store.schema import TRADE_RETURN
 from tongbao.web.bank.bank import Bank
 from tongbao.wire.http import post
@@ -290,6 +293,32 @@ def test_a_slow_card_gets_its_refund_later(tmp_path: Path) -> None:
     play(tmp_path, test)
 
 
+@pytest.mark.slow
+def test_a_closed_card_pays_and_takes_nothing_back(tmp_path: Path) -> None:
+    """Its bank refuses for good, each time; where the protocol has no other word, the refund has failed."""
+
+    async def test(here: Branch) -> None:
+        number = "6200000000000075"
+        await here.bank.add_card("ICBC", "debit", number, PASSWORD, "王小明", BALANCE, "closed")
+        handover = await here.start("A1")
+        await here.bank.pay_directly(handover.url, number)
+        trade = await here.trade("A1")
+        given = await here.home.platform.submit(
+            RequestRefund(Asker(trade.merchant_id, trade.protocol), "A1", "r1", 400)
+        )
+        await here.advance(MINUTE)
+        asked = {"amount": 400, "currency": "CNY", "pays": handover.instruction_no}
+        for refused in (f"{handover.instruction_no[:-1]}R{given.refund.n:04d}", "X", "X"):
+            said = (await call(here, "ICBC", "refund", instruction_no=refused, **asked))[1]
+            assert (said["result"], said["reason"]) == ("failed", "card_closed")
+        trade = await here.trade("A1")
+        assert (trade.state, trade.refunded, trade.refund_state) == ("paid", 0, "closed")
+        assert await here.bank.balance(number) == BALANCE - 1_000
+        await here.check_books()
+
+    play(tmp_path, test)
+
+
 def test_refunds_are_idempotent_and_bounded(tmp_path: Path) -> None:
     """The same number gives one refund; another sum under it is refused; more than was paid fails for good."""
 
@@ -391,6 +420,32 @@ def test_a_book_in_a_file_outlives_its_process(tmp_path: Path) -> None:
             assert await bank.book_is_balanced()
         finally:
             await again.close()
+
+    play(tmp_path, test)
+
+
+@pytest.mark.slow
+def test_a_book_of_the_first_version_keeps_its_cards(tmp_path: Path) -> None:
+    """It is brought up to date with what is in it, and takes cards of the newer kind."""
+
+    async def test(here: Branch) -> None:
+        path = str(tmp_path / "old.sqlite")
+        with sqlite3.connect(path) as old:
+            first = resources.files("tongbao.store").joinpath("bank_migration", "0001_start.sql").read_text("utf-8")
+            for statement in split_statements(expand(first, "sqlite")[0]):
+                old.execute(statement)
+            old.execute(
+                "INSERT INTO bank_card VALUES ('6200000000000018', 'ICBC', 'debit', 'x', 'h', '', 'late', 5, 0, 0, 7)"
+            )
+            old.execute("PRAGMA user_version = 1")
+        old.close()
+        book = BankBook(path)
+        try:
+            bank = Bank(here.home.world, book, here.home.platform.secrets.bank)
+            await bank.add_card("ICBC", "debit", "6200000000000075", PASSWORD, "王小明", BALANCE, "closed")
+            assert [(card.outcome, card.delay) for card in await bank.cards_of("ICBC")] == [("late", 5), ("closed", 0)]
+        finally:
+            await book.close()
 
     play(tmp_path, test)
 

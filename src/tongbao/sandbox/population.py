@@ -30,8 +30,8 @@ SUB_NAME: Final = "通宝示范特约商户"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card of a simulated bank. ``outcome``: ``ok``, ``insufficient``, ``slow``, ``lost`` or ``late``; ``balance`` in
-    fen."""
+    """A card of a simulated bank. ``outcome``: ``ok``, ``insufficient``, ``slow``, ``lost``, ``late`` or ``closed``;
+    ``balance`` in fen."""
 
     bank: str
     kind: str
@@ -71,6 +71,7 @@ BUYERS: Final = (
             Card("BOC", "debit", "6200000000000042", "135790", "slow"),
             Card("ABC", "debit", "6200000000000059", "135790", "lost"),
             Card("COMM", "credit", "6200000000000067", "135790", "late"),
+            Card("SPDB", "debit", "6200000000000075", "135790", "closed"),
         ),
     ),
     DemoBuyer(

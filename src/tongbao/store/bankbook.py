@@ -29,9 +29,9 @@ MEMORY: Final = "file:tongbao-bank?mode=memory"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A fictitious card. ``outcome``: ``ok``, ``insufficient``, ``slow``, ``lost``, ``late``; ``delay`` is milliseconds
-    of business time for slow and late. ``hint`` is the password as the page shows it, '' where it does not.
-    ``wrong`` counts reserved password tries since the last right one."""
+    """A fictitious card. ``outcome``: ``ok``, ``insufficient``, ``slow``, ``lost``, ``late``, ``closed`` (it pays, and
+    takes nothing any more); ``delay`` is milliseconds of business time for slow and late. ``hint`` is the password as
+    the page shows it, '' where it does not. ``wrong`` counts reserved password tries since the last right one."""
 
     number: str
     bank: str

@@ -16,7 +16,7 @@ from tongbao.wire.bank import OUTLET
 TEST_BIN: Final = "620000"
 """Every card of a simulated bank begins so. Real numbers are refused before anything is done with them."""
 
-OUTCOMES: Final = ("ok", "insufficient", "slow", "lost", "late")
+OUTCOMES: Final = ("ok", "insufficient", "slow", "lost", "late", "closed")
 
 DELAYS: Final = {"slow": 60 * SECOND, "late": 3 * HOUR}
 """How long after the buyer's yes a bank executes; ``late`` is longer than the two hours an inquiry waits."""
@@ -134,7 +134,7 @@ def open_order(desk: Desk, asked: Asked, now: Instant, code: str = "") -> Order:
 
 def take_refund(desk: Desk, bank: str, number: str, pays: str, amount: int, currency: str, now: Instant) -> Order:
     """Give money back to where it came from, once per number; to a slow card after its delay. A refund of what was
-    never paid fails for good.
+    never paid fails for good, and so does one to a card that was closed since.
 
     Raises BankRefused when the number is known with another sum."""
     known = desk.order(number)
@@ -151,6 +151,8 @@ def take_refund(desk: Desk, bank: str, number: str, pays: str, amount: int, curr
     elif paid.currency != currency or given + amount > paid.amount:
         reason = "more_than_paid"
     card = desk.card(paid.card) if paid is not None else None
+    if card is not None and card.outcome == "closed":
+        reason = reason or "card_closed"
     delay = card.delay if card is not None and not reason and card.outcome == "slow" else 0
     refund = Order(
         instruction_no=number,
@@ -203,7 +205,7 @@ def take_payout(
     desk: Desk, bank: str, number: str, card_no: str, name: str, amount: int, currency: str, now: Instant
 ) -> Order:
     """Send the platform's money to a card, once per number: at once, or later where the card is a slow one. A card that
-    does not exist, or is somebody else's, fails for good.
+    does not exist, is closed or somebody else's, fails for good.
 
     Raises BankRefused when the number is known with another sum or card."""
     known = desk.order(number)
@@ -213,7 +215,7 @@ def take_payout(
         return known
     card = desk.card(card_no)
     reason = ""
-    if card is None or card.bank != bank:
+    if card is None or card.bank != bank or card.outcome == "closed":
         reason = "account_unknown"
     elif name and not same_name(name, card.holder):
         reason = "name_mismatch"

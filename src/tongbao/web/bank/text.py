@@ -31,6 +31,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "outcome.slow": ("处理较慢", "slow: pays a while later"),
     "outcome.lost": ("应答丢失", "pays, but its answer is lost"),
     "outcome.late": ("超时后才成功", "pays only after everybody gave up"),
+    "outcome.closed": ("支付后销户，无法退款", "pays, and is closed then: no refund reaches it"),
     "back": ("返回收银台", "Back to the cashier"),
     "going_back": ("正在返回收银台……", "Taking you back to the cashier ..."),
     "paid": ("支付成功", "Paid"),
