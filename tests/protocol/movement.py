@@ -45,6 +45,7 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    RecoverRefund,
     RefundBatch,
     RefundFound,
     RefundTrade,
@@ -316,6 +317,8 @@ def outcomes(draw: st.DrawFn, manifest: Manifest, intent: Intent) -> Outcome:
             for view in found
         ]
         return RefundFound(tuple(same), total=count)
+    if isinstance(intent, RecoverRefund):
+        return RefundFound((draw(refund_views(manifest, intent, ENDED)),), total=1)
     if isinstance(intent, RefundBatch):
         return BatchTaken(intent.batch_no)
     if isinstance(intent, PayOutBatch):

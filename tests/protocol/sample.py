@@ -35,6 +35,7 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    RecoverRefund,
     RefundBatch,
     RefundItem,
     RefundTrade,
@@ -231,6 +232,7 @@ _FREE: Final[tuple[list[Intent], ...]] = (
             out_trade_no=NUMBER,
         )
     ],
+    [RecoverRefund(merchant="", refund_id="50000000382019052", refund_no="20150403001")],
     [CancelTrade(merchant="", trade_no=TRADE_NO, out_trade_no=NUMBER)],
     [
         SplitTrade(merchant="", split_no="20150403002", splits=(share,), trade_no=TRADE_NO, out_trade_no=NUMBER)

@@ -21,12 +21,14 @@ from tongbao.service.correction import (
     OpenCase,
     ProposeCorrection,
     ProposeLate,
+    ProposeStuck,
     TakeCase,
     propose_write_off,
 )
 from tongbao.service.dispute import DecideDispute, ProposeDecision
 from tongbao.service.escrow import OperatorClose
 from tongbao.service.platform import Platform
+from tongbao.service.refund_act import find_refund
 from tongbao.store.record import Case
 from tongbao.store.schema import CASE, CLAIM, CORRECTION, TRADE
 from tongbao.trade.claim import Claim, Correction
@@ -107,6 +109,10 @@ def _add_corrections(acts: Any) -> None:
     late = add_act(acts, "late", "send late money to the buyer's balance that his bank does not take", _propose_late)
     late.add_argument("instruction", help="the refused refund's number, as the case says it")
     late.add_argument("--reason", required=True)
+    stuck = add_act(acts, "stuck", "send a refund to the buyer's balance that his bank does not take", _propose_stuck)
+    stuck.add_argument("refund", help="the refund's number, as the case says it")
+    _name_trade(stuck, needed=True)
+    stuck.add_argument("--reason", required=True)
     off = add_act(acts, "write-off", "bear what a merchant owes", _propose_write_off)
     off.add_argument("--case", required=True, help="the open case it is for")
     off.add_argument("--amount", required=True, metavar="YUAN")
@@ -262,6 +268,14 @@ async def _propose_late(platform: Platform, chosen: argparse.Namespace, environ:
     of = (known.merchant_id, known.out_trade_no, known.attempt)
     number = hex_token(platform.entropy, 6)
     return await _propose(platform, ProposeLate(number, known.instruction_no, *of, actor, chosen.reason))
+
+
+async def _propose_stuck(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    actor = await prove(platform, chosen, environ, "maker")
+    refund = await find_refund(platform, chosen.merchant, chosen.refund)
+    of = (refund.merchant_id, refund.out_trade_no, refund.refund_id)
+    number = hex_token(platform.entropy, 6)
+    return await _propose(platform, ProposeStuck(number, *of, actor, chosen.reason, refund.currency))
 
 
 async def _propose_write_off(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:

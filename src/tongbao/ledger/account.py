@@ -65,6 +65,12 @@ def merchant_refunding(merchant_id: str, currency: str) -> str:
     return f"merchant:{merchant_id}:refunding:{currency}"
 
 
+def merchant_stuck(merchant_id: str, currency: str) -> str:
+    """What refunds have taken from a merchant and their banks do not take: it waits for his word, or for the
+    operators' (I16)."""
+    return f"merchant:{merchant_id}:stuck:{currency}"
+
+
 def merchant_receivable(merchant_id: str, currency: str) -> str:
     """What a merchant owes the platform (negative): chargebacks beyond what he had. Later income pays it back."""
     return f"merchant:{merchant_id}:receivable:{currency}"
@@ -75,7 +81,7 @@ def platform_loss(lane: int, currency: str) -> str:
     return f"platform:{lane}:loss:{currency}"
 
 
-MERCHANT_OWN: Final = ("pending", "settling", "available", "reserve", "payout", "refunding", "receivable")
+MERCHANT_OWN: Final = ("pending", "settling", "available", "reserve", "payout", "refunding", "stuck", "receivable")
 """Purposes of the accounts that hold a merchant's own money, and what he owes. What is in escrow is not his yet."""
 
 

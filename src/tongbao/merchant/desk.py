@@ -248,6 +248,12 @@ class MoneyDesk(_Forms):
         found: BatchTaken = self._drive(self._refund_batch(self._refund_batch_form(batch_no, items, notify_url)))
         return found
 
+    def recover_refund(self, refund_id: str, refund_no: str) -> RefundView:
+        """Take back the money of a refund that is stuck, by the platform's number of it and ours. Its row ends by the
+        platform's notification, or when it is asked for (``Receiver.poll_movements``)."""
+        found: RefundView = self._drive(self._recover(refund_id, refund_no))
+        return found
+
     def cancel(self, order_no: str = "", trade_no: str = "") -> Cancelled:
         """Undo a trade: close it while unpaid, give all back when paid."""
         found: Cancelled = self._drive(self._cancel(order_no, trade_no))
@@ -343,6 +349,12 @@ class AsyncMoneyDesk(_Forms):
     async def refund_batch(self, batch_no: str, items: Sequence[RefundItem], notify_url: str = "") -> BatchTaken:
         """Many refunds under one batch number, told of later; ``refund_batch_page`` where a password is asked for."""
         found: BatchTaken = await self._drive(self._refund_batch(self._refund_batch_form(batch_no, items, notify_url)))
+        return found
+
+    async def recover_refund(self, refund_id: str, refund_no: str) -> RefundView:
+        """Take back the money of a refund that is stuck, by the platform's number of it and ours. Its row ends by the
+        platform's notification, or when it is asked for (``AsyncReceiver.poll_movements``)."""
+        found: RefundView = await self._drive(self._recover(refund_id, refund_no))
         return found
 
     async def cancel(self, order_no: str = "", trade_no: str = "") -> Cancelled:

@@ -46,6 +46,7 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    RecoverRefund,
     RefundBatch,
     RefundFound,
     RefundItem,
@@ -101,7 +102,9 @@ def _moves(intent: Intent) -> bool:
     """Whether money may have moved, so that only a proven refusal says that it has not (T82)."""
     if isinstance(intent, CreateTrade):
         return intent.presentation is Presentation.BARCODE
-    return isinstance(intent, CancelTrade | PayOut | PayOutBatch | RefundBatch | RefundTrade | SplitTrade)
+    return isinstance(
+        intent, CancelTrade | PayOut | PayOutBatch | RecoverRefund | RefundBatch | RefundTrade | SplitTrade
+    )
 
 
 class Errands:
@@ -202,6 +205,14 @@ class Errands:
     def _refund_batch(self, batch: RefundBatch) -> Core[BatchTaken]:
         outcome = yield from self._ask(self._said([batch]))
         return expect(outcome, BatchTaken)
+
+    def _recover(self, refund_id: str, refund_no: str) -> Core[RefundView]:
+        asked = RecoverRefund(merchant=self.configuration.merchant, refund_id=refund_id, refund_no=refund_no)
+        outcome = yield from self._ask(self._said([asked]))
+        refunds = expect(outcome, RefundFound).refunds
+        if len(refunds) != 1:
+            raise RemoteProtocolError("", "answered other than one refund")
+        return refunds[0]
 
     def _cancel(self, order_no: str, trade_no: str) -> Core[Cancelled]:
         asked = CancelTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)

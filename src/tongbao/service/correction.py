@@ -1,7 +1,8 @@
 """Corrections: an entry for money that moved wrongly, proposed by one operator and posted by another, for an open case.
 
 Only accounts that nothing else is measured by can be corrected: a buyer's balance, a merchant's settled money and what
-he owes, the platform's fees and losses. Late money that its bank does not take back has a correction of its own.
+he owes, the platform's fees and losses. Money that a bank does not take back, late money's or a stuck refund's, has a
+correction of its own (kind ``late``), to the buyer's balance.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from tongbao.ledger.account import (
     buyer_balance,
     currency_of,
     merchant_receivable,
+    merchant_stuck,
     platform_loss,
     platform_suspense,
 )
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.hold import close_case, release_needs
+from tongbao.service.refund_end import give_to_buyer, stuck_case
+from tongbao.service.refund_stuck import find_stuck, stuck_needs
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.record import Case
 from tongbao.store.schema import ACCOUNT, CASE, CORRECTION, INSTRUCTION, OPERATOR, PAYMENT, TRADE
@@ -85,7 +89,7 @@ class OpenCase:
         return Decision(case.case_id, [(CASE, case)], audits=[draft])
 
 
-CLOSED_BY_RULE: Final = frozenset({"late_payment", "late_refused", "unknown_outcome", "dispute"})
+CLOSED_BY_RULE: Final = frozenset({"late_payment", "late_refused", "refund_stuck", "unknown_outcome", "dispute"})
 """Kinds of case that end with what they are about, and not by a person's word."""
 
 
@@ -276,6 +280,46 @@ class ProposeLate:
         )
 
 
+@record
+class ProposeStuck:
+    """The money of a refund that is stuck (case ``stuck:REFUND``) would go to the balance of the buyer who paid."""
+
+    correction_id: str
+    merchant_id: str
+    out_trade_no: str
+    refund_id: str
+    actor: str
+    reason: str
+    currency: str = "CNY"
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        yield CORRECTION, (self.correction_id,)
+        yield from stuck_needs(sheet, self.merchant_id, self.out_trade_no, self.refund_id, self.currency, lane)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        refund, _ = find_stuck(sheet, self.merchant_id, self.out_trade_no, self.refund_id)
+        return _propose(
+            sheet,
+            Correction(
+                correction_id=self.correction_id,
+                kind="late",
+                case_id=stuck_case(refund.refund_id),
+                merchant_id=self.merchant_id,
+                out_trade_no=self.out_trade_no,
+                debit=merchant_stuck(self.merchant_id, refund.currency),
+                credit=buyer_balance(refund.buyer_id, refund.currency),
+                amount=refund.amount,
+                currency=refund.currency,
+                reason=self.reason,
+                state="proposed",
+                maker=self.actor,
+                checker="",
+                proposed_at=now.business,
+                decided_at=None,
+            ),
+        )
+
+
 def _propose(sheet: Sheet, correction: Correction) -> Decision:
     """Write a proposal down. Raises Refused."""
     if sheet.get(CORRECTION, correction.correction_id) is not None:
@@ -311,7 +355,10 @@ class DecideCorrection:
         yield from release_needs(known.case_id)
         yield ACCOUNT, (known.debit,)
         yield ACCOUNT, (known.credit,)
-        if known.kind == "late":
+        if _is_stuck(known):
+            of = (known.merchant_id, known.out_trade_no, _refund_id(known))
+            yield from stuck_needs(sheet, *of, known.currency, lane)
+        elif known.kind == "late":
             number = known.case_id.removeprefix("refused:")
             yield TRADE, (known.merchant_id, known.out_trade_no)
             yield PAYMENT, (known.merchant_id, known.out_trade_no, _attempt(number))
@@ -345,6 +392,10 @@ class DecideCorrection:
             raise Refused("MERCHANT_FUNDS", f"{known.debit} has {balance}")
         if ":receivable:" in known.credit and known.amount > -_balance(sheet, known.credit):
             raise Refused("LIMIT_EXCEEDED", "more than the merchant owes")
+        if _is_stuck(known):
+            refund, trade = find_stuck(sheet, known.merchant_id, known.out_trade_no, _refund_id(known))
+            given, moved = give_to_buyer(sheet, refund, trade, now.business, lane)
+            return Decision(state, [(CORRECTION, decided), *given], [moved], [draft])
         rows: list[tuple[Table, Row]] = [(CORRECTION, decided), *close_case(sheet, known.case_id, now.business)]
         key, kind = f"correct:{known.correction_id}", "correct"
         if known.kind == "late":
@@ -356,6 +407,16 @@ class DecideCorrection:
         posting = Posting(known.debit, known.credit, known.amount)
         entry = Entry(key, kind, known.merchant_id, known.out_trade_no, (posting,))
         return Decision(state, rows, [entry], [draft])
+
+
+def _is_stuck(correction: Correction) -> bool:
+    """Whether it is about a refund that is stuck."""
+    return correction.case_id.startswith("stuck:")
+
+
+def _refund_id(correction: Correction) -> str:
+    """The refund that its case names."""
+    return correction.case_id.removeprefix("stuck:")
 
 
 def _balance(sheet: Sheet, code: str) -> int:

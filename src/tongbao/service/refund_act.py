@@ -16,6 +16,7 @@ from tongbao.service.link import CASHIER_TIME
 from tongbao.service.platform import Platform
 from tongbao.service.refund import Given, RequestRefund
 from tongbao.service.refund_batch import EndRefundLine, Item, RunRefundLine, TakeRefundBatch
+from tongbao.service.refund_stuck import TakeStuckBack
 from tongbao.service.refund_view import dump_splits, load_splits, refund_view
 from tongbao.service.split import Back
 from tongbao.service.split_act import plan_back
@@ -32,6 +33,7 @@ from tongbao.wire.movement import (
     CancelTrade,
     MovementState,
     QueryRefund,
+    RecoverRefund,
     RefundBatch,
     RefundFound,
     RefundTrade,
@@ -152,6 +154,17 @@ async def _query(platform: Platform, asker: Asker, intent: QueryRefund) -> Outco
     trade = named or await platform.find_trade(merchant_id, found[-1].out_trade_no, provider=asker.provider)
     views = tuple(refund_view(one, trade) for one in found if one.out_trade_no == trade.out_trade_no)
     return RefundFound(views[intent.offset :], await _see(platform, trade), total=len(views))
+
+
+async def _recover(platform: Platform, asker: Asker, intent: RecoverRefund) -> Outcome:
+    """Both numbers must be the refund's. Raises Refused REFUND_NOT_FOUND, STATE_CONFLICT where it is not stuck."""
+    refund = await find_refund(platform, asker.merchant_id, intent.refund_id)
+    trade = await platform.find_trade(asker.merchant_id, refund.out_trade_no, provider=asker.provider)
+    if refund.refund_no != intent.refund_no:
+        raise Refused("REFUND_NOT_FOUND", "no such refund")
+    given: Given = await platform.submit(TakeStuckBack(asker, trade.out_trade_no, refund.refund_id, refund.currency))
+    view = refund_view(given.refund, given.trade)
+    return RefundFound((view,), await _see(platform, given.trade), given.changed, 1)
 
 
 async def _cancel(platform: Platform, asker: Asker, intent: CancelTrade) -> Outcome:
@@ -304,5 +317,6 @@ ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = 
     RefundTrade: _refund,
     RefundBatch: _batch,
     QueryRefund: _query,
+    RecoverRefund: _recover,
     CancelTrade: _cancel,
 }

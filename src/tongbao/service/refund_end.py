@@ -1,7 +1,8 @@
 """How a refund through a bank ends: the money leaves for good, or is where it came from again, and a case says so.
 
 A bank's refusal never waits silently: the merchant (or escrow) has the money back, the refund has failed, and somebody
-must look. What a claim or the operators gave is the buyer's by right: it goes to his balance instead.
+must look. What a claim or the operators gave is the buyer's by right: it goes to his balance instead. Where the
+interface has a word for it, what the merchant gave is stuck: it waits in an account of its own, see ``refund_stuck``.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from tongbao.ledger.account import (
     merchant_pending,
     merchant_refunding,
     merchant_reserve,
+    merchant_stuck,
     platform_fee,
 )
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
+from tongbao.service.hold import close_case
 from tongbao.service.refund import HELD, move_refunded, open_claim, refund_needs, return_of
 from tongbao.store.record import Case
 from tongbao.store.schema import ACCOUNT, CASE, PAYMENT, REFUND, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.record import RELEASE_AFTER, Instruction, Payment, Trade
-from tongbao.trade.refund import Refund, refund_of_instruction
+from tongbao.trade.refund import STUCK, Refund, is_stuck, refund_of_instruction
 from tongbao.trade.state import RefundState, move_refund
+from tongbao.wire.loader import load_protocol
 
 
 def end_needs(
@@ -42,6 +46,7 @@ def end_needs(
     refund: Refund | None = sheet.peek(REFUND, merchant_id, out_trade_no, n)
     if refund is not None:
         yield ACCOUNT, (bank_clearing(refund.bank, lane, currency),)
+        yield ACCOUNT, (merchant_stuck(merchant_id, currency),)
 
 
 def end_refund(
@@ -54,33 +59,80 @@ def end_refund(
     if instruction.state == "succeeded":
         return _succeed(sheet, refund, trade, now, lane)
     if refund.cause in ("claim", "decision"):
-        return _succeed(sheet, replace(refund, back_to="buyer", code="PAYMENT_STATE"), trade, now, lane)
-    return _fail(sheet, refund, trade, instruction.reason, now, lane)
+        rows, entry = give_to_buyer(sheet, refund, trade, now, lane)
+        return [*rows, (CASE, _case(replace(refund, back_to="buyer"), "", now))], entry
+    if refund.cause == "merchant" and load_protocol(trade.protocol).refund_may_stick:
+        return _stick(sheet, refund, trade, instruction.reason, now)
+    rows, entry = take_back(sheet, refund, trade, now, lane)
+    failed: Refund = next(row for table, row in rows if table is REFUND)
+    return [*rows, (CASE, _case(failed, instruction.reason, now))], entry
+
+
+def stuck_case(refund_id: str) -> str:
+    """The number of the case about a refund that is stuck."""
+    return f"stuck:{refund_id}"
+
+
+def _close(sheet: Sheet, refund: Refund, now: Instant) -> list[tuple[Table, Row]]:
+    """The end of its case, where it was stuck."""
+    return close_case(sheet, stuck_case(refund.refund_id), now) if is_stuck(refund) else []
+
+
+def _aside(refund: Refund) -> str:
+    """Where the money of an accepted refund is."""
+    return (merchant_stuck if is_stuck(refund) else merchant_refunding)(refund.merchant_id, refund.currency)
+
+
+def _stick(
+    sheet: Sheet, refund: Refund, trade: Trade, reason: str, now: Instant
+) -> tuple[list[tuple[Table, Row]], Entry]:
+    """The refund is neither done nor failed: its money waits, the merchant is told, and a case says so."""
+    stuck = replace(refund, code=STUCK)
+    key = f"refund_stuck:{refund.refund_id}"
+    known, payment = return_of(sheet, trade), _payment(sheet, refund)
+    _, rows = move_refunded(trade, known, stuck, key, now, payment, trade.refunded, _word(sheet, trade))
+    note = f"{refund.bank} does not take the refund ({reason or 'no reason given'}); the merchant says where it goes"
+    case = replace(_case(stuck, reason, now), case_id=stuck_case(stuck.refund_id), kind="refund_stuck", note=note)
+    waiting = Posting(_aside(refund), _aside(stuck), refund.amount)
+    entry = Entry(key, "refund_stuck", refund.merchant_id, refund.out_trade_no, (waiting,))
+    return [*rows, (REFUND, stuck), (CASE, case)], entry
+
+
+def give_to_buyer(
+    sheet: Sheet, refund: Refund, trade: Trade, now: Instant, lane: int
+) -> tuple[list[tuple[Table, Row]], Entry]:
+    """What his bank does not take is on the buyer's balance instead: the refund has succeeded. Raises Refused."""
+    return _succeed(sheet, replace(refund, back_to="buyer"), trade, now, lane)
 
 
 def _succeed(
     sheet: Sheet, refund: Refund, trade: Trade, now: Instant, lane: int
 ) -> tuple[list[tuple[Table, Row]], Entry]:
-    done = replace(refund, state=str(move_refund(refund.state, RefundState.SUCCEEDED)), ended_at=now)
+    to_balance = refund.back_to == "buyer"
+    done = replace(
+        refund,
+        state=str(move_refund(refund.state, RefundState.SUCCEEDED)),
+        code="PAYMENT_STATE" if to_balance else "",
+        ended_at=now,
+    )
     known = return_of(sheet, trade)
     after = replace(known, refunding=known.refunding - refund.amount, refunded_at=now)
     cause, payment = f"refund:{refund.refund_id}", _payment(sheet, refund)
     _, rows = move_refunded(trade, after, done, cause, now, payment, trade.refunded, _word(sheet, trade))
-    to_balance = done.back_to == "buyer"
     target = buyer_balance(refund.buyer_id, refund.currency)
     leaving = Posting(
-        merchant_refunding(refund.merchant_id, refund.currency),
+        _aside(refund),
         target if to_balance else bank_clearing(refund.bank, lane, refund.currency),
         refund.amount,
     )
     entry = Entry(f"refunded:{refund.refund_id}", "refunded", refund.merchant_id, refund.out_trade_no, (leaving,))
-    rows += [(REFUND, done), (TRADE_RETURN, after)]
-    return [*rows, (CASE, _case(done, "", now))] if to_balance else rows, entry
+    return [*rows, (REFUND, done), (TRADE_RETURN, after), *_close(sheet, refund, now)], entry
 
 
-def _fail(
-    sheet: Sheet, refund: Refund, trade: Trade, reason: str, now: Instant, lane: int
+def take_back(
+    sheet: Sheet, refund: Refund, trade: Trade, now: Instant, lane: int
 ) -> tuple[list[tuple[Table, Row]], Entry]:
+    """The refund has failed, and its money is where it came from again. Raises Refused."""
     to_escrow = bool(refund.from_escrow) and trade.state in HELD
     failed = replace(
         refund,
@@ -96,7 +148,8 @@ def _fail(
         from_escrow=known.from_escrow - refund.from_escrow,
         fee_back=known.fee_back - refund.fee,
     )
-    rows: list[tuple[Table, Row]] = [(REFUND, failed), (TRADE_RETURN, after), (CASE, _case(failed, reason, now))]
+    rows: list[tuple[Table, Row]] = [(REFUND, failed), (TRADE_RETURN, after)]
+    rows += _close(sheet, refund, now)
     changes = _word(sheet, trade)
     if to_escrow and trade.state == "shipped" and trade.due_at is None and open_claim(sheet, trade) is None:
         # all of it was going back, and part of it is not: the release has its whole term again
@@ -109,7 +162,7 @@ def _fail(
         "refund_back",
         refund.merchant_id,
         refund.out_trade_no,
-        _back(failed, lane),
+        _back(failed, _aside(refund), lane),
     )
     return [*rows, *moved], entry
 
@@ -119,10 +172,9 @@ def _word(sheet: Sheet, trade: Trade) -> dict[str, Any]:
     return {"refund_state": trade.refund_state} if open_claim(sheet, trade) is not None else {}
 
 
-def _back(refund: Refund, lane: int) -> tuple[Posting, ...]:
-    """Every part to where it came from; what came out of an escrow that is over is the merchant's."""
+def _back(refund: Refund, aside: str, lane: int) -> tuple[Posting, ...]:
+    """Every part from ``aside`` to where it came from; what came out of an escrow that is over is the merchant's."""
     merchant_id, currency = refund.merchant_id, refund.currency
-    aside = merchant_refunding(merchant_id, currency)
     pending = merchant_pending(merchant_id, currency)
     escrow = merchant_escrow(merchant_id, currency) if refund.back_to == "escrow" else pending
     targets = (

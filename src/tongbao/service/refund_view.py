@@ -18,7 +18,7 @@ from tongbao.service.view import terms_of
 from tongbao.store.schema import EVENT
 from tongbao.store.table import Row, Table
 from tongbao.trade.record import Event, Payment, Trade
-from tongbao.trade.refund import Refund
+from tongbao.trade.refund import STUCK, Refund, is_stuck
 from tongbao.trade.state import NotifyState, TradeState
 from tongbao.wire.loader import load_protocol
 from tongbao.wire.movement import MovementState, RefundView, Split
@@ -85,7 +85,7 @@ def _told(refund: Refund, refunded: int) -> dict[str, Any]:
 
 
 def _view(said: dict[str, Any], trade: Trade) -> RefundView:
-    currency = trade.currency
+    currency, stuck = trade.currency, said["code"] == STUCK
     return RefundView(
         merchant=trade.merchant_id,
         refund_no=said["refund_no"],
@@ -103,7 +103,8 @@ def _view(said: dict[str, Any], trade: Trade) -> RefundView:
         ended_at=said["ended_at"],
         method=said["method"],
         bank=said["bank"],
-        code=said["code"],
+        code="" if stuck else said["code"],
+        stuck=stuck,
         splits=load_splits(said["splits"]),
     )
 
@@ -162,9 +163,9 @@ def _aimed(rows: list[tuple[Table, Row]], target: str, now: Instant, snapshot: s
 
 
 def _target(trade: Trade, refund: Refund) -> str:
-    """Where the merchant is told of this refund's end, '' where he is not."""
+    """Where the merchant is told of this refund's end, or that it is stuck; '' where he is not."""
     how = load_protocol(trade.protocol).notifies_refund
-    if how == "own" and refund.state != "accepted":
+    if how == "own" and (refund.state != "accepted" or is_stuck(refund)):
         return refund.notify_url or terms_of(trade).notify_url
     if how == "trade" and refund.state == "succeeded":
         return terms_of(trade).notify_url

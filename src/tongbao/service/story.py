@@ -202,6 +202,7 @@ _PLACES: Final = {
     "available": "settled",
     "reserve": "settled",
     "refunding": "set_aside",
+    "stuck": "set_aside",
     "payout": "set_aside",
     "balance": "buyer",
     "fee": "fee",

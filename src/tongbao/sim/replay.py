@@ -25,8 +25,11 @@ SIDES: Final = {
     "refund": (
         ("merchant", "buyer.balance"), ("merchant", "merchant.refunding"), ("platform.fee", "merchant.pending"),
     ),
-    "refunded": (("merchant.refunding", "bank"),),
-    "refund_back": (("merchant.refunding", "merchant"), ("merchant.pending", "platform.fee")),
+    "refund_stuck": (("merchant.refunding", "merchant.stuck"),),
+    "refunded": (("merchant.refunding", "bank"), ("merchant.stuck", "buyer.balance")),
+    "refund_back": (
+        ("merchant.refunding", "merchant"), ("merchant.stuck", "merchant"), ("merchant.pending", "platform.fee"),
+    ),
 }  # fmt: skip
 """By kind of entry: who may give to whom, as owner or owner and purpose. One merchant never gives to another."""
 

@@ -103,6 +103,7 @@ CaseKind = Literal[
     "notification_abandoned",
     "notification_blocked",
     "refund_refused",
+    "refund_stuck",
     "split_failed",
     "standing_refused",
     "statement",

@@ -19,6 +19,11 @@ REFUNDS_OF_MERCHANT: Final = 290
 """How many of them its merchant may make: the rest is kept for claims and decisions, which nobody may use up."""
 
 
+STUCK: Final = "REFUND_STUCK"
+"""The ``code`` of a refund whose bank does not take it, and whose money waits for somebody's word; the merchant's own
+books say the same of it."""
+
+
 @record
 class Refund:
     """One refund of one trade. Key: (merchant_id, out_trade_no, n); ``refund_id`` is trade_no and four digits of n.
@@ -29,7 +34,8 @@ class Refund:
     taken; together they are ``amount``. ``fee`` is what the platform gave back of its own. ``back_to`` says where the
     money went that a bank did not take: ``escrow`` or the ``merchant``, whose refund has failed; the balance of the
     ``buyer``, who has it in spite of his bank, where a claim or a decision gave it. ``splits`` is JSON: what receivers
-    of shares gave back. ``code`` is the refusal code of a failure.
+    of shares gave back. ``code`` is the refusal code of a failure, or
+    ``STUCK`` of an accepted refund that waits.
     """
 
     merchant_id: str
@@ -126,6 +132,16 @@ class RefundLine:
 def refund_number(trade_no: str, n: int) -> str:
     """Our number of a refund: the trade's, and four digits of n. 32 digits in all."""
     return f"{trade_no}{n:04d}"
+
+
+def refund_n(refund_id: str) -> int:
+    """The n of a refund, by our number of it; 0 for what is none."""
+    return int(refund_id[-4:]) if refund_id[-4:].isdecimal() and refund_id.isascii() else 0
+
+
+def is_stuck(refund: Refund) -> bool:
+    """Whether its money has left the merchant, and its bank does not take it."""
+    return refund.state == "accepted" and refund.code == STUCK
 
 
 def refund_instruction(payment_no: str, n: int) -> str:

@@ -31,7 +31,8 @@ class PaymentState(StrEnum):
 
 class RefundState(StrEnum):
     ACCEPTED = "accepted"
-    """The money is aside; a bank was asked and has not said its last word."""
+    """The money is aside; a bank was asked and has not said its last word. Or it does not take the money, which waits
+    for somebody's word: the refund is stuck."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     """The bank said no: the money is where it came from again, and a case says so."""

@@ -369,6 +369,9 @@ class Manifest:
     """Whether and where a merchant is told of a refund's end: '' not at all; ``trade``: the trade's own notification
     says it, to the trade's address; ``own``: a message of its own to the refund's address, or the trade's. Batches
     are told of whatever this says."""
+    refund_may_stick: bool = False
+    """Whether a refund whose bank does not take it waits for the merchant's word, and has not failed: the interface
+    has a word for that (``RefundView.stuck``)."""
     refund_no_of_trade: bool = False
     """Whether a merchant's refund number is unique within its trade only; else within all of his refunds."""
     counter_seconds: int = 0

@@ -104,6 +104,16 @@ class QueryRefund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverRefund:
+    """The merchant takes back the money of a refund that is stuck (``RefundView.stuck``), and gives it to the buyer in
+    another way himself. ``refund_id`` is the platform's number, ``refund_no`` his own."""
+
+    merchant: str
+    refund_id: str
+    refund_no: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTrade:
     """Undo a trade whatever became of it: close it while unpaid, give all back when paid."""
 
@@ -215,6 +225,7 @@ AfterIntent = (
     RefundTrade
     | RefundBatch
     | QueryRefund
+    | RecoverRefund
     | CancelTrade
     | SplitTrade
     | QuerySplit

@@ -106,6 +106,7 @@ PROTOCOL = Manifest(
     ),
     own_buyers=True,
     notifies_refund="own",
+    refund_may_stick=True,
     returns=False,
     credentials_for=credentials_for,
 )  # fmt: skip

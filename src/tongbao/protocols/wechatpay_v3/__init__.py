@@ -134,6 +134,7 @@ PROTOCOL = Manifest(
     costly=True,
     own_buyers=True,
     notifies_refund="own",
+    refund_may_stick=True,
     notifies_payout=True,
     notifies_closed_batch=True,
     download=m.DOWNLOAD.path,

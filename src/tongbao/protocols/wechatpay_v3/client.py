@@ -42,6 +42,7 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    RecoverRefund,
     RefundFound,
     RefundTrade,
     RequestBill,
@@ -349,6 +350,9 @@ def _found(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
 
 def _refunded(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
     view = read_refund(said, reading.credentials.merchant)
+    if isinstance(reading.intent, RecoverRefund):
+        _compare(reading.intent, view, "refund_no", "refund_id")
+        return RefundFound((view,))
     _compare(reading.intent, view, "refund_no", "trade_no", "out_trade_no")
     if isinstance(reading.intent, RefundTrade):
         _compare(reading.intent, view, "amount", "total")
@@ -405,6 +409,7 @@ _ANSWERS: Final[dict[type, Callable[[_Reading, Mapping[str, Any]], Outcome]]] = 
     CancelTrade: _reversed,
     RefundTrade: _refunded,
     QueryRefund: _refunded,
+    RecoverRefund: _refunded,
     PayOut: _transferred,
     QueryPayOut: _transferred,
     PayOutBatch: _batch_taken,

@@ -18,6 +18,7 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    RecoverRefund,
     RefundTrade,
     RequestBill,
     SplitTrade,
@@ -88,6 +89,7 @@ CLOSE: Final = _route("POST", f"{BY_NUMBER}/close", CloseTrade)
 REVERSE: Final = _route("POST", f"{BY_NUMBER}/reverse", CancelTrade)
 REFUND: Final = _route("POST", REFUNDS, RefundTrade)
 QUERY_REFUND: Final = _route("GET", f"{REFUNDS}/{{out_refund_no}}", QueryRefund)
+RECOVER: Final = _route("POST", f"{REFUNDS}/{{refund_id}}/apply-abnormal-refund", RecoverRefund)
 CERTIFICATES: Final = _route("GET", "/v3/certificates", FetchCertificates)
 TRADE_BILL: Final = _route("GET", "/v3/bill/tradebill", RequestBill)
 FLOW_BILL: Final = _route("GET", "/v3/bill/fundflowbill", RequestBill)
@@ -123,10 +125,10 @@ SIGNERS_OWN: Final = (CERTIFICATES, DOWNLOAD)
 """What a service provider asks in his own name, whomever he speaks for."""
 
 ROUTES: Final = (
-    NATIVE, JSAPI, APP, H5, CODEPAY, QUERY, QUERY_ID, CLOSE, REVERSE, REFUND, QUERY_REFUND, CERTIFICATES, TRADE_BILL,
-    FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, BATCH, QUERY_BATCH, QUERY_BATCH_ID, QUERY_LINE,
-    QUERY_LINE_ID, SHARE, UNFREEZE, QUERY_SHARE, COMBINE_NATIVE, COMBINE_JSAPI, COMBINE_APP, COMBINE_H5, QUERY_COMBINED,
-    CLOSE_COMBINED, *PARTNER_OF.values(),
+    NATIVE, JSAPI, APP, H5, CODEPAY, QUERY, QUERY_ID, CLOSE, REVERSE, REFUND, QUERY_REFUND, RECOVER, CERTIFICATES,
+    TRADE_BILL, FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, BATCH, QUERY_BATCH, QUERY_BATCH_ID,
+    QUERY_LINE, QUERY_LINE_ID, SHARE, UNFREEZE, QUERY_SHARE, COMBINE_NATIVE, COMBINE_JSAPI, COMBINE_APP, COMBINE_H5,
+    QUERY_COMBINED, CLOSE_COMBINED, *PARTNER_OF.values(),
 )  # fmt: skip
 """An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
 
@@ -188,6 +190,8 @@ REFUND_WORD: Final = {
     MovementState.CLOSED: "CLOSED",
 }
 STUCK: Final = "ABNORMAL"
+TO_MERCHANT: Final = "MERCHANT_BANK_CARD"
+"""Where the money of an abnormal refund may go here; USER_BANK_CARD, another card of the buyer's, is not taken."""
 """The money has left the merchant and did not arrive; by hand it may still succeed (sheet wechatpay, section 10)."""
 
 TRANSFER_STATE_OF: Final = {

@@ -25,6 +25,7 @@ _NAMES: Final = {"appid": "sp_appid", "mchid": "sp_mchid", "payer.openid": "paye
 _BESIDE: Final = {
     m.REFUND: "body",
     m.QUERY_REFUND: "query",
+    m.RECOVER: "body",
     m.TRADE_BILL: "query",
     m.SHARE: "body",
     m.UNFREEZE: "body",

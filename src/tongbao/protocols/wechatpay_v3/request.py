@@ -44,6 +44,7 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    RecoverRefund,
     RefundTrade,
     RequestBill,
     Split,
@@ -217,6 +218,20 @@ def _read_query_refund(parts: Parts, mchid: str, cover: Cover) -> Intent:
 
 def _write_query_refund(intent: QueryRefund, appid: str, cover: Cover) -> Parts:
     return Parts(m.QUERY_REFUND, {"out_refund_no": intent.refund_no})
+
+
+def _read_recover(parts: Parts, mchid: str, cover: Cover) -> Intent:
+    body = Fields(parts.body or {})
+    number = body.number("out_refund_no", REFUND_NUMBER, needed=True)
+    if body.text("type", 32, needed=True) != m.TO_MERCHANT:
+        raise invalid("type", f"is not {m.TO_MERCHANT}: a refund is not sent to another card here")
+    refund_id = Fields(parts.path).number("refund_id", PLATFORM_NUMBER, needed=True)
+    return RecoverRefund(merchant=mchid, refund_id=refund_id, refund_no=number)
+
+
+def _write_recover(intent: RecoverRefund, appid: str, cover: Cover) -> Parts:
+    body = {"out_refund_no": intent.refund_no, "type": m.TO_MERCHANT}
+    return Parts(m.RECOVER, {"refund_id": intent.refund_id}, body=body)
 
 
 # --- certificates and bills --------------------------------------------------------------------------------------
@@ -417,6 +432,7 @@ _READ: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
     CancelTrade: _read_reverse,
     RefundTrade: _read_refund,
     QueryRefund: _read_query_refund,
+    RecoverRefund: _read_recover,
     FetchCertificates: _read_certificates,
     RequestBill: _read_bill,
     FetchBill: _read_download,
@@ -434,6 +450,7 @@ _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     CancelTrade: _write_reverse,
     RefundTrade: _write_refund,
     QueryRefund: _write_query_refund,
+    RecoverRefund: _write_recover,
     FetchCertificates: _write_certificates,
     RequestBill: _write_bill,
     FetchBill: _write_download,

@@ -89,7 +89,7 @@ SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind = 'return' AND NOT EXISTS 
   SELECT 1 FROM payment p WHERE p.merchant_id = e.merchant_id AND p.out_trade_no = e.out_trade_no
   AND e.key = 'return:' || p.payment_no AND p.state = 'returned')
 UNION ALL
-SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind IN ('refund', 'refunded', 'refund_back') AND NOT EXISTS (
+SELECT e.lane, e.seq, e.key FROM entry e WHERE e.kind IN ('refund', 'refund_stuck', 'refunded', 'refund_back') AND NOT EXISTS (
   SELECT 1 FROM refund r WHERE r.merchant_id = e.merchant_id AND r.out_trade_no = e.out_trade_no
   AND e.key = e.kind || ':' || r.refund_id)
 LIMIT 20;
@@ -207,9 +207,10 @@ LEFT JOIN (SELECT merchant_id, out_trade_no, at, COUNT(*) AS many FROM entry WHE
 ON e.merchant_id = v.merchant_id AND e.out_trade_no = v.out_trade_no AND e.at = v.at
 WHERE v.from_state IN ('escrowed', 'shipped') AND v.to_state = 'finished' AND COALESCE(e.many, 0) <> 1
 UNION ALL
-SELECT e.key, e.at FROM entry e WHERE e.kind IN ('refund', 'refunded', 'refund_back') AND NOT EXISTS (
+SELECT e.key, e.at FROM entry e WHERE e.kind IN ('refund', 'refund_stuck', 'refunded', 'refund_back') AND NOT EXISTS (
   SELECT 1 FROM event v WHERE v.merchant_id = e.merchant_id AND v.out_trade_no = e.out_trade_no AND v.at = e.at
   AND (v.cause = 'refund:' || substr(e.key, LENGTH(e.kind) + 2)
+       OR (e.kind = 'refund_stuck' AND v.cause = e.key)
        OR (e.kind = 'refund' AND v.cause = 'refund_accepted:' || substr(e.key, 8))
        OR (e.kind = 'refund_back' AND v.cause = 'refund_failed:' || substr(e.key, 13))))
 UNION ALL
@@ -578,7 +579,7 @@ JOIN payment p ON p.merchant_id = i.merchant_id AND p.out_trade_no = i.out_trade
 LEFT JOIN refund r ON r.merchant_id = i.merchant_id AND r.out_trade_no = i.out_trade_no AND r.attempt = i.attempt
 AND i.instruction_no = p.payment_no || 'R' || substr(r.refund_id, 29)
 WHERE i.instruction_no LIKE '%R____' AND (r.state IS NULL OR r.method = 'balance' OR r.amount <> i.amount
-OR (i.state = 'succeeded') <> (r.state = 'succeeded' AND r.back_to = '') OR (i.state = 'failed') <> (r.back_to <> ''))
+OR (i.state = 'succeeded') <> (r.state = 'succeeded' AND r.back_to = '') OR (i.state = 'failed') <> (r.back_to <> '' OR r.code = 'REFUND_STUCK'))
 UNION ALL
 SELECT r.refund_id, 'none', r.state FROM refund r
 JOIN payment p ON p.merchant_id = r.merchant_id AND p.out_trade_no = r.out_trade_no AND p.attempt = r.attempt
@@ -629,22 +630,38 @@ SELECT refund_id, state, kind, CAST(SUM(amount) AS {bigint}) FROM (
   WHERE (r.back_to = '' AND p.credit LIKE 'bank:' || r.bank || ':%')
   OR (r.back_to = 'buyer' AND p.credit LIKE 'buyer:' || r.buyer_id || ':balance:%')
   UNION ALL
+  -- what was stuck was so once, and leaves from where it waited
+  SELECT r.refund_id, r.state, 'refund_stuck', p.amount - r.amount FROM refund r
+  JOIN entry e ON e.key = 'refund_stuck:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+  UNION ALL
+  SELECT r.refund_id, r.state, 'refund_stuck', r.amount FROM refund r WHERE r.code = 'REFUND_STUCK'
+  AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.key = 'refund_stuck:' || r.refund_id)
+  UNION ALL
   SELECT r.refund_id, r.state, 'refund_back', -r.amount FROM refund r WHERE r.state = 'failed'
   UNION ALL
   SELECT r.refund_id, r.state, 'refund_back', p.amount FROM refund r
   JOIN entry e ON e.key = 'refund_back:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
   WHERE p.debit LIKE 'merchant:' || r.merchant_id || ':refunding:%'
+  OR p.debit LIKE 'merchant:' || r.merchant_id || ':stuck:%'
 ) AS legs
 GROUP BY refund_id, state, kind HAVING SUM(amount) <> 0 LIMIT 20;
 
 -- name: audit.refunds_aside
--- what is aside for refunds is what banks have not answered yet
+-- what is aside for refunds is what banks have not answered yet; what is stuck is what they do not take, each with its case
 SELECT code, CAST(SUM(amount) AS {bigint}) FROM (
   SELECT code, balance AS amount FROM account WHERE code LIKE 'merchant:%:refunding:%'
+  OR code LIKE 'merchant:%:stuck:%'
   UNION ALL
-  SELECT 'merchant:' || merchant_id || ':refunding:' || currency, -amount FROM refund WHERE state = 'accepted'
+  SELECT 'merchant:' || merchant_id || CASE code WHEN 'REFUND_STUCK' THEN ':stuck:' ELSE ':refunding:' END || currency,
+    -amount FROM refund WHERE state = 'accepted'
 ) AS aside
 GROUP BY code HAVING SUM(amount) <> 0
+UNION ALL
+SELECT r.refund_id, r.amount FROM refund r WHERE r.code = 'REFUND_STUCK' AND (r.state <> 'accepted' OR NOT EXISTS (
+  SELECT 1 FROM case_file c WHERE c.case_id = 'stuck:' || r.refund_id AND c.state = 'open'))
+UNION ALL
+SELECT c.case_id, c.amount FROM case_file c WHERE c.kind = 'refund_stuck' AND c.state = 'open' AND NOT EXISTS (
+  SELECT 1 FROM refund r WHERE c.case_id = 'stuck:' || r.refund_id AND r.code = 'REFUND_STUCK' AND r.amount = c.amount)
 UNION ALL
 SELECT a.out_trade_no, a.refunding FROM trade_return a WHERE a.refunding <> (
   SELECT COALESCE(SUM(r.amount), 0) FROM refund r WHERE r.merchant_id = a.merchant_id
