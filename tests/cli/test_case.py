@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_payout import Desk, desk
+from tests.service.test_refund_stuck import stick
 from tests.support.platform import BUYER, MERCHANT, PROTOCOL, Stage, make_merchant
 from tongbao.service.claim import BuyerAskRefund, OpenDispute, SellerAnswer
 from tongbao.service.create import Asker
@@ -64,3 +65,22 @@ def test_T67_what_two_persons_decide(desk: Desk) -> None:
     assert desk.do("case", "list") == []
     assert "TRADE_STATE" in desk.do("trade", "close", "A", "--merchant", MERCHANT, *why, *otto, code=1)
     assert "yuan" in desk.do("dispute", "propose", "A", "--merchant", MERCHANT, "--to-buyer", "x", *why, *olga, code=2)
+
+
+@pytest.mark.slow
+def test_T67_a_stuck_refund_goes_to_the_buyer(desk: Desk) -> None:
+    """By its own number: proposed by one, posted by another; once."""
+
+    async def scene() -> str:
+        async with Stage("sqlite", str(desk.folder / "books.sqlite")).open_house() as house:
+            return (await stick(house)).refund_id
+
+    number = asyncio.run(scene())
+    olga, otto, why = ("--as", "olga"), ("--as", "otto"), ("--reason", "the card is closed")
+    assert [case["case"] for case in desk.do("case", "list")] == [f"stuck:{number}"]
+    asked = ("correction", "stuck", number, "--merchant", MERCHANT, *why, *olga)
+    said = desk.do(*asked)
+    assert "MAKER_IS_CHECKER" in desk.do("correction", "decide", said["correction"], *olga, code=1)
+    assert desk.do("correction", "decide", said["correction"], *otto)["state"] == "posted"
+    assert desk.do("case", "list") == []
+    assert "STATE_CONFLICT" in desk.do(*asked, code=1)

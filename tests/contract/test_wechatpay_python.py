@@ -107,6 +107,28 @@ def test_wechatpayv3(trust: str) -> None:
         check_transfers(town, sdk, account)
         check_batches(town, sdk, account)
         check_sharing(town, sdk, account)
+        check_abnormal(town, sdk, account)
+
+
+def check_abnormal(town: City, sdk: Script, account: Account) -> None:
+    """A refund to a card that was closed: told as abnormal, and taken back. Another card is refused by the field."""
+    number = "T2025010100X1"
+    sdk.ask("method", name="pay", kwargs=order(number, town.ear.url))
+    town.sandbox.pay(number, "debit", card="6200000000000075")
+    seen = len(town.ear.heard)
+    sdk.ask("method", name="refund", kwargs=refund(number, "RX1", town.ear.url))
+    town.sandbox.advance(1)
+    _, headers, raw = town.ear.wait(seen + 1)
+    told = sdk.ask("callback", headers=headers, body=raw.decode())
+    assert (told["event_type"], told["resource"]["refund_status"]) == ("REFUND.ABNORMAL", "ABNORMAL")
+    account.passed("callback (REFUND.ABNORMAL)")
+    asked = {"refund_id": told["resource"]["refund_id"], "out_refund_no": "RX1"}
+    other = {"type": "USER_BANK_CARD", "bank_type": "ICBC_DEBIT", "bank_account": "6200000000000018", "real_name": "王"}
+    code, said = sdk.ask("method", name="abnormal_refund", kwargs={**asked, **other})
+    assert (code, said["code"], said["detail"]["field"]) == (400, "PARAM_ERROR", "/type")
+    code, said = sdk.ask("method", name="abnormal_refund", kwargs={**asked, "type": "MERCHANT_BANK_CARD"})
+    assert (code, said["status"], said["out_refund_no"]) == (200, "CLOSED", "RX1")
+    account.passed("abnormal_refund (MERCHANT_BANK_CARD)")
 
 
 def check_codes(town: City, sdk: Script, account: Account) -> None:

@@ -103,3 +103,12 @@ def test_a_stuck_refund_is_found_by_asking(sqlite_database: Database) -> None:
     gateway.view = DONE
     assert [one.number for one in shop.receiver.poll_movements(older_than=60)] == ["R1"]
     assert row(shop)[:2] == ("succeeded", "")
+
+
+def test_a_stuck_refund_that_the_shop_took_back_is_closed(sqlite_database: Database) -> None:
+    """What it gave is its own again: the row ends as any that came to nothing."""
+    shop, gateway = make(sqlite_database, "wechatpay_v3", "WECHATPAY2-SHA256-RSA2048")
+    shop.receiver.accept_notification(gateway.notify(STUCK))
+    gateway.view = replace(STUCK, stuck=False, state=MovementState.CLOSED, ended_at=NOW)
+    assert shop.receiver.accept_notification(gateway.notify(gateway.view)).verdict.kind is VerdictKind.APPLIED
+    assert row(shop)[:2] == ("closed", "")
