@@ -12,6 +12,7 @@ import pytest
 from tests.service.test_refund_told import events
 from tests.support.platform import BUYER, FEE_RATE, MERCHANT, PLENTY, House, Stage, make_intent, make_merchant, refusal
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import DAY
 from tongbao.ledger.account import buyer_balance, merchant_available
 from tongbao.service.act import act
 from tongbao.service.correction import CloseCase, DecideCorrection, ProposeCorrection, ProposeStuck
@@ -180,6 +181,28 @@ def test_T41_merchant_and_operators_at_once_end_it_once(stage: Stage) -> None:
         return sorted(codes) == ["", "STATE_CONFLICT"] and balances["buyer"] == PLENTY + trade.refunded
 
     assert stage.play(scene, furnished=False) is True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_I18_a_trade_may_be_finished_before_its_stuck_refund_ends(taken_back: bool, stage: Stage) -> None:
+    """Nothing leaves a final state: the money goes where it is to go all the same."""
+
+    async def scene(house: House) -> list[Any]:
+        refund = await stick(house, amount=1_000)
+        house.clock.advance(10 * DAY)
+        await house.tick("A")
+        before = (await house.trade("A")).state
+        if taken_back:
+            await ask(house, RecoverRefund(merchant=MERCHANT, refund_id=refund.refund_id, refund_no="r1"))
+        else:
+            await house.submit(ProposeStuck("s1", MERCHANT, "A", refund.refund_id, "olga", "the card is closed"))
+            await house.submit(DecideCorrection("s1", True, "otto"))
+        trade, balances = await house.trade("A"), await house.balances()
+        return [before, trade.state, trade.refunded, balances["buyer"], balances.get("stuck", 0)]
+
+    refunded = 0 if taken_back else 1_000
+    assert stage.play(scene, furnished=False) == ["finished", "finished", refunded, PLENTY + refunded, 0]
 
 
 @pytest.mark.slow

@@ -411,7 +411,7 @@ class DecideCorrection:
 
 def _is_stuck(correction: Correction) -> bool:
     """Whether it is about a refund that is stuck."""
-    return correction.case_id.startswith("stuck:")
+    return correction.kind == "late" and correction.case_id.startswith("stuck:")
 
 
 def _refund_id(correction: Correction) -> str:
