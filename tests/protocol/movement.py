@@ -156,6 +156,7 @@ def refund_views(draw: st.DrawFn, manifest: Manifest, intent: Intent, states: tu
     amount = getattr(intent, "amount", None) or draw(base.small)
     total = getattr(intent, "total", None) or amount + draw(base.small)
     state = draw(st.sampled_from(states))
+    may_stick = manifest.refund_may_stick and isinstance(intent, QueryRefund) and state is MovementState.ACCEPTED
     return RefundView(
         merchant=manifest.merchant_example,
         refund_no=getattr(intent, "refund_no", "") or draw(base.numbers),
@@ -172,6 +173,7 @@ def refund_views(draw: st.DrawFn, manifest: Manifest, intent: Intent, states: tu
         created_at=draw(base.instants),
         ended_at=_ended(draw, state),
         code="MERCHANT_FUNDS" if state is MovementState.FAILED else "",
+        stuck=may_stick and draw(st.booleans()),
     )
 
 

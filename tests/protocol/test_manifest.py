@@ -34,6 +34,8 @@ def test_manifest_is_whole(name: str) -> None:
     assert manifest.algorithms
     "x".encode(manifest.charset)
     assert (ConfirmNotification in manifest.operations.values()) == manifest.confirms
+    # what is stuck is told of by a message of the refund's own: no other has a word for it
+    assert manifest.notifies_refund == "own" or not manifest.refund_may_stick
 
 
 @EVERY_PAIR
