@@ -33,6 +33,14 @@ from tongbao.protocols.wechatpay_v3.part import Cover as Cover  # noqa: PLC0414 
 from tongbao.protocols.wechatpay_v3.part import Parts as Parts  # noqa: PLC0414
 from tongbao.protocols.wechatpay_v3.part import plain as plain  # noqa: PLC0414
 from tongbao.protocols.wechatpay_v3.part import read_name
+from tongbao.protocols.wechatpay_v3.sharing import (
+    read_query_return,
+    read_return,
+    read_unsplit,
+    write_query_return,
+    write_return,
+    write_unsplit,
+)
 from tongbao.wire.form import parse_form
 from tongbao.wire.movement import (
     CancelTrade,
@@ -44,8 +52,11 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RefundTrade,
     RequestBill,
+    ReturnSplit,
     Split,
     SplitTrade,
 )
@@ -426,6 +437,9 @@ _READ: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
     QueryPayOutBatch: read_query_batch,
     SplitTrade: _read_share,
     QuerySplit: _read_query_share,
+    ReturnSplit: read_return,
+    QuerySplitReturn: read_query_return,
+    QueryUnsplit: read_unsplit,
 }
 _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     CreateTrade: _write_create,
@@ -443,6 +457,9 @@ _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     QueryPayOutBatch: write_query_batch,
     SplitTrade: _write_share,
     QuerySplit: _write_query_share,
+    ReturnSplit: write_return,
+    QuerySplitReturn: write_query_return,
+    QueryUnsplit: write_unsplit,
 }
 _NAMES_MERCHANT: Final = frozenset((CreateTrade, CloseTrade, CancelTrade))
 """Requests whose body repeats the merchant's number."""
