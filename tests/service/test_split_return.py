@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from dataclasses import replace
@@ -11,12 +12,25 @@ from typing import Any
 import pytest
 
 from tests.service.test_split import AGENT, ask, paid, part, prepare, stand
-from tests.support.platform import MERCHANT, OTHER, House, Stage, make_buyer, make_merchant, refusal
+from tests.support.platform import (
+    MERCHANT,
+    OTHER,
+    PROTOCOL,
+    House,
+    Stage,
+    make_buyer,
+    make_intent,
+    make_merchant,
+    refusal,
+)
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import merchant_available
+from tongbao.service.act import act
+from tongbao.service.agree import ChangeAgreement
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.settlement import settle_day
+from tongbao.wire.contract import Verified
 from tongbao.wire.movement import (
     MovementState,
     QuerySplitReturn,
@@ -163,6 +177,33 @@ def test_a_return_of_a_settled_trade_is_settled_in_its_turn(stage: Stage) -> Non
         return seen
 
     assert stage.play(scene) == [(90, 900, 0, 4), (0, 990, 0, 4), (0, 990, 0, 4)]
+
+
+@pytest.mark.slow
+def test_T57_a_provider_returns_shares_of_his_orders_alone(sqlite_stage: Stage) -> None:
+    """In the name of a merchant who agreed, of orders that he asked for; of the merchant's own he knows nothing."""
+
+    async def scene(house: House) -> list[str]:
+        await prepare(house)
+        agreed = json.dumps({"providers": [OTHER]})
+        await house.submit(ChangeAgreement(MERCHANT, agreed, "maker", "checker", "a contract"))
+        await paid(house)
+        await house.ask(ask("s1", part(OTHER, 10)))
+        wishes = (make_intent("P"), back("b1", 1), QueryUnsplit(merchant=MERCHANT, out_trade_no="A"))
+        seen = [await refusal(_through(house, wish)) for wish in wishes]
+        await house.pay("P")
+        mine = (ask("p1", part(OTHER, 10), trade="P"), back("b2", 10, split="p1"))
+        seen += [await refusal(_through(house, wish)) for wish in mine]
+        await house.ask(back("b3", 1))
+        asked = [QuerySplitReturn(merchant=MERCHANT, return_no=number) for number in ("b2", "b3")]
+        return seen + [await refusal(_through(house, wish)) for wish in asked]
+
+    assert sqlite_stage.play(scene) == ["", "TRADE_NOT_FOUND", "TRADE_NOT_FOUND", "", "", "", "TRADE_NOT_FOUND"]
+
+
+async def _through(house: House, intent: Any) -> Any:
+    """What the other merchant is answered as the service provider of this one."""
+    return await act(house.platform, PROTOCOL, Verified(intent, None, provider=OTHER))
 
 
 async def _storm(houses: list[House], seed: int) -> Counter[str]:
