@@ -261,10 +261,38 @@ def check_sharing(town: City, sdk: Script, account: Account) -> None:
     code, told = sdk.ask("method", name="profitsharing_order_query", kwargs=query)
     assert (code, told["state"], told["receivers"][0]["amount"]) == (200, "FINISHED", 500), told
     account.passed("profitsharing_order_query")
+    check_returns(town, sdk, account, paid)
     free = {"transaction_id": paid, "out_order_no": "P2", "description": "解冻全部剩余资金"}
     code, told = sdk.ask("method", name="profitsharing_unfreeze", kwargs=free)
     assert (code, told["out_order_no"]) == (200, "P2"), told
     account.passed("profitsharing_unfreeze")
+
+
+def check_returns(town: City, sdk: Script, account: Account, paid: str) -> None:
+    """A share of a merchant given back in part, with what is left to share before and after."""
+
+    def left() -> int:
+        code, told = sdk.ask("method", name="profitsharing_amount_query", kwargs={"transaction_id": paid})
+        assert (code, told["transaction_id"]) == (200, paid), told
+        return int(told["unsplit_amount"])
+
+    before = left()
+    account.passed("profitsharing_amount_query")
+    receiver = {"type": "MERCHANT_ID", "account": town.sub_merchant, "amount": 300, "description": "分给商户"}
+    asked = {"transaction_id": paid, "out_order_no": "P3", "unfreeze_unsplit": False, "receivers": [receiver]}
+    code, told = sdk.ask("method", name="profitsharing_order", kwargs=asked)
+    assert (code, left()) == (200, before - 300), told
+    back = {"out_order_no": "P3", "out_return_no": "B1", "return_mchid": town.sub_merchant, "amount": 200}
+    back["description"] = "分账退回"
+    code, told = sdk.ask("method", name="profitsharing_return", kwargs=back)
+    assert (code, told["result"], left()) == (200, "SUCCESS", before - 100), told
+    account.passed("profitsharing_return")
+    query = {"out_order_no": "P3", "out_return_no": "B1"}
+    code, again = sdk.ask("method", name="profitsharing_return_query", kwargs=query)
+    assert (code, again) == (200, told)
+    account.passed("profitsharing_return_query")
+    code, told = sdk.ask("method", name="profitsharing_return", kwargs={**back, "out_return_no": "B2"})
+    assert (code, told["code"], left()) == (400, "INVALID_REQUEST", before - 100), told
 
 
 @pytest.mark.slow

@@ -45,15 +45,21 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RecoverRefund,
     RefundBatch,
     RefundFound,
     RefundTrade,
     RefundView,
     RequestBill,
+    ReturnSplit,
     SplitFound,
+    SplitReturnFound,
+    SplitReturnView,
     SplitTrade,
     SplitView,
+    UnsplitFound,
 )
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import (
@@ -77,6 +83,7 @@ ENDED = (MovementState.SUCCEEDED, MovementState.FAILED, MovementState.CLOSED)
 MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "refund_no": base.numbers,
     "split_no": base.numbers,
+    "return_no": base.numbers,
     "payout_no": base.numbers,
     "batch_no": batch_numbers,
     "trade_no": base.digits,
@@ -189,6 +196,24 @@ def _split_views(draw: st.DrawFn, manifest: Manifest, intent: SplitTrade | Query
         state=state,
         splits=shares,
         finished=isinstance(intent, SplitTrade) and intent.finish,
+        created_at=draw(base.instants),
+        ended_at=_ended(draw, state),
+    )
+
+
+@st.composite
+def _return_views(draw: st.DrawFn, manifest: Manifest, intent: ReturnSplit | QuerySplitReturn) -> SplitReturnView:
+    state = draw(st.sampled_from((MovementState.ACCEPTED, MovementState.SUCCEEDED, MovementState.FAILED)))
+    return SplitReturnView(
+        merchant=manifest.merchant_example,
+        return_no=intent.return_no,
+        return_id=draw(base.digits),
+        split_no=intent.split_no,
+        split_id=(intent.split_id if isinstance(intent, ReturnSplit) else "") or draw(base.digits),
+        giver_id=intent.giver_id if isinstance(intent, ReturnSplit) else draw(base.digits),
+        amount=intent.amount if isinstance(intent, ReturnSplit) else draw(base.small),
+        memo=intent.memo if isinstance(intent, ReturnSplit) else draw(texts),
+        state=state,
         created_at=draw(base.instants),
         ended_at=_ended(draw, state),
     )
@@ -324,7 +349,9 @@ def outcomes(draw: st.DrawFn, manifest: Manifest, intent: Intent) -> Outcome:
     if isinstance(intent, RefundBatch):
         return BatchTaken(intent.batch_no)
     if isinstance(intent, PayOutBatch):
-        return BatchTaken(intent.batch_no, head=draw(batch_heads(intent)))
+        # no answer that takes a batch on counts its lines, and 0 would be a count
+        head = replace(draw(batch_heads(intent)), count=0, paid_count=0, failed_count=0)
+        return BatchTaken(intent.batch_no, head=head)
     if isinstance(intent, QueryPayOutBatch):
         number, head = intent.batch_no or draw(base.numbers), draw(batch_heads(intent))
         line = QueryPayOut(merchant="", batch_no=number)
@@ -336,6 +363,10 @@ def outcomes(draw: st.DrawFn, manifest: Manifest, intent: Intent) -> Outcome:
     if isinstance(intent, SplitTrade | QuerySplit):
         shares = intent.splits if isinstance(intent, SplitTrade) else ()
         return SplitFound(draw(_split_views(manifest, intent, shares)))
+    if isinstance(intent, ReturnSplit | QuerySplitReturn):
+        return SplitReturnFound(draw(_return_views(manifest, intent)))
+    if isinstance(intent, QueryUnsplit):
+        return UnsplitFound(intent.trade_no, Money(draw(st.integers(0, 10**10))))
     if isinstance(intent, PayOut | QueryPayOut):
         # an answer that says no state is given to what was paid; until then, the request's outcome is unknown
         known = begun[1:] if isinstance(intent, PayOut) and ("PayOut", "state") in manifest.unsaid else begun

@@ -35,11 +35,14 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RecoverRefund,
     RefundBatch,
     RefundItem,
     RefundTrade,
     RequestBill,
+    ReturnSplit,
     Split,
     SplitTrade,
 )
@@ -245,6 +248,20 @@ _FREE: Final[tuple[list[Intent], ...]] = (
         for splits in ((), *[(share,) for share in _SHARES])
     ],
     [QuerySplit(merchant="", split_no="20150403002", trade_no=TRADE_NO, out_trade_no=NUMBER)],
+    [
+        ReturnSplit(
+            merchant="",
+            return_no="20150404001",
+            giver_id="1900000109",
+            amount=Money(100),
+            split_no="20150403002",
+            split_id=split_id,
+            memo="退回分账",
+        )
+        for split_id in ("30000000382019052", "")
+    ],
+    [QuerySplitReturn(merchant="", return_no="20150404001", split_no="20150403002")],
+    [QueryUnsplit(merchant="", trade_no=TRADE_NO)],
     [
         PayOut(
             merchant="",

@@ -56,6 +56,7 @@ SETTLING: Final = {
     "batch_no": "",
     "number": 0,
     "split_no": "",
+    "split_id": "",
 }
 BILLS: Final[dict[str, Any]] = {
     "seq_from": 1,

@@ -26,6 +26,7 @@ from tongbao.wire.movement import (
     RefundBatch,
     RefundItem,
     RefundTrade,
+    ReturnSplit,
     Split,
     SplitTrade,
 )
@@ -91,6 +92,7 @@ async def _share(house: House) -> None:
     await house.pay("S4", merchant=PAYER)
     await run_splits(house.platform)
     await house.ask(SplitTrade(merchant=PAYER, split_no="s1", splits=(other,), out_trade_no="S4"))
+    await house.ask(ReturnSplit(merchant=PAYER, return_no="sb1", split_no="s1", giver_id=OTHER, amount=Money(10)))
     back = (Split(receiver=Party(OTHER), amount=Money(60)),)
     asked = RefundTrade(merchant=PAYER, refund_no="sr1", out_trade_no="S4", amount=Money(200), splits=back)
     await house.ask(asked)

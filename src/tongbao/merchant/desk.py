@@ -32,7 +32,9 @@ from tongbao.wire.movement import (
     RefundTrade,
     RefundView,
     RequestBill,
+    ReturnSplit,
     Split,
+    SplitReturnView,
     SplitTrade,
     SplitView,
 )
@@ -86,6 +88,14 @@ class BatchOptions(TypedDict, total=False):
     payer_name: str
     day: date
     notify_url: str
+
+
+class ReturnOptions(TypedDict, total=False):
+    """Which split a return comes from, by either number, and why; see ``ReturnSplit``."""
+
+    split_no: str
+    split_id: str
+    memo: str
 
 
 class LinesQuestion(TypedDict, total=False):
@@ -164,6 +174,11 @@ class _Forms(Errands):
     def _split_question(self, split_no: str, order_no: str, trade_no: str) -> QuerySplit:
         return QuerySplit(
             merchant=self.configuration.merchant, split_no=split_no, out_trade_no=order_no, trade_no=trade_no
+        )
+
+    def _return_form(self, return_no: str, giver_id: str, amount: Money, said: ReturnOptions) -> ReturnSplit:
+        return ReturnSplit(
+            merchant=self.configuration.merchant, return_no=return_no, giver_id=giver_id, amount=amount, **said
         )
 
     def _payout_form(self, payout_no: str, payee: Payee, amount: Money, said: PayOutOptions) -> PayOut:
@@ -269,6 +284,25 @@ class MoneyDesk(_Forms):
         found: SplitView = self._drive(self._query_split(self._split_question(split_no, order_no, trade_no)))
         return found
 
+    def return_split(
+        self, return_no: str, giver_id: str, amount: Money, **said: Unpack[ReturnOptions]
+    ) -> SplitReturnView:
+        """Take back what a merchant was given with a split, under a number of ours: the same number again is the same
+        return."""
+        form = self._return_form(return_no, giver_id, amount, said)
+        found: SplitReturnView = self._drive(self._return_split(form))
+        return found
+
+    def query_split_return(self, return_no: str, split_no: str = "") -> SplitReturnView:
+        """What became of a return."""
+        found: SplitReturnView = self._drive(self._query_split_return(return_no, split_no))
+        return found
+
+    def query_unsplit(self, order_no: str = "", trade_no: str = "") -> Money:
+        """How much of a trade can still be shared."""
+        found: Money = self._drive(self._query_unsplit(order_no, trade_no))
+        return found
+
     def pay_out(self, payout_no: str, payee: Payee, amount: Money, **said: Unpack[PayOutOptions]) -> PayOutView:
         """Pay one payee from the available money, under a number of ours: the same number again is the same payout."""
         found: PayOutView = self._drive(self._pay_out(self._payout_form(payout_no, payee, amount, said)))
@@ -370,6 +404,25 @@ class AsyncMoneyDesk(_Forms):
     async def query_split(self, split_no: str, order_no: str = "", trade_no: str = "") -> SplitView:
         """What became of a split."""
         found: SplitView = await self._drive(self._query_split(self._split_question(split_no, order_no, trade_no)))
+        return found
+
+    async def return_split(
+        self, return_no: str, giver_id: str, amount: Money, **said: Unpack[ReturnOptions]
+    ) -> SplitReturnView:
+        """Take back what a merchant was given with a split, under a number of ours: the same number again is the same
+        return."""
+        form = self._return_form(return_no, giver_id, amount, said)
+        found: SplitReturnView = await self._drive(self._return_split(form))
+        return found
+
+    async def query_split_return(self, return_no: str, split_no: str = "") -> SplitReturnView:
+        """What became of a return."""
+        found: SplitReturnView = await self._drive(self._query_split_return(return_no, split_no))
+        return found
+
+    async def query_unsplit(self, order_no: str = "", trade_no: str = "") -> Money:
+        """How much of a trade can still be shared."""
+        found: Money = await self._drive(self._query_unsplit(order_no, trade_no))
         return found
 
     async def pay_out(self, payout_no: str, payee: Payee, amount: Money, **said: Unpack[PayOutOptions]) -> PayOutView:

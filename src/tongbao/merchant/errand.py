@@ -46,6 +46,8 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RecoverRefund,
     RefundBatch,
     RefundFound,
@@ -53,9 +55,13 @@ from tongbao.wire.movement import (
     RefundTrade,
     RefundView,
     RequestBill,
+    ReturnSplit,
     SplitFound,
+    SplitReturnFound,
+    SplitReturnView,
     SplitTrade,
     SplitView,
+    UnsplitFound,
 )
 from tongbao.wire.vocabulary import Carriage, CreateTrade, FollowUp, Intent, Outcome, Presentation, Rejection
 from tongbao.wire.world import Limits, NoAnswer
@@ -102,9 +108,8 @@ def _moves(intent: Intent) -> bool:
     """Whether money may have moved, so that only a proven refusal says that it has not (T82)."""
     if isinstance(intent, CreateTrade):
         return intent.presentation is Presentation.BARCODE
-    return isinstance(
-        intent, CancelTrade | PayOut | PayOutBatch | RecoverRefund | RefundBatch | RefundTrade | SplitTrade
-    )
+    moving = CancelTrade | PayOut | PayOutBatch | RecoverRefund | RefundBatch | RefundTrade | ReturnSplit | SplitTrade
+    return isinstance(intent, moving)
 
 
 class Errands:
@@ -228,6 +233,20 @@ class Errands:
     def _query_split(self, question: QuerySplit) -> Core[SplitView]:
         outcome = yield from self._ask(self._said(_named(question)))
         return expect(outcome, SplitFound).split
+
+    def _return_split(self, intent: ReturnSplit) -> Core[SplitReturnView]:
+        outcome = yield from self._ask(self._said([intent]))
+        return expect(outcome, SplitReturnFound).split_return
+
+    def _query_split_return(self, return_no: str, split_no: str) -> Core[SplitReturnView]:
+        asked = QuerySplitReturn(merchant=self.configuration.merchant, return_no=return_no, split_no=split_no)
+        outcome = yield from self._ask(self._said([asked]))
+        return expect(outcome, SplitReturnFound).split_return
+
+    def _query_unsplit(self, order_no: str, trade_no: str) -> Core[Money]:
+        asked = QueryUnsplit(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
+        outcome = yield from self._ask(self._said(_named(asked)))
+        return expect(outcome, UnsplitFound).amount
 
     # --- payouts ---------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from tongbao.service.refund_act import with_return
 from tongbao.service.seen import take_once
 from tongbao.service.split_act import ACTS as SPLIT_ACTS
 from tongbao.service.split_act import check_shares
+from tongbao.service.split_return import ACTS as SPLIT_RETURN_ACTS
 from tongbao.service.view import view_now, view_then
 from tongbao.service.wallet import ACTS as WALLET_ACTS
 from tongbao.service.wallet import meant_buyer, pay_by_code, told_view
@@ -208,5 +209,6 @@ _ACTS: Final[dict[type, Act]] = {
     **PAYOUT_ACTS,
     **REFUND_ACTS,
     **SPLIT_ACTS,
+    **SPLIT_RETURN_ACTS,
     **WALLET_ACTS,
 }

@@ -29,6 +29,8 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RequestBill,
 )
 from tongbao.wire.vocabulary import ConfirmNotification, QueryCombined, QueryTrade, RequestTimestamp
@@ -48,7 +50,9 @@ LOOKING: Final[frozenset[type]] = frozenset(
         QueryPayOutBatch,
         QueryRefund,
         QuerySplit,
+        QuerySplitReturn,
         QueryTrade,
+        QueryUnsplit,
         RequestBill,
         RequestTimestamp,
     }

@@ -51,7 +51,8 @@ def left_to_share(trade: Trade, returns: TradeReturn | None, share: Share) -> in
     return trade.amount - fee - trade.refunded - share.given + share.returned
 
 
-def _waits(trade: Trade) -> bool:
+def waits(trade: Trade) -> bool:
+    """Whether a trade is not paid yet, or was undone: there is nothing to share."""
     return trade.state not in ("paid", "finished") or not trade.paid_attempt
 
 
@@ -96,7 +97,7 @@ class ShareTrade:
         trade: Trade | None = sheet.get(TRADE, merchant_id, self.out_trade_no)
         if trade is None:
             raise Refused("TRADE_NOT_FOUND", "no such trade")
-        if _waits(trade):
+        if waits(trade):
             raise Refused("TRADE_STATE", f"a trade that is {trade.state} has nothing to share")
         share = share_of(sheet, trade)
         if share.finished:
@@ -231,12 +232,12 @@ def share_of(sheet: Sheet, trade: Trade) -> Share:
     return known or new_share(trade.merchant_id, trade.out_trade_no)
 
 
-# --- back at refunds ---------------------------------------------------------------------------------------------
+# --- back at refunds and returns -------------------------------------------------------------------------------------
 
 
 @record
 class Back:
-    """What a refund takes back of one part (see ``trade.split.give_back``)."""
+    """What a refund or a return takes back of one part (see ``trade.split.give_back``)."""
 
     split_no: str
     n: int
@@ -258,7 +259,7 @@ def take_back(
     sheet: Sheet, trade: Trade, backs: Sequence[Back], refund_id: str
 ) -> tuple[int, list[tuple[Table, Row]], list[Entry]]:
     """Shares come back to the merchant's *pending*, from where a refund of the same decision gives them on: the sum,
-    rows and entries (to be posted before the refund's). Nothing for no ``backs``.
+    rows and entries (to be posted before the refund's). Nothing for no ``backs``. ``refund_id`` may be a return's.
 
     Raises Refused SPLIT_NOT_FOUND, SPLIT_EXCEEDS, MERCHANT_FUNDS where a receiver has spent it."""
     if not backs:

@@ -31,7 +31,7 @@ from tongbao.trade.reconcile import Bill, Gap, Statement
 from tongbao.trade.record import Event, Instruction, Payment, Trade
 from tongbao.trade.refund import Refund, RefundBatch, RefundLine, TradeReturn
 from tongbao.trade.settlement import Settlement, SettlementDay, SettlementLine, Share
-from tongbao.trade.split import SplitPart, SplitRow
+from tongbao.trade.split import SplitPart, SplitReturn, SplitRow
 
 LANE: Final = Table("lane", Lane, ("lane",), rank=0, stage=0)
 
@@ -148,6 +148,7 @@ SPLIT_PART: Final = Table(
     blind=True,
     frozen=("receiver", "receiver_id", "amount"),
 )
+SPLIT_RETURN: Final = Table("split_return", SplitReturn, ("merchant_id", "return_no"), rank=41, stage=2)
 PAYOUT: Final = Table(
     "payout",
     Payout,
@@ -227,6 +228,7 @@ TABLES: Final[tuple[Table, ...]] = (
     SPLIT,
     SHARE,
     SPLIT_PART,
+    SPLIT_RETURN,
     PAYOUT,
     SETTLEMENT_LINE,
 )

@@ -38,7 +38,7 @@ class SplitRow:
 
 @record
 class SplitPart:
-    """One receiver's part. ``receiver``: ``merchant`` or ``buyer``; ``returned`` came back with refunds."""
+    """One receiver's part. ``receiver``: ``merchant`` or ``buyer``; ``returned`` came back with refunds and returns."""
 
     merchant_id: str
     out_trade_no: str
@@ -51,6 +51,24 @@ class SplitPart:
     returned: int
     memo: str
     relation: str
+
+
+@record
+class SplitReturn:
+    """A receiver's share, or a part of it, back to the merchant whose trade it is. Key: (merchant_id, return_no);
+    ``return_id`` is ours. ``digest`` tells whether the same number was used for another return."""
+
+    merchant_id: str
+    return_no: str
+    return_id: str
+    out_trade_no: str
+    split_no: str
+    giver_id: str
+    amount: int
+    currency: str
+    memo: str
+    digest: str
+    created_at: Instant
 
 
 @record
@@ -105,7 +123,8 @@ def _pass_on(wanted: Sequence[Wanted], sums: Sequence[int]) -> tuple[int, ...]:
 
 
 def give_back(parts: Sequence[SplitPart], wanted: Sequence[tuple[str, int]]) -> tuple[tuple[SplitPart, int], ...]:
-    """How refunds take shares back: for each (receiver_id, sum in minor units) the parts it comes off, newest first.
+    """How refunds and returns take shares back: for each (receiver_id, sum in minor units) the parts it comes off, the
+    newest first.
 
     Raises Refused RECEIVER_UNKNOWN where he was given nothing of this trade, SPLIT_EXCEEDS where less is left."""
     taken: list[tuple[SplitPart, int]] = []

@@ -22,6 +22,12 @@ from tongbao.wire.payout import QueryPayOut as QueryPayOut  # noqa: PLC0414
 from tongbao.wire.payout import QueryPayOutBatch as QueryPayOutBatch  # noqa: PLC0414
 from tongbao.wire.progress import BatchStage as BatchStage  # noqa: PLC0414
 from tongbao.wire.progress import MovementState as MovementState  # noqa: PLC0414
+from tongbao.wire.share import QuerySplitReturn as QuerySplitReturn  # noqa: PLC0414
+from tongbao.wire.share import QueryUnsplit as QueryUnsplit  # noqa: PLC0414
+from tongbao.wire.share import ReturnSplit as ReturnSplit  # noqa: PLC0414
+from tongbao.wire.share import SplitReturnFound as SplitReturnFound  # noqa: PLC0414
+from tongbao.wire.share import SplitReturnView as SplitReturnView  # noqa: PLC0414
+from tongbao.wire.share import UnsplitFound as UnsplitFound  # noqa: PLC0414
 from tongbao.wire.statement import BillHead as BillHead  # noqa: PLC0414 - one of the words of this module
 from tongbao.wire.statement import BillLine as BillLine  # noqa: PLC0414
 
@@ -229,6 +235,9 @@ AfterIntent = (
     | CancelTrade
     | SplitTrade
     | QuerySplit
+    | ReturnSplit
+    | QuerySplitReturn
+    | QueryUnsplit
     | PayOut
     | PayOutBatch
     | QueryPayOut
@@ -419,6 +428,8 @@ AfterOutcome = (
     | BatchTaken
     | Cancelled
     | SplitFound
+    | SplitReturnFound
+    | UnsplitFound
     | PayOutFound
     | BatchFound
     | BalanceFound

@@ -19,6 +19,7 @@ from tongbao.protocols.wechatpay_v3.field import Fields
 from tongbao.protocols.wechatpay_v3.partner import read_request, speaker_of, write_request
 from tongbao.protocols.wechatpay_v3.request import Cover, Parts, local, plain
 from tongbao.protocols.wechatpay_v3.setting import load_credentials
+from tongbao.protocols.wechatpay_v3.sharing import read_left, read_returned
 from tongbao.protocols.wechatpay_v3.view import read_owner, read_refund, read_share, read_trade, read_transfer
 from tongbao.wire.certificate import certificate_key, load_chain
 from tongbao.wire.contract import Call, Credentials
@@ -42,11 +43,15 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RecoverRefund,
     RefundFound,
     RefundTrade,
     RequestBill,
+    ReturnSplit,
     SplitFound,
+    SplitReturnFound,
     SplitTrade,
 )
 from tongbao.wire.party import Party
@@ -394,6 +399,20 @@ def _shared(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
     return SplitFound(replace(view, finished=isinstance(reading.intent, SplitTrade) and reading.intent.finish))
 
 
+def _returned(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    view = read_returned(said, reading.credentials.merchant)
+    _compare(reading.intent, view, "return_no", "split_no")
+    if isinstance(reading.intent, ReturnSplit):
+        _compare(reading.intent, view, "split_id", "giver_id", "amount")
+    return SplitReturnFound(view)
+
+
+def _left(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    found = read_left(said)
+    _compare(reading.intent, found, "trade_no")
+    return found
+
+
 def _bill(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
     fields = Fields(said)
     if fields.text("hash_type", 16) not in ("", "SHA1"):
@@ -416,6 +435,9 @@ _ANSWERS: Final[dict[type, Callable[[_Reading, Mapping[str, Any]], Outcome]]] = 
     QueryPayOutBatch: _batch_found,
     SplitTrade: _shared,
     QuerySplit: _shared,
+    ReturnSplit: _returned,
+    QuerySplitReturn: _returned,
+    QueryUnsplit: _left,
     RequestBill: _bill,
 }
 

@@ -18,9 +18,12 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RecoverRefund,
     RefundTrade,
     RequestBill,
+    ReturnSplit,
     SplitTrade,
 )
 from tongbao.wire.refusal import REFUSALS
@@ -53,6 +56,7 @@ BATCHES: Final = "/v3/transfer/batches"
 BATCH_BY_NUMBER: Final = f"{BATCHES}/out-batch-no/{{out_batch_no}}"
 BATCH_BY_ID: Final = f"{BATCHES}/batch-id/{{batch_id}}"
 SHARING: Final = "/v3/profitsharing/orders"
+RETURNS: Final = "/v3/profitsharing/return-orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,9 @@ QUERY_LINE_ID: Final = _route("GET", f"{BATCH_BY_ID}/details/detail-id/{{detail_
 SHARE: Final = _route("POST", SHARING, SplitTrade)
 UNFREEZE: Final = _route("POST", f"{SHARING}/unfreeze", SplitTrade)
 QUERY_SHARE: Final = _route("GET", f"{SHARING}/{{out_order_no}}", QuerySplit)
+RETURN_SHARE: Final = _route("POST", RETURNS, ReturnSplit)
+QUERY_RETURN: Final = _route("GET", f"{RETURNS}/{{out_return_no}}", QuerySplitReturn)
+UNSPLIT: Final = _route("GET", "/v3/profitsharing/transactions/{transaction_id}/amounts", QueryUnsplit)
 
 COMBINE_NATIVE: Final = _route("POST", f"{COMBINE}/native", CreateCombined)
 COMBINE_JSAPI: Final = _route("POST", f"{COMBINE}/jsapi", CreateCombined)
@@ -127,8 +134,8 @@ SIGNERS_OWN: Final = (CERTIFICATES, DOWNLOAD)
 ROUTES: Final = (
     NATIVE, JSAPI, APP, H5, CODEPAY, QUERY, QUERY_ID, CLOSE, REVERSE, REFUND, QUERY_REFUND, RECOVER, CERTIFICATES,
     TRADE_BILL, FLOW_BILL, DOWNLOAD, TRANSFER, QUERY_TRANSFER, QUERY_TRANSFER_ID, BATCH, QUERY_BATCH, QUERY_BATCH_ID,
-    QUERY_LINE, QUERY_LINE_ID, SHARE, UNFREEZE, QUERY_SHARE, COMBINE_NATIVE, COMBINE_JSAPI, COMBINE_APP, COMBINE_H5,
-    QUERY_COMBINED, CLOSE_COMBINED, *PARTNER_OF.values(),
+    QUERY_LINE, QUERY_LINE_ID, SHARE, UNFREEZE, QUERY_SHARE, RETURN_SHARE, QUERY_RETURN, UNSPLIT, COMBINE_NATIVE,
+    COMBINE_JSAPI, COMBINE_APP, COMBINE_H5, QUERY_COMBINED, CLOSE_COMBINED, *PARTNER_OF.values(),
 )  # fmt: skip
 """An earlier route is tried first: ``unfreeze`` stands before the order of that number (which cannot be asked for)."""
 
@@ -255,6 +262,12 @@ SHARE_RESULT: Final = {
     MovementState.FAILED: "CLOSED",
     MovementState.CLOSED: "CLOSED",
 }
+RETURN_STATE_OF: Final = {
+    "PROCESSING": MovementState.ACCEPTED,
+    "SUCCESS": MovementState.SUCCEEDED,
+    "FAILED": MovementState.FAILED,
+}
+RETURN_RESULT: Final = {state: word for word, state in RETURN_STATE_OF.items()} | {MovementState.CLOSED: "FAILED"}
 RECEIVER_KINDS: Final = frozenset(("MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"))
 
 BANK_TYPE: Final = {

@@ -30,6 +30,8 @@ _BESIDE: Final = {
     m.SHARE: "body",
     m.UNFREEZE: "body",
     m.QUERY_SHARE: "query",
+    m.RETURN_SHARE: "body",
+    m.QUERY_RETURN: "query",
 }
 """Requests of either that name the merchant beside the provider by ``sub_mchid``, and where."""
 

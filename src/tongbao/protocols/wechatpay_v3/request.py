@@ -33,6 +33,18 @@ from tongbao.protocols.wechatpay_v3.part import Cover as Cover  # noqa: PLC0414 
 from tongbao.protocols.wechatpay_v3.part import Parts as Parts  # noqa: PLC0414
 from tongbao.protocols.wechatpay_v3.part import plain as plain  # noqa: PLC0414
 from tongbao.protocols.wechatpay_v3.part import read_name
+from tongbao.protocols.wechatpay_v3.sharing import (
+    read_query_return,
+    read_query_share,
+    read_return,
+    read_share,
+    read_unsplit,
+    write_query_return,
+    write_query_share,
+    write_return,
+    write_share,
+    write_unsplit,
+)
 from tongbao.wire.form import parse_form
 from tongbao.wire.movement import (
     CancelTrade,
@@ -44,10 +56,12 @@ from tongbao.wire.movement import (
     QueryPayOutBatch,
     QueryRefund,
     QuerySplit,
+    QuerySplitReturn,
+    QueryUnsplit,
     RecoverRefund,
     RefundTrade,
     RequestBill,
-    Split,
+    ReturnSplit,
     SplitTrade,
 )
 from tongbao.wire.party import Party, Payee
@@ -349,80 +363,6 @@ def _write_query_transfer(intent: QueryPayOut, appid: str, cover: Cover) -> Part
     return Parts(m.QUERY_TRANSFER_ID, {"transfer_bill_no": intent.payout_id})
 
 
-# --- profit sharing ----------------------------------------------------------------------------------------------
-
-
-def _read_receiver(body: Fields, cover: Cover) -> Split:
-    kind = body.text("type", 32, needed=True)
-    if kind not in m.RECEIVER_KINDS:
-        raise invalid(body.at("type"), f"is none of {', '.join(sorted(m.RECEIVER_KINDS))}")
-    covered = body.text("name", 1_024)
-    return Split(
-        receiver=Party(body.number("account", WORD, needed=True)),
-        amount=body.money("amount", needed=True),
-        memo=body.text("description", 80, needed=True),
-        name=cover(covered) if covered else "",
-        kind=kind,
-    )
-
-
-def _read_share(parts: Parts, mchid: str, cover: Cover) -> Intent:
-    body = Fields(parts.body or {})
-    finish = parts.route is m.UNFREEZE
-    splits: tuple[Split, ...] = ()
-    if finish:
-        body.text("description", 80, needed=True)
-    else:
-        if "unfreeze_unsplit" not in body.said:
-            raise missing("unfreeze_unsplit")
-        finish = body.flag("unfreeze_unsplit")
-        splits = tuple(_read_receiver(receiver, cover) for receiver in body.children("receivers", 50))
-        if not splits:
-            raise missing("receivers")
-    return SplitTrade(
-        merchant=mchid,
-        split_no=body.number("out_order_no", REFUND_NUMBER, needed=True),
-        splits=splits,
-        trade_no=body.number("transaction_id", PLATFORM_NUMBER, needed=True),
-        finish=finish,
-    )
-
-
-def _write_receiver(split: Split, cover: Cover) -> dict[str, Any]:
-    if split.amount is None:
-        raise LocalProtocolError("splits", "names a rate, and the interface takes sums", "FIELD_INVALID")
-    said = {
-        "type": split.kind,
-        "account": split.receiver.id,
-        "name": cover(split.name) if split.name else "",
-        "amount": split.amount.minor,
-        "description": split.memo,
-    }
-    return filled(said)
-
-
-def _write_share(intent: SplitTrade, appid: str, cover: Cover) -> Parts:
-    body = {"transaction_id": intent.trade_no, "out_order_no": intent.split_no}
-    if not intent.splits and intent.finish:
-        return Parts(m.UNFREEZE, body=filled(body | {"description": "解冻全部剩余资金"}))
-    receivers = [_write_receiver(split, cover) for split in intent.splits]
-    return Parts(
-        m.SHARE, body=filled({"appid": appid, **body, "receivers": receivers}) | {"unfreeze_unsplit": intent.finish}
-    )
-
-
-def _read_query_share(parts: Parts, mchid: str, cover: Cover) -> Intent:
-    return QuerySplit(
-        merchant=mchid,
-        split_no=Fields(parts.path).number("out_order_no", REFUND_NUMBER, needed=True),
-        trade_no=Fields(parts.query).number("transaction_id", PLATFORM_NUMBER, needed=True),
-    )
-
-
-def _write_query_share(intent: QuerySplit, appid: str, cover: Cover) -> Parts:
-    return Parts(m.QUERY_SHARE, {"out_order_no": intent.split_no}, {"transaction_id": intent.trade_no})
-
-
 # --- both directions ---------------------------------------------------------------------------------------------
 
 _READ: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
@@ -440,8 +380,11 @@ _READ: Final[dict[type, Callable[[Parts, str, Cover], Intent]]] = {
     QueryPayOut: _read_query_transfer,
     PayOutBatch: read_batch,
     QueryPayOutBatch: read_query_batch,
-    SplitTrade: _read_share,
-    QuerySplit: _read_query_share,
+    SplitTrade: read_share,
+    QuerySplit: read_query_share,
+    ReturnSplit: read_return,
+    QuerySplitReturn: read_query_return,
+    QueryUnsplit: read_unsplit,
 }
 _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     CreateTrade: _write_create,
@@ -458,8 +401,11 @@ _WRITE: Final[dict[type, Callable[[Any, str, Cover], Parts]]] = {
     QueryPayOut: _write_query_transfer,
     PayOutBatch: write_batch,
     QueryPayOutBatch: write_query_batch,
-    SplitTrade: _write_share,
-    QuerySplit: _write_query_share,
+    SplitTrade: write_share,
+    QuerySplit: write_query_share,
+    ReturnSplit: write_return,
+    QuerySplitReturn: write_query_return,
+    QueryUnsplit: write_unsplit,
 }
 _NAMES_MERCHANT: Final = frozenset((CreateTrade, CloseTrade, CancelTrade))
 """Requests whose body repeats the merchant's number."""

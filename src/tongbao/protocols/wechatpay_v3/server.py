@@ -25,6 +25,7 @@ from tongbao.protocols.wechatpay_v3.combine import write_combined
 from tongbao.protocols.wechatpay_v3.event import write_event
 from tongbao.protocols.wechatpay_v3.partner import read_request
 from tongbao.protocols.wechatpay_v3.request import Cover, Parts, plain
+from tongbao.protocols.wechatpay_v3.sharing import write_left, write_returned
 from tongbao.protocols.wechatpay_v3.view import write_refund, write_share, write_trade, write_transfer
 from tongbao.wire import http
 from tongbao.wire.certificate import chain_pem
@@ -42,6 +43,8 @@ from tongbao.wire.movement import (
     PayOutFound,
     RefundFound,
     SplitFound,
+    SplitReturnFound,
+    UnsplitFound,
 )
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -311,6 +314,10 @@ def _content(outcome: Outcome, claim: Claim, ring: KeyRing | None, now: Instant)
         return write_transfer(outcome.payouts[0], claim.merchant, _covering(ring), whole=whole)
     if isinstance(outcome, SplitFound):
         return write_share(outcome.split)
+    if isinstance(outcome, SplitReturnFound):
+        return write_returned(outcome.split_return)
+    if isinstance(outcome, UnsplitFound):
+        return write_left(outcome)
     if isinstance(outcome, FollowUp):
         return {"hash_type": "SHA1", "hash_value": outcome.expected_digest, "download_url": _download(outcome, parsed)}
     if isinstance(outcome, CertificatesFound):

@@ -219,7 +219,8 @@ SELECT a.code, '', a.balance FROM account a WHERE a.code LIKE 'merchant:%:reserv
 LIMIT 20;
 
 -- name: audit.splits
--- a split is the sum of its parts and moved exactly that; what a trade gave and got back is what its parts say
+-- a split is the sum of its parts and moved exactly that; what a trade gave and got back is what its parts say;
+-- a return moved exactly what it says, and what came back of a split holds all of its returns
 SELECT merchant_id, out_trade_no, split_no, CAST(SUM(amount) AS {bigint}) FROM (
   SELECT merchant_id, out_trade_no, split_no, amount FROM split
   UNION ALL SELECT merchant_id, out_trade_no, split_no, -amount FROM split_part
@@ -233,6 +234,21 @@ SELECT s.merchant_id, s.out_trade_no, s.split_no, s.amount FROM split s WHERE s.
 UNION ALL
 SELECT e.merchant_id, e.out_trade_no, e.key, 0 FROM entry e WHERE e.kind = 'split' AND NOT EXISTS (
   SELECT 1 FROM split s WHERE s.split_id = substr(e.key, 7) AND s.merchant_id = e.merchant_id)
+UNION ALL
+SELECT r.merchant_id, r.out_trade_no, r.return_no, r.amount FROM split_return r WHERE r.amount <> (
+  SELECT COALESCE(SUM(p.amount), 0) FROM entry e JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
+  WHERE e.key = 'split_back:' || r.return_id AND e.kind = 'split_back' AND e.merchant_id = r.merchant_id
+  AND e.out_trade_no = r.out_trade_no AND p.debit = 'merchant:' || r.giver_id || ':available:' || r.currency)
+UNION ALL
+SELECT r.merchant_id, r.out_trade_no, r.split_no, CAST(SUM(r.amount) AS {bigint}) FROM split_return r
+GROUP BY r.merchant_id, r.out_trade_no, r.split_no, r.giver_id HAVING SUM(r.amount) > (
+  SELECT COALESCE(SUM(p.returned), 0) FROM split_part p WHERE p.merchant_id = r.merchant_id
+  AND p.out_trade_no = r.out_trade_no AND p.split_no = r.split_no
+  AND p.receiver = 'merchant' AND p.receiver_id = r.giver_id)
+UNION ALL
+SELECT e.merchant_id, e.out_trade_no, e.key, 0 FROM entry e WHERE e.kind = 'split_back' AND NOT EXISTS (
+  SELECT 1 FROM split_return r WHERE r.return_id = substr(e.key, 12) AND r.merchant_id = e.merchant_id)
+AND NOT EXISTS (SELECT 1 FROM refund r WHERE r.refund_id = substr(e.key, 12) AND r.merchant_id = e.merchant_id)
 LIMIT 20;
 
 -- name: audit.shares

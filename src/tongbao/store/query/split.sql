@@ -11,3 +11,6 @@ SELECT s.merchant_id, s.out_trade_no FROM share s
 JOIN trade t ON t.merchant_id = s.merchant_id AND t.out_trade_no = s.out_trade_no
 WHERE s.waiting AND t.paid_attempt > 0 AND t.state IN ('paid', 'finished')
 ORDER BY t.paid_at, s.merchant_id, s.out_trade_no LIMIT :most;
+
+-- name: split.by_id
+SELECT out_trade_no, split_no FROM split WHERE split_id = :split_id AND merchant_id = :merchant_id;
