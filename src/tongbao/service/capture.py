@@ -12,7 +12,7 @@ from tongbao.store.schema import PAYMENT
 from tongbao.store.table import Key, Row, Table
 from tongbao.trade.fee import trade_fee
 from tongbao.trade.party import Merchant
-from tongbao.trade.record import Payment, Trade
+from tongbao.trade.record import Payment, Trade, payment_number
 from tongbao.trade.state import PaymentState, TradeState, move_payment
 
 
@@ -23,6 +23,30 @@ def choose_flow(trade: Trade, wanted: str) -> str:
     if wanted not in ("instant", "escrow"):
         raise Refused("METHOD_NOT_ALLOWED", "a dual trade is paid as instant or as escrow")
     return wanted
+
+
+def balance_payment(trade: Trade, flow: str, buyer_id: str, login: str, intent: str, now: Instant) -> Payment:
+    """The next attempt to pay a trade, out of a balance; ``intent`` is what the buyer agreed under."""
+    attempt = trade.attempts + 1
+    return Payment(
+        merchant_id=trade.merchant_id,
+        out_trade_no=trade.out_trade_no,
+        attempt=attempt,
+        payment_no=payment_number(trade.trade_no, attempt),
+        method="balance",
+        bank="",
+        flow=flow,
+        state="new",
+        amount=trade.amount,
+        currency=trade.currency,
+        buyer_id=buyer_id,
+        buyer_login=login,
+        intent=intent,
+        bank_ref="",
+        counts=False,
+        created_at=now,
+        ended_at=None,
+    )
 
 
 def capture_accounts(merchant_id: str, currency: str, lane: int) -> list[Key]:

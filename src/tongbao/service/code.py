@@ -12,7 +12,7 @@ from typing import Final
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import MINUTE
 from tongbao.ledger.account import Account, buyer_balance
-from tongbao.service.capture import capture, capture_accounts
+from tongbao.service.capture import balance_payment, capture, capture_accounts
 from tongbao.service.command import Needs
 from tongbao.service.pay import Paid, active_buyer, check_method, check_payer, open_merchant, payable
 from tongbao.store.commit import Decision, Now
@@ -20,7 +20,7 @@ from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, MERCHANT, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.party import Authorisation
-from tongbao.trade.record import Payment, Trade, payment_number
+from tongbao.trade.record import Trade
 
 CODE_TIME: Final = 1 * MINUTE
 """How long a payment code is good, in milliseconds of wire time (T62)."""
@@ -110,25 +110,8 @@ class PayByCode:
             raise Refused("INSUFFICIENT_FUNDS", "the balance does not suffice")
         if trade.amount > CODE_CAP:
             raise Refused("BUYER_PAYING", "the sum needs the buyer's pay password")
-        attempt = trade.attempts + 1
-        payment = Payment(
-            merchant_id=trade.merchant_id,
-            out_trade_no=trade.out_trade_no,
-            attempt=attempt,
-            payment_no=payment_number(trade.trade_no, attempt),
-            method="balance",
-            bank="",
-            flow=trade.product,
-            state="new",
-            amount=trade.amount,
-            currency=trade.currency,
-            buyer_id=buyer.buyer_id,
-            buyer_login=buyer.login,
-            intent=spent.authorisation_id,
-            bank_ref="",
-            counts=False,
-            created_at=now.business,
-            ended_at=None,
+        payment = balance_payment(
+            trade, trade.product, buyer.buyer_id, buyer.login, spent.authorisation_id, now.business
         )
         rows: list[tuple[Table, Row]]
         rows, entry = capture(trade, payment, merchant, account.code, now.business, lane)

@@ -13,12 +13,13 @@ from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant
 from tongbao.ledger.account import Account, buyer_balance
 from tongbao.ledger.entry import Entry
-from tongbao.service.capture import capture, capture_accounts
+from tongbao.service.capture import balance_payment, capture, capture_accounts
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker, Opened, OpenTrade, check_provider
 from tongbao.service.escrow import close, find_trade
 from tongbao.service.password import TOGETHER
 from tongbao.service.pay import active_buyer, check_method, check_payer, consume, open_merchant, payable
+from tongbao.service.payout_event import ended_event
 from tongbao.service.view import combined_of
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, COMBINED, COMBINED_TRADE, EVENT, MERCHANT, TRADE
@@ -26,8 +27,6 @@ from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.combine import PARTS_MAX, Combined, CombinedTrade, combined_name
 from tongbao.trade.party import Merchant
-from tongbao.trade.record import Event, Payment, Trade, payment_number
-from tongbao.trade.state import NotifyState
 from tongbao.wire.vocabulary import CombinedPart, CreateCombined, CreateTrade, Product
 
 COMBINED_EVENT: Final = "combined:"
@@ -210,7 +209,8 @@ class PayTogether:
         entries: list[Entry] = []
         payments: list[str] = []
         for n, trade in enumerate(trades, 1):
-            payment = self._payment(trade, n, buyer.login, now.business)
+            word = f"{self.authorisation_id}:{n}"
+            payment = balance_payment(trade, trade.product, self.buyer_id, buyer.login, word, now.business)
             merchant = open_merchant(sheet, trade.merchant_id)
             captured, entry = capture(trade, payment, merchant, account.code, now.business, lane)
             rows += captured
@@ -219,28 +219,6 @@ class PayTogether:
         paid = replace(combined, paid_at=now.business)
         rows += [(AUTHORISATION, consumed), (COMBINED, paid), *_told(paid, now.business)]
         return Decision(PaidTogether(tuple(payments)), rows, entries)
-
-    def _payment(self, trade: Trade, n: int, login: str, now: Instant) -> Payment:
-        attempt = trade.attempts + 1
-        return Payment(
-            merchant_id=trade.merchant_id,
-            out_trade_no=trade.out_trade_no,
-            attempt=attempt,
-            payment_no=payment_number(trade.trade_no, attempt),
-            method="balance",
-            bank="",
-            flow=trade.product,
-            state="new",
-            amount=trade.amount,
-            currency=trade.currency,
-            buyer_id=self.buyer_id,
-            buyer_login=login,
-            intent=f"{self.authorisation_id}:{n}",
-            bank_ref="",
-            counts=False,
-            created_at=now,
-            ended_at=None,
-        )
 
 
 def _told(combined: Combined, now: Instant) -> list[tuple[Table, Row]]:
@@ -253,24 +231,8 @@ def _told(combined: Combined, now: Instant) -> list[tuple[Table, Row]]:
         "id": combined.combined_id,
         "protocol": combined.protocol,
     }
-    event = Event(
-        merchant_id=combined.merchant_id,
-        out_trade_no=COMBINED_EVENT + combined.out_trade_no,
-        seq=1,
-        from_state="",
-        to_state="paid",
-        cause="ended",
-        at=now,
-        snapshot=json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
-        target=combined.notify_url,
-        notify_state=str(NotifyState.PENDING),
-        attempts=0,
-        resends=0,
-        next_at=now,
-        lease_token=0,
-        lease_until=None,
-    )
-    return [(EVENT, event)]
+    number = COMBINED_EVENT + combined.out_trade_no
+    return [(EVENT, ended_event(combined.merchant_id, number, "paid", combined.notify_url, said, now))]
 
 
 @record

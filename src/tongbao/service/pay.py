@@ -6,7 +6,7 @@ from tongbao.kernel.error import Refused
 from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import MINUTE, SECOND, Instant
 from tongbao.ledger.account import Account, buyer_balance
-from tongbao.service.capture import capture, capture_accounts, choose_flow
+from tongbao.service.capture import balance_payment, capture, capture_accounts, choose_flow
 from tongbao.service.command import Needs
 from tongbao.service.view import combined_of, named_buyer, named_methods
 from tongbao.store.commit import Decision, Now
@@ -115,26 +115,8 @@ class PayFromBalance:
         account: Account | None = sheet.get(ACCOUNT, source)
         if account is None or account.balance < trade.amount or account.frozen:
             raise Refused("INSUFFICIENT_FUNDS", "the balance does not suffice")
-        attempt = trade.attempts + 1
-        payment = Payment(
-            merchant_id=trade.merchant_id,
-            out_trade_no=trade.out_trade_no,
-            attempt=attempt,
-            payment_no=payment_number(trade.trade_no, attempt),
-            method="balance",
-            bank="",
-            flow=choose_flow(trade, self.flow),
-            state="new",
-            amount=trade.amount,
-            currency=trade.currency,
-            buyer_id=buyer.buyer_id,
-            buyer_login=buyer.login,
-            intent=self.authorisation_id,
-            bank_ref="",
-            counts=False,
-            created_at=now.business,
-            ended_at=None,
-        )
+        flow = choose_flow(trade, self.flow)
+        payment = balance_payment(trade, flow, buyer.buyer_id, buyer.login, self.authorisation_id, now.business)
         rows, entry = capture(trade, payment, merchant, source, now.business, lane)
         paid: Trade = next(row for table, row in rows if table is TRADE)
         outcome = Paid(trade.trade_no, paid.state, payment.payment_no)

@@ -1,4 +1,5 @@
-"""Telling a merchant what became of a payout or of a whole batch: events beside the trades', in the same outbox.
+"""Telling a merchant what became of a payout or of a whole batch: events beside the trades', in the same outbox. Other
+things that are no trades and end once (batches of refunds, combined orders) are told of by the same ``ended_event``.
 
 Their number is ``payout:`` or ``payouts:`` and the merchant's own; no trade's number has a colon there, because a
 trade's event is looked for by its trade. There is one event each, when everything has ended.
@@ -31,7 +32,8 @@ def payout_event(payout: Payout, now: Instant) -> list[tuple[Table, Row]]:
         "id": payout.payout_id,
         "protocol": payout.protocol,
     }
-    return [(EVENT, _event(payout.merchant_id, SINGLE + payout.payout_no, payout.state, payout.notify_url, said, now))]
+    number = SINGLE + payout.payout_no
+    return [(EVENT, ended_event(payout.merchant_id, number, payout.state, payout.notify_url, said, now))]
 
 
 def batch_event(batch: PayoutBatch, now: Instant) -> list[tuple[Table, Row]]:
@@ -39,10 +41,13 @@ def batch_event(batch: PayoutBatch, now: Instant) -> list[tuple[Table, Row]]:
     if not batch.notify_url:
         return []
     said = {"kind": "payouts", "number": batch.batch_no, "id": batch.batch_id, "protocol": batch.protocol}
-    return [(EVENT, _event(batch.merchant_id, BATCH + batch.batch_no, batch.state, batch.notify_url, said, now))]
+    return [(EVENT, ended_event(batch.merchant_id, BATCH + batch.batch_no, batch.state, batch.notify_url, said, now))]
 
 
-def _event(merchant_id: str, number: str, state: str, target: str, said: Mapping[str, object], now: Instant) -> Event:
+def ended_event(
+    merchant_id: str, number: str, state: str, target: str, said: Mapping[str, object], now: Instant
+) -> Event:
+    """The one event of what is no trade and has ended in ``state``; ``number`` stands in a trade number's place."""
     return Event(
         merchant_id,
         number,

@@ -18,15 +18,14 @@ from tongbao.kernel.time import Instant
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker, check_address
 from tongbao.service.merchant_operator import AGREE_REFUNDS, REFUSE_REFUNDS, check_person, person_needs
+from tongbao.service.payout_event import ended_event
 from tongbao.service.refund import Given, RequestRefund, refund_needs
 from tongbao.service.split import Back
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import EVENT, REFUND, REFUND_BATCH, REFUND_LINE
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
-from tongbao.trade.record import Event
 from tongbao.trade.refund import Refund, RefundBatch, RefundLine
-from tongbao.trade.state import NotifyState
 
 LINES_MAX: Final = 1_000
 """Lines of one batch, as the classic interface has it."""
@@ -263,21 +262,5 @@ def _event(batch: RefundBatch, now: Instant) -> list[tuple[Table, Row]]:
     if not batch.notify_url:
         return []
     said = {"kind": "refunds", "number": batch.batch_no, "id": batch.batch_id, "protocol": batch.protocol}
-    event = Event(
-        merchant_id=batch.merchant_id,
-        out_trade_no=EVENTS + batch.batch_no,
-        seq=1,
-        from_state="",
-        to_state=batch.state,
-        cause="ended",
-        at=now,
-        snapshot=json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
-        target=batch.notify_url,
-        notify_state=str(NotifyState.PENDING),
-        attempts=0,
-        resends=0,
-        next_at=now,
-        lease_token=0,
-        lease_until=None,
-    )
-    return [(EVENT, event)]
+    number = EVENTS + batch.batch_no
+    return [(EVENT, ended_event(batch.merchant_id, number, batch.state, batch.notify_url, said, now))]
