@@ -15,6 +15,7 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import buyer_balance, merchant_available
 from tongbao.service.act import act
+from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.correction import CloseCase, DecideCorrection, ProposeCorrection, ProposeStuck
 from tongbao.service.refund_act import refunds_of
 from tongbao.store.record import Case
@@ -60,6 +61,25 @@ async def case(house: House, refund: RefundView) -> str:
 
 async def open_cases(house: House) -> int:
     return len(await house.platform.database.read("case.open", {"most": 9}))
+
+
+def test_T41_what_the_bank_charged_back_is_not_given_again(sqlite_stage: Stage) -> None:
+    """The buyer's bank took the whole payment back while the refund was stuck: operators cannot give it to him as well,
+    and the merchant can have it back."""
+
+    async def scene(house: House) -> list[Any]:
+        refund = await stick(house)
+        payment = (await house.payments("A"))[0]
+        number = f"{payment.payment_no}P"
+        taken = TakeChargeback(payment.bank, "cb1", number, MERCHANT, "A", payment.amount, "olga", "otto", "denied")
+        await house.submit(taken)
+        await house.submit(ProposeStuck("s1", MERCHANT, "A", refund.refund_id, "olga", "the card is closed"))
+        refused = await refusal(house.submit(DecideCorrection("s1", True, "otto")))
+        before = (await house.balances()).get("stuck", 0)
+        await ask(house, RecoverRefund(merchant=MERCHANT, refund_id=refund.refund_id, refund_no="r1"))
+        return [refused, before, (await house.balances()).get("stuck", 0)]
+
+    assert sqlite_stage.play(scene, furnished=False) == ["REFUND_EXCEEDS", 400, 0]
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.hold import close_case, release_needs
 from tongbao.service.refund_end import give_to_buyer, stuck_case
-from tongbao.service.refund_stuck import find_stuck, stuck_needs
+from tongbao.service.refund_stuck import check_not_charged_back, find_stuck, stuck_needs
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.record import Case
 from tongbao.store.schema import ACCOUNT, CASE, CORRECTION, INSTRUCTION, OPERATOR, PAYMENT, TRADE
@@ -394,6 +394,7 @@ class DecideCorrection:
             raise Refused("LIMIT_EXCEEDED", "more than the merchant owes")
         if _is_stuck(known):
             refund, trade = find_stuck(sheet, known.merchant_id, known.out_trade_no, _refund_id(known))
+            check_not_charged_back(sheet, trade)
             given, moved = give_to_buyer(sheet, refund, trade, now.business, lane)
             return Decision(state, [(CORRECTION, decided), *given], [moved], [draft])
         rows: list[tuple[Table, Row]] = [(CORRECTION, decided), *close_case(sheet, known.case_id, now.business)]

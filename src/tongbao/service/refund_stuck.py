@@ -9,7 +9,7 @@ from tongbao.kernel.record import record
 from tongbao.ledger.account import merchant_stuck
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
-from tongbao.service.refund import Given, refund_needs
+from tongbao.service.refund import Given, refund_needs, return_of
 from tongbao.service.refund_end import stuck_case, take_back
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import ACCOUNT, CASE, REFUND, TRADE
@@ -35,6 +35,13 @@ def find_stuck(sheet: Sheet, merchant_id: str, out_trade_no: str, refund_id: str
     if not is_stuck(refund):
         raise Refused("STATE_CONFLICT", f"the refund is {refund.state}, and its bank has not refused it")
     return refund, trade
+
+
+def check_not_charged_back(sheet: Sheet, trade: Trade) -> None:
+    """Raise Refused REFUND_EXCEEDS where the bank has given the buyer, by a chargeback, what his refund would give."""
+    gone = return_of(sheet, trade).charged_back
+    if gone > trade.amount - trade.refunded:
+        raise Refused("REFUND_EXCEEDS", "the bank has charged back what the stuck refund would give the buyer again")
 
 
 @record
