@@ -89,6 +89,21 @@ def test_T41_a_return_takes_money_back_once(stage: Stage) -> None:
     assert stage.play(scene) == [*expected, 994, (994, 0, 0, 0)]
 
 
+def test_T41_a_return_stays_the_same_when_another_trade_has_a_split_of_that_number(sqlite_stage: Stage) -> None:
+    """Asked again after the split's number has come to mean two, it is still the return that was made."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house)
+        await house.ask(ask("s1", part(OTHER, 125)))
+        first = await house.ask(back("b1", 100))
+        await paid(house, "B")
+        await house.ask(ask("s1", part(OTHER, 50), trade="B"))
+        return [first == await house.ask(back("b1", 100)), await refusal(house.ask(back("b2", 1)))]
+
+    assert sqlite_stage.play(scene) == [True, "SPLIT_NOT_FOUND"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [

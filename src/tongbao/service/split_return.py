@@ -84,8 +84,11 @@ def _digest(intent: ReturnSplit, split: SplitRow) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-async def _find_split(platform: Platform, asker: Asker, split_no: str, split_id: str) -> tuple[Trade, SplitRow]:
-    """A split by either number, or both, and its trade. Raises Refused SPLIT_NOT_FOUND."""
+async def _find_split(
+    platform: Platform, asker: Asker, split_no: str, split_id: str, return_no: str
+) -> tuple[Trade, SplitRow]:
+    """A split by either number, or both, and its trade. Where trades have splits of one number, ``return_no`` still
+    means the one it came from. Raises Refused SPLIT_NOT_FOUND."""
     where = {"merchant_id": asker.merchant_id}
     if split_id:
         rows = await platform.database.read("split.by_id", {**where, "split_id": split_id})
@@ -93,6 +96,9 @@ async def _find_split(platform: Platform, asker: Asker, split_no: str, split_id:
         rows = [
             (row[0], split_no) for row in await platform.database.read("split.by_no", where | {"split_no": split_no})
         ]
+    if len(rows) > 1:
+        made: list[SplitReturn] = await platform.database.load(SPLIT_RETURN, [(asker.merchant_id, return_no)])
+        rows = [row for row in rows if made and row[0] == made[0].out_trade_no]
     if len(rows) != 1 or split_no not in ("", rows[0][1]):
         raise Refused("SPLIT_NOT_FOUND", "no such split, or several of this number")
     trade = await platform.find_trade(asker.merchant_id, rows[0][0], provider=asker.provider)
@@ -105,7 +111,7 @@ async def _give_back(platform: Platform, asker: Asker, intent: ReturnSplit) -> O
         raise Refused("FIELD_MISSING", "return_no: is missing")
     if intent.amount.minor <= 0 or intent.amount.currency != "CNY":
         raise Refused("AMOUNT_INVALID", "what is given back is a sum above zero, in CNY")
-    trade, split = await _find_split(platform, asker, intent.split_no, intent.split_id)
+    trade, split = await _find_split(platform, asker, intent.split_no, intent.split_id, intent.return_no)
     # a person's share comes back with a refund alone: the interfaces that know returns name a merchant
     parts = [
         part
