@@ -247,22 +247,47 @@ PLANTS = (
     ("I16", "UPDATE case_file SET state = 'closed' WHERE kind = 'refund_stuck'"),
     ("I16", "UPDATE case_file SET amount = 1 WHERE kind = 'refund_stuck'"),
     ("I14", "DELETE FROM entry WHERE kind = 'refund_stuck'"),
+    ("I14", f"UPDATE posting SET credit = 'merchant:{MERCHANT}:pending:CNY' WHERE credit LIKE '%:stuck:%'"),
+    ("I14", f"UPDATE posting SET debit = 'merchant:{MERCHANT}:pending:CNY' WHERE credit LIKE '%:stuck:%'"),
     ("I20", "DELETE FROM event WHERE cause LIKE 'refund_stuck:%'"),
     ("I13", "UPDATE trade SET refunded = 0"),
 )
+FROM_ASIDE = f"UPDATE posting SET debit = 'merchant:{MERCHANT}:refunding:CNY' WHERE debit LIKE '%:stuck:%'"
+GIVEN = (
+    ("I37", "UPDATE correction SET state = 'refused'"),
+    ("I37", "UPDATE correction SET amount = amount - 1"),
+    ("I37", "UPDATE correction SET decided_at = decided_at - 1"),
+    ("I37", "UPDATE correction SET credit = 'buyer:other:balance:CNY'"),
+    ("I37", "UPDATE correction SET case_id = 'stuck:other'"),
+    ("I37", "DELETE FROM correction"),
+    ("I14", "DELETE FROM entry WHERE kind = 'refund_stuck'"),
+    ("I14", FROM_ASIDE),
+)
+TAKEN = (("I14", "DELETE FROM entry WHERE kind = 'refund_stuck'"), ("I14", FROM_ASIDE))
+OPEN = tuple(("", *plant) for plant in PLANTS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("invariant", "statement"), PLANTS)
+@pytest.mark.parametrize(
+    ("ended", "invariant", "statement"),
+    [*OPEN, *(("given", *plant) for plant in GIVEN), *(("taken", *plant) for plant in TAKEN)],
+)
 def test_the_auditor_finds_what_is_wrong_with_a_stuck_refund(
-    invariant: str, statement: str, sqlite_stage: Stage
+    ended: str, invariant: str, statement: str, sqlite_stage: Stage
 ) -> None:
-    """Its account is what is stuck, each has its entry, its event and its open case."""
+    """Its account is what is stuck, each has its entry, its event and its open case. It ended out of that account and
+    no other, and is the buyer's by a correction of two persons alone."""
 
     async def scene(house: House) -> bool:
-        await stick(house)
+        refund = await stick(house)
+        if ended == "given":
+            await house.submit(ProposeStuck("s1", MERCHANT, "A", refund.refund_id, "olga", "the card is closed"))
+            await house.submit(DecideCorrection("s1", True, "otto"))
+        elif ended == "taken":
+            await ask(house, RecoverRefund(merchant=MERCHANT, refund_id=refund.refund_id, refund_no="r1"))
         assert await house.audit() == []
-        sqlite_stage.execute("DROP TRIGGER IF EXISTS entry_no_delete", statement)
+        append_only = ("entry_no_delete", "posting_no_update")
+        sqlite_stage.execute(*(f"DROP TRIGGER IF EXISTS {one}" for one in append_only), statement)
         return invariant in {finding.id for finding in await house.audit()}
 
     assert sqlite_stage.play(scene, furnished=False, audited=False) is True

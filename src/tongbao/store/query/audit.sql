@@ -438,6 +438,17 @@ UNION ALL
 SELECT 'correction', e.key, e.kind FROM entry e WHERE e.kind = 'correct' AND NOT EXISTS (
   SELECT 1 FROM correction c WHERE e.key = 'correct:' || c.correction_id AND c.state = 'posted')
 UNION ALL
+-- what the merchant gave and its bank did not take is the buyer's by two operators' word: that correction, at that moment
+SELECT 'stuck refund', r.refund_id, r.back_to FROM refund r
+WHERE r.back_to = 'buyer' AND r.cause NOT IN ('claim', 'decision') AND NOT EXISTS (
+  SELECT 1 FROM correction c WHERE c.case_id = 'stuck:' || r.refund_id AND c.kind = 'late' AND c.state = 'posted'
+  AND c.amount = r.amount AND c.decided_at = r.ended_at AND c.debit = 'merchant:' || r.merchant_id || ':stuck:' || r.currency
+  AND c.credit = 'buyer:' || r.buyer_id || ':balance:' || r.currency)
+UNION ALL
+SELECT 'stuck refund', c.correction_id, c.state FROM correction c
+WHERE c.case_id LIKE 'stuck:%' AND c.state = 'posted' AND NOT EXISTS (
+  SELECT 1 FROM refund r WHERE c.case_id = 'stuck:' || r.refund_id AND r.state = 'succeeded' AND r.back_to = 'buyer')
+UNION ALL
 SELECT 'decision', c.out_trade_no, c.decided_by FROM claim c WHERE c.decided_by <> '' AND (c.decided_by = c.proposed_by
 OR NOT EXISTS (SELECT 1 FROM audit a JOIN trade t ON t.trade_no = a.subject WHERE a.act = 'dispute.decide'
                AND t.merchant_id = c.merchant_id AND t.out_trade_no = c.out_trade_no AND a.actor = c.decided_by))
@@ -627,11 +638,14 @@ SELECT refund_id, state, kind, CAST(SUM(amount) AS {bigint}) FROM (
   UNION ALL
   SELECT r.refund_id, r.state, 'refunded', p.amount FROM refund r
   JOIN entry e ON e.key = 'refunded:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
-  WHERE (r.back_to = '' AND p.credit LIKE 'bank:' || r.bank || ':%')
-  OR (r.back_to = 'buyer' AND p.credit LIKE 'buyer:' || r.buyer_id || ':balance:%')
+  LEFT JOIN entry s ON s.key = 'refund_stuck:' || r.refund_id
+  WHERE p.debit = 'merchant:' || r.merchant_id || CASE WHEN s.key IS NULL THEN ':refunding:' ELSE ':stuck:' END || r.currency
+  AND ((r.back_to = '' AND s.key IS NULL AND p.credit LIKE 'bank:' || r.bank || ':%')
+    OR (r.back_to = 'buyer' AND p.credit LIKE 'buyer:' || r.buyer_id || ':balance:%'))
   UNION ALL
-  -- what was stuck was so once, and leaves from where it waited
-  SELECT r.refund_id, r.state, 'refund_stuck', p.amount - r.amount FROM refund r
+  -- what was stuck was so once, and leaves from where it waited: what was not, from what was aside
+  SELECT r.refund_id, r.state, 'refund_stuck', CASE WHEN p.debit = 'merchant:' || r.merchant_id || ':refunding:' || r.currency
+    AND p.credit = 'merchant:' || r.merchant_id || ':stuck:' || r.currency THEN p.amount ELSE 0 END - r.amount FROM refund r
   JOIN entry e ON e.key = 'refund_stuck:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
   UNION ALL
   SELECT r.refund_id, r.state, 'refund_stuck', r.amount FROM refund r WHERE r.code = 'REFUND_STUCK'
@@ -641,8 +655,8 @@ SELECT refund_id, state, kind, CAST(SUM(amount) AS {bigint}) FROM (
   UNION ALL
   SELECT r.refund_id, r.state, 'refund_back', p.amount FROM refund r
   JOIN entry e ON e.key = 'refund_back:' || r.refund_id JOIN posting p ON p.lane = e.lane AND p.seq = e.seq
-  WHERE p.debit LIKE 'merchant:' || r.merchant_id || ':refunding:%'
-  OR p.debit LIKE 'merchant:' || r.merchant_id || ':stuck:%'
+  LEFT JOIN entry s ON s.key = 'refund_stuck:' || r.refund_id
+  WHERE p.debit = 'merchant:' || r.merchant_id || CASE WHEN s.key IS NULL THEN ':refunding:' ELSE ':stuck:' END || r.currency
 ) AS legs
 GROUP BY refund_id, state, kind HAVING SUM(amount) <> 0 LIMIT 20;
 
