@@ -57,13 +57,12 @@ def said(number: str, result: str, amount: int) -> ReportInstruction:
     return ReportInstruction(number, MERCHANT, "A", 1, result, amount, "CNY", "ICBC", f"ref {number}")
 
 
-def backs(books: Memory, part: int = 1) -> tuple[Back, ...]:
+def back(books: Memory, part: int = 1) -> Back | None:
     """Of every share still out, one ``part``-th."""
-    rows = [row for row in books.all(SPLIT_PART) if row.amount > row.returned]
-    found = [
-        Back(row.split_no, row.n, row.receiver, row.receiver_id, (row.amount - row.returned) // part) for row in rows
-    ]
-    return tuple(one for one in found if one.amount)
+    rows = books.all(SPLIT_PART)
+    found = ((row.receiver_id, (row.amount - row.returned) // part) for row in rows)
+    wanted = tuple(one for one in found if one[1])
+    return Back(wanted, tuple(rows)) if wanted else None
 
 
 def take(books: Memory, step: tuple[str, int], n: int) -> Memory:
@@ -77,10 +76,10 @@ def take(books: Memory, step: tuple[str, int], n: int) -> Memory:
         wanted = tuple(Wanted("buyer", friend, "", 1 + (number + k) % max(left, 1)) for k, friend in enumerate(FRIENDS))
         return books.submit(ShareTrade(ASKER, "A", f"s{n}", f"{n:028d}", wanted, False, "asked", ""))[0]
     if what == "back":
-        some = backs(books, 1 + number % 3)
-        total = sum(one.amount for one in some)
+        some = back(books, 1 + number % 3)
+        total = sum(amount for _, amount in some.wanted) if some is not None else 0
         amount = min(left, total + number % 50)
-        return books.submit(RequestRefund(ASKER, "A", f"b{n}", max(amount, 1), backs=some))[0]
+        return books.submit(RequestRefund(ASKER, "A", f"b{n}", max(amount, 1), back=some))[0]
     waiting = sorted(one.instruction_no for one in books.all(INSTRUCTION) if one.state == "created")
     if not waiting:
         return books
@@ -112,7 +111,7 @@ def test_T37_any_order_of_refunds_and_shares_ends_at_zero(
         rest = trade.amount - trade.refunded
         if rest:
             # no more was ever shared than the merchant had of the trade, so that all shares fit into the last refund
-            books, outcome = books.submit(RequestRefund(ASKER, "A", "", None, backs=backs(books)))
+            books, outcome = books.submit(RequestRefund(ASKER, "A", "", None, back=back(books)))
             assert not isinstance(outcome, Refused), outcome
     trade = books.get(TRADE, MERCHANT, "A")
     owed = sum(one.amount - one.returned for one in books.all(SPLIT_PART))

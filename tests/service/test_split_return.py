@@ -173,6 +173,37 @@ def test_a_receiver_who_spent_his_share_is_not_overdrawn(sqlite_stage: Stage) ->
     assert sqlite_stage.play(scene) == ["MERCHANT_FUNDS", "", True, 0]
 
 
+@pytest.mark.parametrize("act", ["return", "refund"])
+def test_T41_at_once_the_older_part_gives_what_the_newest_has_not(act: str, sqlite_stage: Stage) -> None:
+    """Each was asked for when the newest part had enough for it alone: what is left of all of them is still given."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=30))
+        await prepare(house)
+        await paid(house)
+        await house.ask(ask("s1", part(OTHER, 150), part(OTHER, 100)))
+        wishes = [back(f"b{n}", 60) if act == "return" else refund(f"r{n}", 60, 60) for n in range(5)]
+        codes = await asyncio.gather(*[refusal(house.ask(wish)) for wish in wishes])
+        return [Counter(codes), (await stand(house))[3], await _sums(sqlite_stage)]
+
+    assert sqlite_stage.play(scene, furnished=False) == [Counter({"": 4, "SPLIT_EXCEEDS": 1}), 10, 240]
+
+
+def test_I32_a_receiver_who_is_named_twice_gives_back_both(sqlite_stage: Stage) -> None:
+    """One part gives two sums of one refund, and knows of both."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.furnish(merchant=make_merchant(refund_days=30))
+        await prepare(house)
+        await paid(house)
+        await house.ask(ask("s1", part(OTHER, 100)))
+        twice = replace(refund("r1", 100, 30), splits=(part(OTHER, 30), part(OTHER, 40)))
+        codes = [await refusal(house.ask(wish)) for wish in (twice, back("b1", 31), back("b2", 30))]
+        return [codes, (await stand(house))[3], await _sums(sqlite_stage)]
+
+    assert sqlite_stage.play(scene, furnished=False) == [["", "SPLIT_EXCEEDS", ""], 0, 100]
+
+
 @pytest.mark.slow
 def test_a_return_of_a_settled_trade_is_settled_in_its_turn(stage: Stage) -> None:
     """What came back is pending, and the next settlement takes it, once."""

@@ -329,7 +329,7 @@ class RequestRefund:
 
     ``total`` is the trade's sum where the message repeats it. ``of_trade``: the number is unique within its trade only.
     Without a number every request is a new refund. The ``cause`` ``cancel`` has numbers of its own, which no merchant's
-    number meets. ``backs``: what receivers of shares give back of it, as ``splits`` says. Outcome: ``Given``.
+    number meets. ``back``: what receivers of shares give back of it, as ``splits`` says. Outcome: ``Given``.
     """
 
     asker: Asker
@@ -343,7 +343,7 @@ class RequestRefund:
     batch_no: str = ""
     cause: str = "merchant"
     of_trade: bool = False
-    backs: tuple[Back, ...] = ()
+    back: Back | None = None
     splits: str = "[]"
 
     def _scope(self) -> str:
@@ -354,7 +354,7 @@ class RequestRefund:
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         yield from self.asker.needs()
         yield from refund_needs(sheet, self.asker.merchant_id, self.out_trade_no, self.currency, lane)
-        yield from take_back_needs(self.asker.merchant_id, self.out_trade_no, self.backs, self.currency)
+        yield from take_back_needs(self.back, self.currency)
         if self.refund_no:
             yield ANSWER, (self._scope(), self.refund_no)
             first: Answer | None = sheet.peek(ANSWER, self._scope(), self.refund_no)
@@ -386,7 +386,7 @@ class RequestRefund:
             raise Refused("REFUND_EXCEEDS", f"{left} of {trade.amount} are left")
         wish = Wish(self.cause, self.refund_no, self.batch_no, self.reason, self.notify_url, self.splits)
         refund_id = refund_number(trade.trade_no, known.refunds + 1)
-        shared, rows, entries = take_back(sheet, trade, self.backs, refund_id)
+        shared, rows, entries = take_back(sheet, trade, self.back, refund_id)
         if shared > amount:
             raise Refused("SPLIT_EXCEEDS", "the shares given back are more than the refund")
         made = give_back(sheet, trade, amount, wish, now.business, lane, shared)

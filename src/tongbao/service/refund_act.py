@@ -89,9 +89,9 @@ async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outc
     trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     scoped = platform.protocol(asker.protocol).refund_no_of_trade
     number = intent.refund_no or (trade.out_trade_no if scoped else "")
-    backs: tuple[Back, ...] = ()
+    back: Back | None = None
     if intent.splits and not await _is_known(platform, trade, number, scoped=scoped):
-        backs = await plan_back(platform, trade, intent.splits)
+        back = await plan_back(platform, trade, intent.splits)
     amount, total = intent.amount, intent.total
     if total is not None and total.currency != trade.currency:
         raise Refused("CURRENCY_NOT_ALLOWED", f"the trade is in {trade.currency}")
@@ -106,7 +106,7 @@ async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outc
             intent.reason,
             intent.notify_url,
             of_trade=scoped,
-            backs=backs,
+            back=back,
             splits=dump_splits(intent.splits, trade.currency),
         )
     )
@@ -308,7 +308,7 @@ async def _turn(platform: Platform, line: RunRefundLine, splits: str) -> RunRefu
         return line
     trade = await platform.find_trade(line.merchant_id, line.out_trade_no)
     try:
-        return replace(line, backs=await plan_back(platform, trade, load_splits(splits)))
+        return replace(line, back=await plan_back(platform, trade, load_splits(splits)))
     except Refused as refusal:
         return replace(line, refusal=refusal.code)
 

@@ -160,7 +160,7 @@ class ConfirmRefundBatch:
 @record
 class RunRefundLine:
     """A line's turn: it is refunded by the rule for all refunds, or keeps the code why not. ``out_trade_no`` is that of
-    the line's trade, '' where there is none; ``backs`` what receivers of shares give back, ``refusal`` why they cannot.
+    the line's trade, '' where there is none; ``back`` what receivers of shares give back, ``refusal`` why they cannot.
     Outcome: the ``RefundLine``."""
 
     merchant_id: str
@@ -169,7 +169,7 @@ class RunRefundLine:
     protocol: str
     out_trade_no: str
     currency: str = "CNY"
-    backs: tuple[Back, ...] = ()
+    back: Back | None = None
     refusal: str = ""
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
@@ -214,7 +214,7 @@ class RunRefundLine:
             reason=reason,
             batch_no=self.batch_no,
             of_trade=True,
-            backs=self.backs,
+            back=self.back,
             splits=splits,
         )
 

@@ -23,7 +23,7 @@ from tongbao.store.table import Row, Table
 from tongbao.trade.record import Trade
 from tongbao.trade.refund import TradeReturn
 from tongbao.trade.settlement import Share, new_share
-from tongbao.trade.split import SplitPart, SplitRow, Wanted, part_sums
+from tongbao.trade.split import SplitPart, SplitRow, Wanted, give_back, part_sums
 
 AT_PAYMENT = "payment"
 """The number of the split that was agreed when the trade was created."""
@@ -237,51 +237,52 @@ def share_of(sheet: Sheet, trade: Trade) -> Share:
 
 @record
 class Back:
-    """What a refund or a return takes back of one part (see ``trade.split.give_back``)."""
+    """What receivers give back: for each of ``wanted`` (receiver_id, sum in minor units) and the ``parts`` it may come
+    off, the oldest first. What is left of each the commit sees: what was read before may be gone by then (T41)."""
 
-    split_no: str
-    n: int
-    receiver: str
-    receiver_id: str
-    amount: int
+    wanted: tuple[tuple[str, int], ...]
+    parts: tuple[SplitPart, ...]
+
+    def mine(self) -> list[SplitPart]:
+        """The parts of those who give."""
+        givers = {receiver_id for receiver_id, _ in self.wanted}
+        return [part for part in self.parts if part.receiver_id in givers]
 
 
-def take_back_needs(merchant_id: str, out_trade_no: str, backs: Sequence[Back], currency: str) -> Needs:
+def take_back_needs(back: Back | None, currency: str) -> Needs:
     """Every row that ``take_back`` reads, besides the trade and the merchant's *pending*."""
-    if backs:
-        yield SHARE, (merchant_id, out_trade_no)
-    for back in backs:
-        yield SPLIT_PART, (merchant_id, out_trade_no, back.split_no, back.n)
-        yield ACCOUNT, (receiver_account(back.receiver, back.receiver_id, currency),)
+    for part in back.mine() if back is not None else ():
+        yield SHARE, (part.merchant_id, part.out_trade_no)
+        yield SPLIT_PART, SPLIT_PART.key_of(part)
+        yield ACCOUNT, (receiver_account(part.receiver, part.receiver_id, currency),)
 
 
 def take_back(
-    sheet: Sheet, trade: Trade, backs: Sequence[Back], refund_id: str
+    sheet: Sheet, trade: Trade, back: Back | None, refund_id: str
 ) -> tuple[int, list[tuple[Table, Row]], list[Entry]]:
     """Shares come back to the merchant's *pending*, from where a refund of the same decision gives them on: the sum,
-    rows and entries (to be posted before the refund's). Nothing for no ``backs``. ``refund_id`` may be a return's.
+    rows and entries (to be posted before the refund's). Nothing for no ``back``. ``refund_id`` may be a return's.
 
-    Raises Refused SPLIT_NOT_FOUND, SPLIT_EXCEEDS, MERCHANT_FUNDS where a receiver has spent it."""
-    if not backs:
+    Raises Refused RECEIVER_UNKNOWN, SPLIT_EXCEEDS, MERCHANT_FUNDS where a receiver has spent it."""
+    if back is None:
         return 0, [], []
-    rows: list[tuple[Table, Row]] = []
+    parts: list[SplitPart] = [sheet.get(SPLIT_PART, *SPLIT_PART.key_of(part)) for part in back.mine()]
     postings: list[Posting] = []
     pending = merchant_pending(trade.merchant_id, trade.currency)
+    taken: dict[SplitPart, int] = {}
     drawn: dict[str, int] = {}
-    for back in backs:
-        part: SplitPart | None = sheet.get(SPLIT_PART, trade.merchant_id, trade.out_trade_no, back.split_no, back.n)
-        if part is None or part.receiver_id != back.receiver_id:
-            raise Refused("SPLIT_NOT_FOUND", "no such share was given")
-        if not 0 < back.amount <= part.amount - part.returned:
-            raise Refused("SPLIT_EXCEEDS", "the receiver has less of this trade than he is to give back")
+    for part, amount in give_back(parts, back.wanted):
+        taken[part] = taken.get(part, 0) + amount
         code = receiver_account(part.receiver, part.receiver_id, trade.currency)
         account: Account | None = sheet.get(ACCOUNT, code)
-        drawn[code] = drawn.get(code, 0) + back.amount
+        drawn[code] = drawn.get(code, 0) + amount
         if account is None or account.frozen or account.balance < drawn[code]:
             raise Refused("MERCHANT_FUNDS", "a receiver of shares has less than he is to give back")
-        rows.append((SPLIT_PART, replace(part, returned=part.returned + back.amount)))
-        postings.append(Posting(code, pending, back.amount))
-    total = sum(back.amount for back in backs)
+        postings.append(Posting(code, pending, amount))
+    rows: list[tuple[Table, Row]] = [
+        (SPLIT_PART, replace(part, returned=part.returned + amount)) for part, amount in taken.items()
+    ]
+    total = sum(taken.values())
     share = share_of(sheet, trade)
     rows.append((SHARE, replace(share, returned=share.returned + total)))
     key = f"split_back:{refund_id}"

@@ -19,7 +19,7 @@ from tongbao.service.wallet import told_buyer
 from tongbao.store.schema import BUYER, MERCHANT, SPLIT, SPLIT_PART
 from tongbao.trade.payout import same_name
 from tongbao.trade.record import Trade
-from tongbao.trade.split import SplitPart, SplitRow, Wanted, give_back, part_sums
+from tongbao.trade.split import SplitPart, SplitRow, Wanted, part_sums
 from tongbao.wire.movement import MovementState, QuerySplit, Split, SplitFound, SplitTrade, SplitView
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import CreateTrade, Outcome
@@ -192,10 +192,11 @@ async def parts_of(platform: Platform, trade: Trade) -> list[SplitPart]:
     return sorted(found, key=lambda part: order[SPLIT_PART.key_of(part)])
 
 
-async def plan_back(platform: Platform, trade: Trade, splits: Sequence[Split]) -> tuple[Back, ...]:
-    """What a refund's ``splits`` take back, part by part, for ``service.split.take_back``. Raises Refused."""
+async def plan_back(platform: Platform, trade: Trade, splits: Sequence[Split]) -> Back | None:
+    """What a refund's ``splits`` take back, for ``service.split.take_back``; None where they name nobody. Raises
+    Refused."""
     if not splits:
-        return ()
+        return None
     meant = [_meant(platform, trade.protocol, trade.merchant_id, split.receiver) for split in splits]
     found = await find_parties(platform, meant)
     wanted: list[tuple[str, int]] = []
@@ -210,10 +211,7 @@ async def plan_back(platform: Platform, trade: Trade, splits: Sequence[Split]) -
     parts = await parts_of(platform, trade)
     if not parts:
         raise Refused("SPLIT_NOT_FOUND", "no shares of this trade were given")
-    return tuple(
-        Back(part.split_no, part.n, part.receiver, part.receiver_id, amount)
-        for part, amount in give_back(parts, wanted)
-    )
+    return Back(tuple(wanted), tuple(parts))
 
 
 async def run_splits(platform: Platform) -> int:

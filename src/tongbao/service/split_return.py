@@ -26,7 +26,7 @@ from tongbao.store.schema import ACCOUNT, SHARE, SPLIT, SPLIT_RETURN, TRADE, TRA
 from tongbao.store.sheet import Sheet
 from tongbao.trade.record import Trade
 from tongbao.trade.settlement import new_share
-from tongbao.trade.split import SplitReturn, SplitRow, give_back
+from tongbao.trade.split import SplitReturn, SplitRow
 from tongbao.wire.movement import (
     MovementState,
     QuerySplitReturn,
@@ -41,24 +41,22 @@ from tongbao.wire.vocabulary import Outcome
 
 @record
 class GiveBackShare:
-    """Make ``wanted``; the same number again is the same return. ``backs`` are the parts it comes off, ``refusal`` and
-    ``why`` the reason that there are none. Outcome: the ``SplitReturn`` as it stands in the books.
+    """Make ``wanted``; the same number again is the same return. ``back`` names the parts it may come off. Outcome: the
+    ``SplitReturn`` as it stands in the books.
 
     Raises Refused IDEMPOTENCY_CONFLICT, RECEIVER_UNKNOWN, SPLIT_EXCEEDS, MERCHANT_FUNDS where the receiver has spent
     it."""
 
     asker: Asker
     wanted: SplitReturn
-    backs: tuple[Back, ...]
-    refusal: str = ""
-    why: str = ""
+    back: Back
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         wanted = self.wanted
         yield from self.asker.needs()
         yield TRADE, (wanted.merchant_id, wanted.out_trade_no)
         yield SPLIT_RETURN, (wanted.merchant_id, wanted.return_no)
-        yield from take_back_needs(wanted.merchant_id, wanted.out_trade_no, self.backs, wanted.currency)
+        yield from take_back_needs(self.back, wanted.currency)
         yield ACCOUNT, (merchant_pending(wanted.merchant_id, wanted.currency),)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
@@ -69,12 +67,10 @@ class GiveBackShare:
             if not hmac.compare_digest(known.digest, wanted.digest):
                 raise Refused("IDEMPOTENCY_CONFLICT", "this return number was used for another return")
             return Decision(known)
-        if self.refusal:
-            raise Refused(self.refusal, self.why)
         trade: Trade | None = sheet.get(TRADE, wanted.merchant_id, wanted.out_trade_no)
         if trade is None:
             raise Refused("TRADE_NOT_FOUND", "no such trade")
-        _, rows, entries = take_back(sheet, trade, self.backs, wanted.return_id)
+        _, rows, entries = take_back(sheet, trade, self.back, wanted.return_id)
         made = replace(wanted, created_at=now.business)
         return Decision(made, [*rows, (SPLIT_RETURN, made)], entries)
 
@@ -118,16 +114,7 @@ async def _give_back(platform: Platform, asker: Asker, intent: ReturnSplit) -> O
         for part in await parts_of(platform, trade)
         if part.split_no == split.split_no and part.receiver == "merchant"
     ]
-    backs: tuple[Back, ...] = ()
-    refusal = why = ""
-    try:
-        backs = tuple(
-            Back(part.split_no, part.n, part.receiver, part.receiver_id, amount)
-            for part, amount in give_back(parts, [(intent.giver_id, intent.amount.minor)])
-        )
-    except Refused as error:
-        # only the books tell whether this number is a return that was made already
-        refusal, why = error.code, error.detail
+    back = Back(((intent.giver_id, intent.amount.minor),), tuple(parts))
     now = platform.world.clock.business()
     wanted = SplitReturn(
         merchant_id=trade.merchant_id,
@@ -142,7 +129,7 @@ async def _give_back(platform: Platform, asker: Asker, intent: ReturnSplit) -> O
         digest=_digest(intent, split),
         created_at=now,
     )
-    made: SplitReturn = await platform.submit(GiveBackShare(asker, wanted, backs, refusal, why))
+    made: SplitReturn = await platform.submit(GiveBackShare(asker, wanted, back))
     return SplitReturnFound(_view(made, split.split_id))
 
 
