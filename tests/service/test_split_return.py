@@ -28,6 +28,7 @@ from tongbao.kernel.time import DAY
 from tongbao.ledger.account import merchant_available
 from tongbao.service.act import act
 from tongbao.service.agree import ChangeAgreement
+from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.settlement import settle_day
 from tongbao.wire.contract import Verified
@@ -171,6 +172,27 @@ def test_a_receiver_who_spent_his_share_is_not_overdrawn(sqlite_stage: Stage) ->
         return [*seen, 0 < has < 125, (await stand(house))[3]]
 
     assert sqlite_stage.play(scene) == ["MERCHANT_FUNDS", "", True, 0]
+
+
+def test_what_a_bank_took_back_is_not_shared(sqlite_stage: Stage) -> None:
+    """A chargeback leaves less, or nothing, of its trade to share: never another trade's money."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await house.open("A")
+        number = await house.start("A")
+        await house.say(number)
+        await paid(house, "B")
+        seen: list[Any] = []
+        for ref, amount in (("cb1", 300), ("cb2", 700)):
+            await house.submit(
+                TakeChargeback("ICBC", ref, number, MERCHANT, "A", amount, "olga", "otto", "the holder denies it")
+            )
+            seen += [await left(house), await refusal(house.ask(ask(ref, part(OTHER, 695))))]
+        seen.append(await refusal(house.ask(ask("all", finish=True))))
+        return [*seen, (await stand(house))[3]]
+
+    assert sqlite_stage.play(scene) == [694, "SPLIT_EXCEEDS", 0, "SPLIT_EXCEEDS", "", 0]
 
 
 @pytest.mark.parametrize("act", ["return", "refund"])

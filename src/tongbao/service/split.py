@@ -1,6 +1,7 @@
 """Profit sharing: a trade's money to receivers the platform knows, at its payment or later; and back at refunds.
 
-What may be shared is what the merchant has of that trade: its sum without fee, refunds and what was shared before.
+What may be shared is what the merchant has of that trade: its sum without fee, refunds, chargebacks and what was
+shared before.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def receiver_account(kind: str, receiver_id: str, currency: str) -> str:
 
 
 def left_to_share(trade: Trade, returns: TradeReturn | None, share: Share) -> int:
-    """What the merchant has of a trade, in minor units."""
+    """What the merchant has of a trade, in minor units, never below zero: what its bank took back he has no more."""
     fee = trade.fee - (returns.fee_back if returns is not None else 0)
-    return trade.amount - fee - trade.refunded - share.given + share.returned
+    gone = trade.refunded + (returns.charged_back if returns is not None else 0)
+    return max(trade.amount - fee - gone - share.given + share.returned, 0)
 
 
 def waits(trade: Trade) -> bool:

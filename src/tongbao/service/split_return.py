@@ -169,7 +169,7 @@ async def _left(platform: Platform, asker: Asker, intent: QueryUnsplit) -> Outco
     share = shares[0] if shares else new_share(*key)
     returns = await platform.database.load(TRADE_RETURN, [key])
     left = 0 if share.finished else left_to_share(trade, returns[0] if returns else None, share)
-    return UnsplitFound(trade.trade_no, Money(max(left, 0), trade.currency))
+    return UnsplitFound(trade.trade_no, Money(left, trade.currency))
 
 
 ACTS: Final[dict[type, Callable[[Platform, Asker, Any], Awaitable[Outcome]]]] = {
