@@ -114,7 +114,7 @@ class Server:
         key = next((key for key in keys if codec.verify(text, proof.signature, key)), None)
         if key is None:
             raise InvalidSignature("signature", "sign not match")
-        if parsed.serial and _answering(ring, parsed.serial) is None:
+        if parsed.serial and not _named(ring, parsed.serial):
             raise RemoteProtocolError(_SERIAL, "names no key of the platform", "FIELD_INVALID")
         intent, provider = read_request(_parts(parsed), claim.merchant, _revealing(ring, parsed.serial))
         return Verified(intent, key, f"{proof.timestamp}:{proof.nonce_str}", provider)
@@ -214,7 +214,7 @@ def _revealing(ring: KeyRing, serial: str) -> Cover:
     def reveal(text: str) -> str:
         if not serial:
             raise RemoteProtocolError(_SERIAL, "must name the key of the encrypted fields", "FIELD_MISSING")
-        return codec.reveal(text, _asked_for(ring, serial), "user_name")
+        return codec.reveal(text, _named(ring, serial), "user_name")
 
     return reveal
 
@@ -231,21 +231,27 @@ def _covering(ring: KeyRing | None) -> Cover:
 
 
 def _signers(ring: KeyRing) -> list[Key]:
-    """The platform's keys that may still be asked for."""
+    """The platform's keys that may sign."""
     able = (KeyState.ACTIVE, KeyState.RETIRING)
     return [key for key in ring.sign if key.algorithm == m.ALGORITHM and key.state in able]
 
 
-def _asked_for(ring: KeyRing, name: str) -> list[Key]:
-    """The keys of that name. One with a certificate may be asked for as a public key too: both are handed out."""
+def _named(ring: KeyRing, name: str) -> list[Key]:
+    """The keys of that name, also one that is handed out and does not sign yet: fields may be encrypted to it. One with
+    a certificate may be named as a public key too: both are handed out."""
+    known = [key for key in ring.sign if key.algorithm == m.ALGORITHM and key.state is not KeyState.REVOKED]
     public = name.startswith(codec.PUBLIC_KEY)
-    return [
-        key for key in _signers(ring) if codec.is_called(key, name) or (public and codec.public_key_id(key) == name)
-    ]
+    return [key for key in known if codec.is_called(key, name) or (public and codec.public_key_id(key) == name)]
 
 
-def _answering(ring: KeyRing, name: str) -> Key | None:
-    return next(iter(_asked_for(ring, name)), None)
+def _asked_for(ring: KeyRing, name: str) -> Key | None:
+    """The key that signs an answer because the request names it: a public key alone is asked for. The serial number of
+    a certificate says what the request is encrypted to, and whoever knows no newer one must meet it (sheet wechatpay,
+    7.4 and 19.3)."""
+    if not name.startswith(codec.PUBLIC_KEY):
+        return None
+    able = _signers(ring)
+    return next((key for key in _named(ring, name) if key in able), None)
 
 
 def _active(ring: KeyRing) -> list[Key]:
@@ -265,14 +271,12 @@ def _notifying(ring: KeyRing, number: str) -> Key:
 
 
 def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now: Instant) -> Response:
-    """Signed by the key that the request names, else by the active certificate, else by the public key."""
+    """Signed by the public key that the request names, else by the active certificate, else by the public key."""
     if ring is None:
         raise InvalidSignature(_SERIAL, "there is no key to sign with", "KEY_UNKNOWN")
-    key = _answering(ring, parsed.serial) if parsed.serial else None
-    if key is None:
-        key, name = _active(ring)[0], ""
-    else:
-        name = parsed.serial if parsed.serial.startswith(codec.PUBLIC_KEY) else ""
+    asked = _asked_for(ring, parsed.serial)
+    key = asked or _active(ring)[0]
+    name = parsed.serial if asked else codec.platform_name(key)
     nonce = codec.derived_nonce(codec.content_key(ring), b"answer", str(now).encode(), parsed.target, body)
     headers = (
         *(((b"Content-Type", codec.JSON.encode("ascii")),) if body else ()),
@@ -280,7 +284,7 @@ def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now:
         _LANGUAGE,
         _CACHE,
         (b"Request-ID", _request_id(parsed.target + body, now, 0).encode("ascii")),
-        *codec.signed_headers(body, key, name or codec.platform_name(key), nonce, now),
+        *codec.signed_headers(body, key, name, nonce, now),
     )
     return Response(status, headers, body)
 

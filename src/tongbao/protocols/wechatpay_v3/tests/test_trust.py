@@ -100,6 +100,33 @@ def test_certificate_to_public_key_without_a_failed_verification(pair: Pair) -> 
         client.decode_notification(note, trusting(pair, bare), NOW)
 
 
+def test_the_next_certificate_is_named_before_it_signs_and_the_old_one_answers_no_more(pair: Pair) -> None:
+    """Whatever certificate a request names and hides a name for, of those that are handed out, the active one answers:
+    who knows only the old one meets the new one, and must fetch it."""
+    payout = next(intent for intent in simple_intents("wechatpay_v3") if isinstance(intent, PayOut))
+    intent = replace(payout, merchant=pair.credentials.merchant, payee=replace(payout.payee, name="王小明"))
+    old, new = pair.ring.sign[-1], make_pair("wechatpay_v3", m.ALGORITHM, number=1).ring.sign[-1]
+    server, client = pair.manifest.server, pair.manifest.client
+    for states, active in (((KeyState.ACTIVE, KeyState.NEXT), old), ((KeyState.RETIRING, KeyState.ACTIVE), new)):
+        keys = [replace(key, state=state) for key, state in zip((old, new), states, strict=True)]
+        ring = replace(pair.ring, sign=(pair.ring.sign[0], *keys))
+        for known in (old, new):
+            request = client.encode(intent, trusting(pair, known), NOW).request()
+            assert request.header("Wechatpay-Serial") == codec.serial_of(known)
+            claim = server.claim(request)
+            assert server.decode(claim, ring, NOW).intent == intent
+            answer = server.answer(claim, CertificatesFound(), ring, NOW)
+            assert answer.header("Wechatpay-Serial") == codec.serial_of(active)
+            assert len(json.loads(answer.body)["data"]) == 2
+            if known is active:
+                found = client.decode(FetchCertificates(merchant=""), answer, trusting(pair, known), NOW)
+                assert isinstance(found, CertificatesFound)
+                continue
+            with pytest.raises(InvalidSignature) as caught:
+                client.decode(QueryTrade(merchant="", out_trade_no="X1"), answer, trusting(pair, known), NOW)
+            assert caught.value.code == "KEY_UNKNOWN"
+
+
 def test_an_ended_certificate_hides_nothing(pair: Pair) -> None:
     """Of two configured certificates the one that is valid now encrypts; where none is, nothing is sent."""
     certified, _ = changing(pair)
