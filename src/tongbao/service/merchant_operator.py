@@ -16,14 +16,7 @@ from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import AUTHORISATION, MERCHANT, MERCHANT_OPERATOR
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
-from tongbao.trade.party import (
-    AUTHORISATION_TIME,
-    LOCK_TIME,
-    PASSWORD_TRIES,
-    PERSON,
-    Authorisation,
-    MerchantOperator,
-)
+from tongbao.trade.party import AUTHORISATION_TIME, PERSON, Authorisation, MerchantOperator, count_try
 
 NAME_MOST: Final = 32
 """Characters of an operator's name."""
@@ -149,13 +142,6 @@ class ReserveAgreement:
             raise Refused("LOGIN_WRONG", WRONG)
         if sheet.get(AUTHORISATION, self.authorisation_id) is not None:
             raise Refused("ALREADY_EXISTS", "this authorisation number was used before")
-        tried = operator.attempts + 1
-        full = tried >= PASSWORD_TRIES
-        counted = replace(
-            operator,
-            attempts=0 if full else tried,
-            locked_until=Instant(now.wire + LOCK_TIME) if full else operator.locked_until,
-        )
         word = Authorisation(
             self.authorisation_id,
             operator.actor,
@@ -167,6 +153,7 @@ class ReserveAgreement:
             "reserved",
             now.wire,
         )
+        counted = count_try(operator, now.wire)
         return Decision(Reserved(operator.pay_hash), [(MERCHANT_OPERATOR, counted), (AUTHORISATION, word)])
 
 

@@ -19,7 +19,7 @@ from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import AUTHORISATION, BUYER, COMBINED, TRADE
 from tongbao.store.sheet import Sheet
 from tongbao.trade.combine import Combined
-from tongbao.trade.party import LOCK_TIME, PASSWORD_TRIES, Authorisation, Buyer
+from tongbao.trade.party import LOCK_TIME, PASSWORD_TRIES, Authorisation, Buyer, count_try
 from tongbao.trade.record import Trade
 
 COST_PRODUCTION: Final = 17
@@ -111,13 +111,6 @@ class ReserveAuthorisation:
             raise Refused("ALREADY_EXISTS", "this authorisation number was used before")
         if buyer.locked_until > now.wire:
             raise Refused("PASSWORD_LOCKED", "too many wrong pay passwords")
-        tried = buyer.attempts + 1
-        full = tried >= PASSWORD_TRIES
-        counted = replace(
-            buyer,
-            attempts=0 if full else tried,
-            locked_until=Instant(now.wire + LOCK_TIME) if full else buyer.locked_until,
-        )
         word = Authorisation(
             self.authorisation_id,
             buyer.buyer_id,
@@ -129,7 +122,7 @@ class ReserveAuthorisation:
             "reserved",
             now.wire,
         )
-        return Decision(Reserved(buyer.pay_hash), [(BUYER, counted), (AUTHORISATION, word)])
+        return Decision(Reserved(buyer.pay_hash), [(BUYER, count_try(buyer, now.wire)), (AUTHORISATION, word)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
-from tongbao.kernel.record import record
+from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import HOUR, MINUTE, Instant
 
 PASSWORD_TRIES: Final = 5
@@ -152,6 +152,17 @@ class MerchantOperator:
     def actor(self) -> str:
         """His name in the log and beside what he agreed to. No key and no operator of the platform has such a name."""
         return operator_actor(self.merchant_id, self.name)
+
+
+Payer = TypeVar("Payer", Buyer, MerchantOperator)
+
+
+def count_try(person: Payer, wire: Instant) -> Payer:
+    """Whoever gives a payment password, after one more try, which is counted before the password is checked: with the
+    last of ``PASSWORD_TRIES`` he is locked for ``LOCK_TIME`` from ``wire`` on, and the count begins anew (T59)."""
+    if person.attempts + 1 < PASSWORD_TRIES:
+        return replace(person, attempts=person.attempts + 1)
+    return replace(person, attempts=0, locked_until=Instant(wire + LOCK_TIME))
 
 
 PERSON: Final = "/op:"
