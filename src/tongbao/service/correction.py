@@ -193,26 +193,7 @@ class ProposeCorrection:
             if ":suspense:" not in rests or self.amount != case.amount:
                 raise Refused("FIELD_INVALID", f"the case ends when all {case.amount} of it leave suspense")
         kind = "write_off" if ":loss:" in self.debit and ":receivable:" in self.credit else "correct"
-        return _propose(
-            sheet,
-            Correction(
-                correction_id=self.correction_id,
-                kind=kind,
-                case_id=self.case_id,
-                merchant_id=self.merchant_id,
-                out_trade_no=self.out_trade_no,
-                debit=self.debit,
-                credit=self.credit,
-                amount=self.amount,
-                currency=currency_of(self.debit),
-                reason=self.reason,
-                state="proposed",
-                maker=self.actor,
-                checker="",
-                proposed_at=now.business,
-                decided_at=None,
-            ),
-        )
+        return _propose(sheet, self, kind, self.case_id, (self.debit, self.credit, self.amount), now)
 
 
 def propose_write_off(
@@ -258,26 +239,9 @@ class ProposeLate:
             raise Refused("PAYMENT_NOT_FOUND", "no such late payment")
         if payment.state != "late" or known.state != "failed":
             raise Refused("STATE_CONFLICT", "only late money that its bank has refused to take goes another way")
-        return _propose(
-            sheet,
-            Correction(
-                correction_id=self.correction_id,
-                kind="late",
-                case_id=f"refused:{self.instruction_no}",
-                merchant_id=self.merchant_id,
-                out_trade_no=self.out_trade_no,
-                debit=platform_suspense(lane, payment.currency),
-                credit=buyer_balance(payment.buyer_id, payment.currency),
-                amount=payment.amount,
-                currency=payment.currency,
-                reason=self.reason,
-                state="proposed",
-                maker=self.actor,
-                checker="",
-                proposed_at=now.business,
-                decided_at=None,
-            ),
-        )
+        target = buyer_balance(payment.buyer_id, payment.currency)
+        move = (platform_suspense(lane, payment.currency), target, payment.amount)
+        return _propose(sheet, self, "late", f"refused:{self.instruction_no}", move, now)
 
 
 @record
@@ -298,30 +262,38 @@ class ProposeStuck:
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
         refund, _ = find_stuck(sheet, self.merchant_id, self.out_trade_no, self.refund_id)
-        return _propose(
-            sheet,
-            Correction(
-                correction_id=self.correction_id,
-                kind="late",
-                case_id=stuck_case(refund.refund_id),
-                merchant_id=self.merchant_id,
-                out_trade_no=self.out_trade_no,
-                debit=merchant_stuck(self.merchant_id, refund.currency),
-                credit=buyer_balance(refund.buyer_id, refund.currency),
-                amount=refund.amount,
-                currency=refund.currency,
-                reason=self.reason,
-                state="proposed",
-                maker=self.actor,
-                checker="",
-                proposed_at=now.business,
-                decided_at=None,
-            ),
-        )
+        target = buyer_balance(refund.buyer_id, refund.currency)
+        move = (merchant_stuck(self.merchant_id, refund.currency), target, refund.amount)
+        return _propose(sheet, self, "late", stuck_case(refund.refund_id), move, now)
 
 
-def _propose(sheet: Sheet, correction: Correction) -> Decision:
-    """Write a proposal down. Raises Refused."""
+def _propose(
+    sheet: Sheet,
+    said: ProposeCorrection | ProposeLate | ProposeStuck,
+    kind: str,
+    case_id: str,
+    move: tuple[str, str, int],
+    now: Now,
+) -> Decision:
+    """Write down what somebody proposes for this case; ``move`` is (debit, credit, minor units). Raises Refused."""
+    debit, credit, amount = move
+    correction = Correction(
+        correction_id=said.correction_id,
+        kind=kind,
+        case_id=case_id,
+        merchant_id=said.merchant_id,
+        out_trade_no=said.out_trade_no,
+        debit=debit,
+        credit=credit,
+        amount=amount,
+        currency=currency_of(debit),
+        reason=said.reason,
+        state="proposed",
+        maker=said.actor,
+        checker="",
+        proposed_at=now.business,
+        decided_at=None,
+    )
     if sheet.get(CORRECTION, correction.correction_id) is not None:
         raise Refused("ALREADY_EXISTS", "this correction's number is taken")
     if correction.amount <= 0:
