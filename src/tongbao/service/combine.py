@@ -16,10 +16,10 @@ from tongbao.ledger.entry import Entry
 from tongbao.service.capture import balance_payment, capture, capture_accounts
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker, Opened, OpenTrade, check_provider
+from tongbao.service.ended import ended_event
 from tongbao.service.escrow import close, find_trade
 from tongbao.service.password import TOGETHER
 from tongbao.service.pay import active_buyer, check_method, check_payer, consume, open_merchant, payable
-from tongbao.service.payout_event import ended_event
 from tongbao.service.view import combined_of
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import ACCOUNT, AUTHORISATION, BUYER, COMBINED, COMBINED_TRADE, EVENT, MERCHANT, TRADE

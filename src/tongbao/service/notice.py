@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from tongbao.service.combine import COMBINED_EVENT
 from tongbao.service.combine_act import combined_view, find_combined
+from tongbao.service.ended import BATCH, SINGLE
 from tongbao.service.payout_act import batch_view, find_payout, payout_view
-from tongbao.service.payout_event import BATCH, SINGLE
 from tongbao.service.platform import Platform
 from tongbao.service.refund_act import batch_view as refund_batch_view
 from tongbao.service.refund_batch import EVENTS as REFUNDS

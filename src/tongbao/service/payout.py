@@ -22,7 +22,7 @@ from tongbao.ledger.account import (
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
-from tongbao.service.payout_event import payout_event
+from tongbao.service.ended import payout_event
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import ACCOUNT, BUYER, COUNTER, INSTRUCTION, MERCHANT, PAYOUT, PAYOUT_CARD, SWITCH
 from tongbao.store.sheet import Sheet

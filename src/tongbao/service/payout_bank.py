@@ -16,6 +16,7 @@ from tongbao.ledger.entry import Entry
 from tongbao.service.bank import CASE_AFTER, INQUIRE_GAPS
 from tongbao.service.channel import BankWord
 from tongbao.service.command import Needs
+from tongbao.service.ended import payout_event
 from tongbao.service.hold import (
     DisputeReference,
     Reported,
@@ -29,7 +30,6 @@ from tongbao.service.hold import (
 )
 from tongbao.service.payout import COUNTED, payout_instruction, postings
 from tongbao.service.payout_batch import count_ended
-from tongbao.service.payout_event import payout_event
 from tongbao.service.payout_line import open_payee
 from tongbao.service.platform import Platform
 from tongbao.store.commit import Decision, Now

@@ -15,6 +15,7 @@ from tongbao.ledger.account import merchant_available, merchant_payout, platform
 from tongbao.ledger.entry import Entry
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
+from tongbao.service.ended import batch_event
 from tongbao.service.merchant_operator import AGREE_PAYOUTS, REFUSE_PAYOUTS, check_person, person_maker, person_needs
 from tongbao.service.payout import (
     COUNTED,
@@ -34,7 +35,6 @@ from tongbao.service.payout import (
     payee_needs,
     postings,
 )
-from tongbao.service.payout_event import batch_event
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.schema import ACCOUNT, INSTRUCTION, MERCHANT, PAYOUT, PAYOUT_BATCH, SWITCH
 from tongbao.store.sheet import Sheet

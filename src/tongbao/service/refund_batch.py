@@ -17,8 +17,8 @@ from tongbao.kernel.record import record, replace
 from tongbao.kernel.time import Instant
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker, check_address
+from tongbao.service.ended import ended_event
 from tongbao.service.merchant_operator import AGREE_REFUNDS, REFUSE_REFUNDS, check_person, person_needs
-from tongbao.service.payout_event import ended_event
 from tongbao.service.refund import Given, RequestRefund, refund_needs
 from tongbao.service.split import Back
 from tongbao.store.commit import AuditDraft, Decision, Now

@@ -1,8 +1,8 @@
-"""Telling a merchant what became of a payout or of a whole batch: events beside the trades', in the same outbox. Other
-things that are no trades and end once (batches of refunds, combined orders) are told of by the same ``ended_event``.
+"""Telling a merchant what became of a thing that is no trade and ends once: a payout, a batch of payouts or refunds, a
+combined order. Their events stand beside the trades', in the same outbox, one each, when everything has ended.
 
-Their number is ``payout:`` or ``payouts:`` and the merchant's own; no trade's number has a colon there, because a
-trade's event is looked for by its trade. There is one event each, when everything has ended.
+Their number is ``payout:``, ``payouts:`` or the like and the merchant's own; no trade's number has a colon there,
+because a trade's event is looked for by its trade.
 """
 
 from __future__ import annotations
