@@ -114,6 +114,22 @@ def test_a_payment_needs_no_network() -> None:
             client.create("A1", Money(1000), "tea")
 
 
+def test_a_misspelt_option_is_refused_before_anything_is_sent() -> None:
+    """It is never as if it had not been said, which would be another refund, another bill."""
+    calls: tuple[tuple[str, tuple[Any, ...], str], ...] = (
+        ("refund", ("r1", Money(1)), "order"),
+        ("query_refund", ("r1",), "order"),
+        ("split", ("s1", ()), "finished"),
+        ("pay_out", ("p1", None, Money(1)), "note"),
+        ("movements", (0, 1), "kind"),
+        ("bill", (None,), "month"),
+    )
+    with Client(configure(), clock=Hands()) as client:
+        for method, said, wrong in calls:
+            with pytest.raises(TypeError, match=f"unexpected keyword argument '{wrong}'"):
+                getattr(client, method)(*said, **{wrong: ""})
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_T75_redirects_are_never_followed(run: Callable[..., Any], status: int) -> None:
     """The second address is never asked."""

@@ -127,31 +127,20 @@ class BillOptions(TypedDict, total=False):
     scope: str
 
 
+def _as_said(options: Mapping[str, object]) -> dict[str, Any]:
+    """The options as the intents name them: what is ``order_no`` here is their ``out_trade_no``. One that an intent
+    does not know is a TypeError: a misspelt option is never as if it had not been said."""
+    return {"out_trade_no" if name == "order_no" else name: value for name, value in options.items()}
+
+
 class _Forms(Errands):
     """The intents, from what a caller says."""
 
     def _refund_form(self, refund_no: str, amount: Money | None, said: RefundOptions) -> RefundTrade:
-        return RefundTrade(
-            merchant=self.configuration.merchant,
-            refund_no=refund_no,
-            trade_no=said.get("trade_no", ""),
-            out_trade_no=said.get("order_no", ""),
-            amount=amount,
-            total=said.get("total"),
-            reason=said.get("reason", ""),
-            notify_url=said.get("notify_url", ""),
-            splits=said.get("splits", ()),
-        )
+        return RefundTrade(merchant=self.configuration.merchant, refund_no=refund_no, amount=amount, **_as_said(said))
 
     def _refund_question(self, refund_no: str, said: RefundQuestion) -> QueryRefund:
-        return QueryRefund(
-            merchant=self.configuration.merchant,
-            refund_no=refund_no,
-            refund_id=said.get("refund_id", ""),
-            batch_no=said.get("batch_no", ""),
-            trade_no=said.get("trade_no", ""),
-            out_trade_no=said.get("order_no", ""),
-        )
+        return QueryRefund(merchant=self.configuration.merchant, refund_no=refund_no, **_as_said(said))
 
     def _refund_batch_form(self, batch_no: str, items: Sequence[RefundItem], notify_url: str) -> RefundBatch:
         return RefundBatch(
@@ -163,12 +152,7 @@ class _Forms(Errands):
 
     def _split_form(self, split_no: str, splits: Sequence[Split], said: SplitOptions) -> SplitTrade:
         return SplitTrade(
-            merchant=self.configuration.merchant,
-            split_no=split_no,
-            splits=tuple(splits),
-            trade_no=said.get("trade_no", ""),
-            out_trade_no=said.get("order_no", ""),
-            finish=said.get("finish", False),
+            merchant=self.configuration.merchant, split_no=split_no, splits=tuple(splits), **_as_said(said)
         )
 
     def _split_question(self, split_no: str, order_no: str, trade_no: str) -> QuerySplit:
@@ -182,15 +166,7 @@ class _Forms(Errands):
         )
 
     def _payout_form(self, payout_no: str, payee: Payee, amount: Money, said: PayOutOptions) -> PayOut:
-        return PayOut(
-            merchant=self.configuration.merchant,
-            payout_no=payout_no,
-            payee=payee,
-            amount=amount,
-            memo=said.get("memo", ""),
-            title=said.get("title", ""),
-            notify_url=said.get("notify_url", ""),
-        )
+        return PayOut(merchant=self.configuration.merchant, payout_no=payout_no, payee=payee, amount=amount, **said)
 
     def _payout_question(
         self, payout_no: str, payout_id: str, batch_no: str, batch_id: str, to_card: bool | None
@@ -208,27 +184,10 @@ class _Forms(Errands):
         return QueryPayOutBatch(merchant=self.configuration.merchant, batch_no=batch_no, batch_id=batch_id, **said)
 
     def _movement_question(self, since: Instant, until: Instant, said: MovementQuestion) -> QueryMovements:
-        return QueryMovements(
-            merchant=self.configuration.merchant,
-            since=since,
-            until=until,
-            page=said.get("page", 1),
-            page_size=said.get("page_size", 0),
-            trade_no=said.get("trade_no", ""),
-            out_trade_no=said.get("order_no", ""),
-            serial=said.get("serial", ""),
-            kinds=said.get("kinds", ()),
-        )
+        return QueryMovements(merchant=self.configuration.merchant, since=since, until=until, **_as_said(said))
 
     def _bill_question(self, day: date, said: BillOptions) -> RequestBill:
-        return RequestBill(
-            merchant=self.configuration.merchant,
-            day=day,
-            kind=said.get("kind", "trade"),
-            monthly=said.get("monthly", False),
-            compressed=said.get("compressed", False),
-            scope=said.get("scope", ""),
-        )
+        return RequestBill(merchant=self.configuration.merchant, day=day, **said)
 
 
 class MoneyDesk(_Forms):
