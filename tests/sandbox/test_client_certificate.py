@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tongbao.cli.host import Hosted, HostSettings, host_sandbox
-from tongbao.kernel.error import Refused
+from tongbao.kernel.error import OutcomeUnknown
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import AsyncClient
 from tongbao.merchant.configuration import MerchantConfiguration
@@ -52,9 +52,8 @@ def test_a_refund_over_tls_shows_the_clients_certificate(tmp_path: Path) -> None
                 async with httpx.AsyncClient(trust_env=False) as buyer:
                     paid = await buyer.post(f"{hosted.base_url}/_sandbox/trades/T-ORDER-1/pay", json={})
                 assert paid.json()["state"] in ("paid", "finished")
-                with pytest.raises(Refused) as caught:
+                with pytest.raises(OutcomeUnknown, match="CA_ERROR"):
                     await without.refund("R1", Money(50), order_no="T-ORDER-1", total=Money(200))
-                assert caught.value.code == "CERT_REQUIRED"
                 back = await client.refund("R1", Money(50), order_no="T-ORDER-1", total=Money(200))
                 assert back.amount == Money(50)
 

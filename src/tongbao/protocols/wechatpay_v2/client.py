@@ -122,19 +122,17 @@ class Client:
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
         if response.status == 400 and b"SSL certificate" in response.body:
-            return Rejection("CERT_REQUIRED", "CA_ERROR", "the address asks for the merchant's client certificate")
+            reason = "the address asks for the merchant's client certificate"
+            return Rejection("CERT_REQUIRED", "CA_ERROR", reason, proven=False)
         if response.status != 200:
             raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
         if isinstance(intent, FetchBill) and not response.body.lstrip().startswith(b"<"):
             return BillOpened((response.body,), response.body.startswith(_GZIP))
         fields = codec.read_fields(response.body)
-        refused = _rejection(fields, credentials)
+        refused = _rejection(intent, fields, credentials)
         if refused is not None:
             return refused
-        if fields.get("sign"):
-            codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
-        elif not isinstance(intent, PayOut | QueryPayOut) and not _may_be_unsigned(intent):
-            raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
+        _authenticate(intent, fields, credentials)
         if isinstance(intent, CallByName):
             for name in ("mch_id", "mchid"):
                 if fields.get(name, credentials.merchant) != credentials.merchant:
@@ -184,7 +182,19 @@ def _check_certificate(settings: Mapping[str, str], mch_id: str) -> None:
 
 
 def _may_be_unsigned(intent: Intent) -> bool:
-    return isinstance(intent, CallByName) and intent.method in m.UNSIGNED_ANSWERS
+    """Whether the interface signs no answer to this (sheet wechatpay, section 2.1)."""
+    if isinstance(intent, CallByName):
+        return intent.method in m.UNSIGNED_ANSWERS
+    return isinstance(intent, PayOut | QueryPayOut)
+
+
+def _authenticate(intent: Intent, fields: Mapping[str, str], credentials: Credentials) -> None:
+    """The signature of an answer, which must be right, and must be there where answers are signed. Raises
+    InvalidSignature."""
+    if fields.get("sign"):
+        codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
+    elif not _may_be_unsigned(intent):
+        raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
 
 
 def _named(intent: CallByName, credentials: Credentials, now: Instant) -> Call:
@@ -249,18 +259,19 @@ def _check_said(intent: Intent, service: m.Service, fields: Mapping[str, str], c
         raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
 
 
-def _rejection(fields: Mapping[str, str], credentials: Credentials) -> Rejection | None:
-    """A refusal: of the communication, which is never signed, or of what was asked, whose signature must be right."""
+def _rejection(intent: Intent, fields: Mapping[str, str], credentials: Credentials) -> Rejection | None:
+    """A refusal: of the communication, which is never signed and proves nothing where answers are signed (T82), or of
+    what was asked, which is signed like a success (sheet wechatpay, section 2.1)."""
     if fields.get("return_code") == "FAIL":
         text = fields.get("return_msg", "")
         word = next((word for word, begin in m.RETURNED.items() if text.startswith(begin)), "")
         word = word or (text if text in m.WIRE_CODE.values() else "FAIL")
-        return Rejection(m.NEUTRAL_CODE.get(word, "STATE_CONFLICT"), word, text[:256])
+        code, proven = m.NEUTRAL_CODE.get(word, "STATE_CONFLICT"), _may_be_unsigned(intent)
+        return Rejection(code, word, text[:256], proven=proven)
     if fields.get("return_code") != "SUCCESS":
         raise codec.invalid("return_code", "is neither SUCCESS nor FAIL")
     if fields.get("result_code") == "FAIL":
-        if fields.get("sign"):
-            codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
+        _authenticate(intent, fields, credentials)
         word = codec.text(fields, "err_code", 64, needed=True)
         return Rejection(m.NEUTRAL_CODE.get(word, "STATE_CONFLICT"), word, fields.get("err_code_des", "")[:256])
     if fields.get("result_code") != "SUCCESS":

@@ -144,15 +144,15 @@ class Client:
             raise LocalProtocolError(lost, "the interface cannot say this", "FIELD_INVALID")
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
-        """Verify and read. A refusal (4xx, 5xx) is taken unsigned, as the platform sends it: it moves no money, and
-        what it says of an order is no evidence. Success must be signed, but for the first certificates, which the
-        APIv3 key proves."""
+        """Verify and read. Success must be signed, but for the first certificates, which the APIv3 key proves. A
+        refusal (4xx, 5xx) is read signed or not; unsigned, as the platform sends it, it proves nothing (sheet
+        wechatpay, section 7.3)."""
         ring = credentials.ring
         if isinstance(intent, CreateTrade) and response.status == 202 and intent.presentation is Presentation.BARCODE:
             codec.check_signed(response.headers, response.body, ring, now)
             return _asking(intent, credentials, codec.read_body(response.body))
         if response.status not in (200, 204):
-            return _rejection(response)
+            return _rejection(response, ring, now)
         if isinstance(intent, FetchBill):
             return BillOpened((response.body,), response.body.startswith(_GZIP))
         if isinstance(intent, FetchCertificates):
@@ -271,14 +271,18 @@ def _headers(
     )
 
 
-def _rejection(response: Response) -> Rejection:
-    """Raises RemoteProtocolError where the answer is none of the interface's."""
+def _rejection(response: Response, ring: KeyRing, now: Instant) -> Rejection:
+    """A refusal, proven only by a signature. Raises RemoteProtocolError where it is none of the interface's, or where
+    it bears a signature that is wrong."""
     if not (response.status == 202 or 400 <= response.status < 600):
         raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
+    signed = response.header("Wechatpay-Signature") is not None
+    if signed:
+        codec.check_signed(response.headers, response.body, ring, now)
     fields = Fields(codec.read_body(response.body))
     word = fields.text("code", 64, needed=True)
     code = m.NEUTRAL_CODE.get(word.replace("_", ""), "SYSTEM" if response.status >= 500 else "STATE_CONFLICT")
-    return Rejection(code, word, fields.text("message", 4_096)[:256])
+    return Rejection(code, word, fields.text("message", 4_096)[:256], proven=signed)
 
 
 def with_home(url: str, home: str) -> str:
