@@ -330,7 +330,8 @@ class Endings:
     # --- asking ----------------------------------------------------------------------------------------------------
 
     def refund(self, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str) -> Core[Movement]:
-        """Write the refund down, ask for it, and write down the answer. The same number again asks again.
+        """Write the refund down, ask for it, and write down the answer. The same number again asks again, with the
+        texts of the first time.
 
         Raises Refused: ORDER_UNKNOWN, TRADE_STATE (the order is not paid), REFUND_EXCEEDS, REFUND_MISMATCH, or the
         platform's own; OutcomeUnknown and NotSent leave the row open, to be asked again under the same number.
@@ -384,7 +385,7 @@ class Endings:
         if sum(others) + amount.minor > order.amount.minor:
             raise Refused("REFUND_EXCEEDS", "more than was paid and not yet asked back")
         [row] = self._table.add(transaction, [asked])
-        return endpoint, intent, row
+        return endpoint, replace(intent, reason=row.reason, notify_url=row.notify_url), row
 
     def _note(self, row: Movement, state: MovementState, code: str, movement_id: str) -> Core[Movement]:
         """Write down what the platform answered, unless a notification was quicker."""

@@ -47,6 +47,10 @@ class Movement:
     movement_id: str = ""
     evidence: str = ""
     """``ANSWER``, ``NOTIFY`` or ``QUERY``: what the state rests on."""
+    reason: str = ""
+    notify_url: str = ""
+    """With ``reason``: the texts that it was first asked for with. A platform may refuse others under the same number
+    (sheet wechatpay, section 10)."""
     asked_at: Instant | None = None
     ended_at: Instant | None = None
 
@@ -76,6 +80,8 @@ def list_movements(
                 amount=intent.amount,
                 order_no=order_no or intent.out_trade_no,
                 trade_no=intent.trade_no,
+                reason=intent.reason,
+                notify_url=intent.notify_url,
                 asked_at=now,
             )
         ]
@@ -95,6 +101,8 @@ def list_movements(
                 batch_no=intent.batch_no,
                 order_no=order_no,
                 trade_no=item.trade_no,
+                reason=item.reason,
+                notify_url=intent.notify_url,
                 asked_at=now,
             )
             for item in intent.items
@@ -114,12 +122,12 @@ def list_movements(
 
 _COLUMNS: Final = (
     "endpoint, kind, batch_no, number, order_no, trade_no, amount_minor, currency, state, code, movement_id,"
-    " evidence, asked_at, ended_at"
+    " evidence, reason, notify_url, asked_at, ended_at"
 )
 _KEY: Final = "endpoint = :endpoint AND kind = :kind AND batch_no = :batch_no AND number = :number"
 _INSERT: Final = (
     f"INSERT INTO payment_movement ({_COLUMNS}) VALUES (:endpoint, :kind, :batch_no, :number, :order_no, :trade_no,"
-    " :amount, :currency, :state, :code, :movement_id, :evidence, :asked_at, :ended_at)"
+    " :amount, :currency, :state, :code, :movement_id, :evidence, :reason, :notify_url, :asked_at, :ended_at)"
 )
 _UPDATE: Final = (
     "UPDATE payment_movement SET state = :state, code = :code, movement_id = :movement_id, evidence = :evidence,"
@@ -232,6 +240,8 @@ def _values(movement: Movement) -> dict[str, object]:
         "code": movement.code,
         "movement_id": movement.movement_id,
         "evidence": movement.evidence,
+        "reason": movement.reason,
+        "notify_url": movement.notify_url,
         "asked_at": movement.asked_at or 0,
         "ended_at": movement.ended_at,
     }
@@ -250,6 +260,8 @@ def _movement(row: dict[str, Any]) -> Movement:
         code=str(row["code"]),
         movement_id=str(row["movement_id"]),
         evidence=str(row["evidence"]),
+        reason=str(row["reason"]),
+        notify_url=str(row["notify_url"]),
         asked_at=Instant(int(row["asked_at"])),
         ended_at=Instant(int(row["ended_at"])) if row["ended_at"] is not None else None,
     )

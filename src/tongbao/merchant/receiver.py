@@ -102,7 +102,8 @@ class Receiver(_Shell):
         self, order_no: str, refund_no: str, amount: Money, *, reason: str = "", notify_url: str = ""
     ) -> Movement:
         """Give money of a paid order back. The shop's own row comes first, so the sum can never exceed the order's, and
-        the same number is always the same refund. After OutcomeUnknown or NotSent call it again with the same number.
+        the same number is always the same refund. After OutcomeUnknown or NotSent call it again with the same number;
+        reason and address are then those of the first time.
 
         Raises Refused (TRADE_NOT_FOUND, TRADE_STATE, REFUND_EXCEEDS, REFUND_MISMATCH, or the platform's own code).
         """
