@@ -86,15 +86,14 @@ async def _find_split(
     """A split by either number, or both, and its trade. Where trades have splits of one number, ``return_no`` still
     means the one it came from. Raises Refused SPLIT_NOT_FOUND."""
     where = {"merchant_id": asker.merchant_id}
+    made: list[SplitReturn] = await platform.database.load(SPLIT_RETURN, [(asker.merchant_id, return_no)])
     if split_id:
         rows = await platform.database.read("split.by_id", {**where, "split_id": split_id})
+    elif made and made[0].split_no == split_no:
+        rows = [(made[0].out_trade_no, split_no)]
     else:
-        rows = [
-            (row[0], split_no) for row in await platform.database.read("split.by_no", where | {"split_no": split_no})
-        ]
-    if len(rows) > 1:
-        made: list[SplitReturn] = await platform.database.load(SPLIT_RETURN, [(asker.merchant_id, return_no)])
-        rows = [row for row in rows if made and row[0] == made[0].out_trade_no]
+        trades = await platform.database.read("split.by_no", where | {"split_no": split_no})
+        rows = [(out_trade_no, split_no) for (out_trade_no,) in trades]
     if len(rows) != 1 or split_no not in ("", rows[0][1]):
         raise Refused("SPLIT_NOT_FOUND", "no such split, or several of this number")
     trade = await platform.find_trade(asker.merchant_id, rows[0][0], provider=asker.provider)
