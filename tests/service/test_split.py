@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.platform import BUYER, MERCHANT, OTHER, House, Stage, make_buyer, make_merchant, refusal
+from tests.support.platform import BUYER, MERCHANT, OTHER, House, Stage, make_buyer, make_intent, make_merchant, refusal
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_pending
@@ -16,6 +19,7 @@ from tongbao.service.act import act
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.settlement import settle_day
 from tongbao.service.split_act import run_splits
+from tongbao.store.migrate import migrations
 from tongbao.wire.contract import Verified
 from tongbao.wire.movement import MovementState, QuerySplit, RefundTrade, Split, SplitFound, SplitTrade
 from tongbao.wire.party import Party
@@ -284,3 +288,51 @@ def test_T57_a_receiver_is_named_as_the_merchant_knows_him(sqlite_stage: Stage) 
         return [told == [mine, OTHER], await stand(house), await refusal(wrong)]
 
     assert sqlite_stage.play(scene) == [True, (979, 0, 10, 5), "RECEIVER_UNKNOWN"]
+
+
+async def over_wechat(house: House, *wishes: Any) -> list[str]:
+    """What each is answered over a protocol whose split numbers are unique within all of a merchant's; at once."""
+    acts = [refusal(act(house.platform, "wechatpay_v3", Verified(wish, None))) for wish in wishes]
+    return await asyncio.gather(*acts)
+
+
+@pytest.mark.slow
+def test_T41_one_split_number_is_one_split_of_all_trades(stage: Stage) -> None:
+    """Where the protocol says so: another trade under it is refused, also of many at once, and its own is the same."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        for trade in "ABC":
+            await paid(house, trade)
+        wishes = [ask(number, part(AGENT, 100), trade=trade) for trade in "AB" for number in ("s1", "s2")]
+        codes = await over_wechat(house, *wishes, *wishes)
+        later = await over_wechat(house, *wishes, ask("s1", part(AGENT, 1), trade="C"), ask("s3", part(AGENT, 1)))
+        # another protocol's numbers are unique within a trade, and stay so
+        other = [await refusal(house.ask(ask("s1", part(AGENT, 1), trade="C")))]
+        return [Counter(codes), Counter(later), other, (await stand(house))[2]]
+
+    conflict = "IDEMPOTENCY_CONFLICT"
+    assert stage.play(scene) == [Counter({"": 4, conflict: 4}), Counter({"": 3, conflict: 3}), [""], 202]
+
+
+@pytest.mark.slow
+def test_the_split_numbers_of_before_are_known(stage: Stage) -> None:
+    """The migration writes of earlier splits what a split of now writes."""
+    found = "SELECT scope, key, request_hash, outcome, at FROM answer WHERE scope LIKE 'split:%' ORDER BY key"
+
+    async def scene(house: House) -> list[str]:
+        await house.furnish(merchant=make_merchant(protocols=json.dumps(["wechatpay_v3"])))
+        await prepare(house)
+        codes = await over_wechat(house, make_intent("A"), make_intent("B", splits=(part(AGENT, 5),)))
+        await house.pay("A")
+        await house.pay("B")
+        await run_splits(house.platform)
+        return codes + await over_wechat(house, ask("s1", part(AGENT, 100)), ask("s2", part(AGENT, 100)))
+
+    assert stage.play(scene, furnished=False) == [""] * 4
+    written = stage.execute(found)
+    assert [(row[1], row[3]) for row in written] == [("s1", "A"), ("s2", "A")]
+    stage.execute("DELETE FROM answer WHERE scope LIKE 'split:%'")
+    sql = next(migration.sql for migration in migrations() if migration.name == "split_no")
+    stage.execute(next(part for part in sql.split(";") if "INSERT INTO answer" in part))
+    assert stage.execute(found) == written

@@ -17,8 +17,8 @@ from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
 from tongbao.store.commit import Decision, Now
-from tongbao.store.record import Case
-from tongbao.store.schema import ACCOUNT, BUYER, CASE, MERCHANT, SHARE, SPLIT, SPLIT_PART, TRADE, TRADE_RETURN
+from tongbao.store.record import Answer, Case
+from tongbao.store.schema import ACCOUNT, ANSWER, BUYER, CASE, MERCHANT, SHARE, SPLIT, SPLIT_PART, TRADE, TRADE_RETURN
 from tongbao.store.sheet import Sheet
 from tongbao.store.table import Row, Table
 from tongbao.trade.record import Trade
@@ -61,7 +61,8 @@ def waits(trade: Trade) -> bool:
 @record
 class ShareTrade:
     """Give parts of a paid trade to ``wanted``; the same number again is the same split. ``finish``: what is left is
-    the merchant's own, no more splits follow, and settlement may take it. ``cause``: ``asked`` or ``payment``."""
+    the merchant's own, no more splits follow, and settlement may take it. ``cause``: ``asked`` or ``payment``.
+    ``of_trade``: the number is unique within its trade only, else another trade's is refused (IDEMPOTENCY_CONFLICT)."""
 
     asker: Asker
     out_trade_no: str
@@ -72,10 +73,13 @@ class ShareTrade:
     cause: str
     digest: str
     currency: str = "CNY"
+    of_trade: bool = True
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         merchant_id = self.asker.merchant_id
         yield from self.asker.needs()
+        if not self.of_trade:
+            yield ANSWER, (f"split:{merchant_id}", self.split_no)
         for one in self.wanted:
             yield (BUYER if one.receiver == "buyer" else MERCHANT), (one.receiver_id,)
         yield TRADE, (merchant_id, self.out_trade_no)
@@ -96,6 +100,8 @@ class ShareTrade:
             if not hmac.compare_digest(known.digest, self.digest):
                 raise Refused("IDEMPOTENCY_CONFLICT", "this split number was used for another split")
             return Decision(Shared(known, False))
+        if not self.of_trade and sheet.get(ANSWER, f"split:{merchant_id}", self.split_no) is not None:
+            raise Refused("IDEMPOTENCY_CONFLICT", "this split number was used for another trade")
         trade: Trade | None = sheet.get(TRADE, merchant_id, self.out_trade_no)
         if trade is None:
             raise Refused("TRADE_NOT_FOUND", "no such trade")
@@ -126,6 +132,10 @@ class ShareTrade:
             waiting=share.waiting and self.cause == "asked",
         )
         rows: list[tuple[Table, Row]] = [(SPLIT, row), (SHARE, after), *((SPLIT_PART, part) for part in parts)]
+        if not self.of_trade:
+            rows.append(
+                (ANSWER, Answer(f"split:{merchant_id}", row.split_no, row.digest, row.out_trade_no, now.business))
+            )
         if not parts:
             return Decision(Shared(row, True), rows)
         postings = _draw(sources, [(self._account(part), part.amount) for part in parts])

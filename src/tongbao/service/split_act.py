@@ -124,6 +124,7 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
             intent.finish,
             "asked",
             _digest(intent.splits, finish=intent.finish),
+            of_trade=not platform.protocol(asker.protocol).split_no_of_merchant,
         )
     )
     return SplitFound(await split_view(platform, asker.protocol, trade, intent.split_no))

@@ -374,6 +374,8 @@ class Manifest:
     has a word for that (``RefundView.stuck``)."""
     refund_no_of_trade: bool = False
     """Whether a merchant's refund number is unique within its trade only; else within all of his refunds."""
+    split_no_of_merchant: bool = False
+    """Whether a merchant's number of a split is unique within all of his; else within its trade only."""
     counter_seconds: int = 0
     """How long a trade that is paid face to face (by a code, or in the wallet) waits where its request says nothing; 0:
     as long as any other."""
