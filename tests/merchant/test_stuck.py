@@ -57,7 +57,7 @@ class Gateway:
         return server.answer(claim, RefundFound((self.view,)), self.pair.ring, NOW)
 
     def notify(self, view: RefundView) -> Request:
-        notice = Notification(id="EV-1", at=NOW, trade=TradeView(echo={"appid": "wx1"}), refund=view)
+        notice = Notification(id="EV-1", at=NOW, trade=TradeView(), refund=view)
         return self.pair.manifest.server.notify(notice, NOTIFY, self.pair.ring, NOW)
 
 

@@ -138,6 +138,7 @@ class Client:
                 if fields.get(name, credentials.merchant) != credentials.merchant:
                     raise RemoteProtocolError(name, "is another merchant's", "FIELD_INVALID")
             return Answered(fields)
+        codec.check_app(fields, credentials.values["appid"])
         name = "mchid" if isinstance(intent, PayOut) else "mch_id"
         if fields.get(name) != credentials.merchant:
             raise RemoteProtocolError(name, "is another merchant's", "FIELD_INVALID")
@@ -155,6 +156,7 @@ class Client:
             raise codec.invalid("result_code", "is not SUCCESS")
         if fields.get("mch_id") != credentials.merchant:
             raise RemoteProtocolError("mch_id", "is another merchant's", "SELLER_UNKNOWN")
+        codec.check_app(fields, credentials.values["appid"])
         return Notification(id="", at=None, trade=read_trade(fields, credentials.merchant, paid=True))
 
     def acknowledge(self, accepted: bool) -> Response:
@@ -352,6 +354,7 @@ def _refund_notice(fields: Mapping[str, str], credentials: Credentials) -> Notif
     mch_id = credentials.merchant
     if fields.get("mch_id") != mch_id:
         raise RemoteProtocolError("mch_id", "is another merchant's", "SELLER_UNKNOWN")
+    codec.check_app(fields, credentials.values["appid"])
     plain = codec.reveal(fields["req_info"], codec.notice_key(codec.shared(credentials.ring)))
     refund = read_refund_notice(codec.read_fields(plain, "root"), mch_id)
     trade = TradeView(

@@ -202,6 +202,14 @@ def number(fields: Mapping[str, str], name: str, grammar: re.Pattern[str], *, ne
     return value
 
 
+def check_app(fields: Mapping[str, str], own: str) -> None:
+    """The application that is named is the one in the settings (T25; sheet wechatpay, section 4.1). Raises
+    RemoteProtocolError."""
+    for name in ("appid", "mch_appid"):
+        if fields.get(name, own) != own:
+            raise invalid(name, "is another application's", "SELLER_UNKNOWN")
+
+
 def money(fields: Mapping[str, str], name: str, *, needed: bool = True) -> Money | None:
     """Whole fen, above zero."""
     value = fields.get(name, "")

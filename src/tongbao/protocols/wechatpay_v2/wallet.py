@@ -72,6 +72,7 @@ def read_scan(body: bytes, credentials: Credentials) -> Mapping[str, str]:
     codec.authenticate(fields, credentials.values["sign_type"], credentials.ring)
     if fields.get("mch_id") != credentials.merchant:
         raise codec.invalid("mch_id", "is another merchant's", "SELLER_UNKNOWN")
+    codec.check_app(fields, credentials.values["appid"])
     for name in ("openid", "product_id"):
         codec.text(fields, name, 128, needed=True)
     return fields

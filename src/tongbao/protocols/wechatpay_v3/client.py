@@ -20,7 +20,14 @@ from tongbao.protocols.wechatpay_v3.partner import read_request, speaker_of, wri
 from tongbao.protocols.wechatpay_v3.request import Cover, Parts, local, plain
 from tongbao.protocols.wechatpay_v3.setting import load_credentials
 from tongbao.protocols.wechatpay_v3.sharing import read_left, read_returned
-from tongbao.protocols.wechatpay_v3.view import read_owner, read_refund, read_share, read_trade, read_transfer
+from tongbao.protocols.wechatpay_v3.view import (
+    check_apps,
+    read_owner,
+    read_refund,
+    read_share,
+    read_trade,
+    read_transfer,
+)
 from tongbao.wire.certificate import certificate_key, load_chain
 from tongbao.wire.contract import Call, Credentials
 from tongbao.wire.form import encode_form
@@ -150,7 +157,9 @@ class Client:
         ring = credentials.ring
         if isinstance(intent, CreateTrade) and response.status == 202 and intent.presentation is Presentation.BARCODE:
             codec.check_signed(response.headers, response.body, ring, now)
-            return _asking(intent, credentials, codec.read_body(response.body))
+            said = codec.read_body(response.body)
+            check_apps(Fields(said), credentials)
+            return _asking(intent, credentials, said)
         if response.status not in (200, 204):
             return _rejection(response, ring, now)
         if isinstance(intent, FetchBill):
@@ -170,7 +179,9 @@ class Client:
         read = _ANSWERS.get(type(intent))
         if read is None:
             raise LocalProtocolError("", f"the interface has no {type(intent).__name__}", "UNKNOWN_SERVICE")
-        return read(reading, codec.read_body(response.body))
+        said = codec.read_body(response.body)
+        check_apps(Fields(said), credentials)
+        return read(reading, said)
 
     def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         if request.method != "POST":
@@ -342,7 +353,10 @@ def _combined(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
 
 
 def _reversed(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
-    number = Fields(said).text("out_trade_no", 64)
+    fields = Fields(said)
+    if fields.text("mchid", 64) not in ("", reading.credentials.merchant):
+        raise RemoteProtocolError("mchid", "is another merchant's", "FIELD_INVALID")
+    number = fields.text("out_trade_no", 64)
     if number not in ("", reading.intent.out_trade_no):
         raise RemoteProtocolError("out_trade_no", "the answer is about another one", "MALFORMED")
     return Cancelled("", reading.intent.out_trade_no, "")
@@ -375,6 +389,7 @@ def _batch_taken(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
 
 
 def _batch_found(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
+    check_apps(Fields(said).child("transfer_batch"), reading.credentials)
     found = read_found(said, reading.credentials.merchant)
     _compare(reading.intent, found.batch, "batch_no")
     _compare(reading.intent, found.batch.head, "batch_id")

@@ -21,6 +21,7 @@ from tongbao.protocols.wechatpay_v3.codec import (
 from tongbao.protocols.wechatpay_v3.combine import read_combined, write_combined
 from tongbao.protocols.wechatpay_v3.field import Fields, invalid
 from tongbao.protocols.wechatpay_v3.view import (
+    check_apps,
     read_owner,
     read_refund,
     read_trade,
@@ -88,6 +89,7 @@ def read_event(said: Mapping[str, Any], credentials: Credentials, at: Instant) -
         raise invalid("event_type", "is none that is known, or not that of the resource")
     mchid = credentials.merchant
     content = read_body(unseal(resource.said, content_key(credentials.ring)), "resource")
+    check_apps(Fields(content), credentials)
     if "combine_mchid" in content:
         return Notification(id=number, at=at, combined=_read_combined(content, kind, credentials))
     merchant, provider = read_owner(Fields(content))

@@ -12,6 +12,7 @@ from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.protocols.wechatpay_v3.codec import write_time
 from tongbao.protocols.wechatpay_v3.field import Fields, filled, invalid, missing
 from tongbao.protocols.wechatpay_v3.request import Cover
+from tongbao.wire.contract import Credentials
 from tongbao.wire.movement import MovementState, PayOutView, RefundView, Split, SplitView
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import PAID_STATES, Method, Presentation, Product, TradeState, TradeView
@@ -76,6 +77,16 @@ def read_owner(fields: Fields) -> tuple[str, str]:
     if "sp_mchid" in fields.said:
         return fields.text("sub_mchid", _ANY, needed=True), fields.text("sp_mchid", _ANY, needed=True)
     return fields.text("mchid", _ANY, needed=True), ""
+
+
+def check_apps(fields: Fields, credentials: Credentials) -> None:
+    """Every application that is named is the one in the settings (T25; sheet wechatpay, section 16). Raises
+    RemoteProtocolError."""
+    values = credentials.values
+    own = dict.fromkeys(("appid", "sp_appid", "combine_appid"), values["appid"])
+    for name, wanted in {**own, "sub_appid": values.get("sub_appid", "")}.items():
+        if wanted and fields.text(name, _ANY) not in ("", wanted):
+            raise invalid(fields.at(name), "is another application's", "SELLER_UNKNOWN")
 
 
 def write_trade(view: TradeView, mchid: str) -> dict[str, Any]:
