@@ -20,7 +20,7 @@ from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.errand import Errands
 from tongbao.merchant.exchange import Core, Work, ask
-from tongbao.merchant.line import Line, agrees, code_of, id_of, is_about, is_stuck
+from tongbao.merchant.line import Line, agrees, code_of, ended_since, is_stuck, line_of
 from tongbao.merchant.movement import (
     ENDED,
     STUCK,
@@ -255,7 +255,8 @@ class Endings:
                 raise Stop(13, "PROOF_UNAVAILABLE", "signatures alone do not suffice, and nobody can be asked")
 
     def _compare(self, endpoint: Endpoint, lines: Sequence[Line]) -> Core[bool]:
-        """Whether the platform could be asked, and its answers agree with every line."""
+        """Whether the platform could be asked, and its answers agree with every line. A refund that was told as stuck may
+        have ended since: then that is written down, and what was told is old news."""
         asked: set[str] = set()
         for line in lines:
             movement = line.movement
@@ -268,8 +269,12 @@ class Endings:
                 asked.add(movement.batch_no)
             mine = [other for other in lines if other.movement.batch_no == movement.batch_no or other is line]
             for one in mine if movement.batch_no else [line]:
-                if not any(agrees(one, view) for view in views):
+                if any(agrees(one, view) for view in views):
+                    continue
+                since = ended_since(one, views)
+                if since is None:
                     raise Stop(13, "QUERY_DISAGREES", f"{one.movement.number[:64]} did not end so")
+                yield from self._found(since)
         return True
 
     def _query(
@@ -422,10 +427,8 @@ class Endings:
             except Stop:
                 continue
             for view in views or ():
-                if view.state is None or not is_about(row, view) or view.amount not in (None, row.amount):
-                    continue
-                line = Line(row, view.state, view.amount, code_of(view), id_of(view), is_stuck(view))
-                if (view.state in ENDED or line.stuck) and not line.is_known:
+                line = line_of(row, view)
+                if line is not None and (line.state in ENDED or line.stuck) and not line.is_known:
                     yield from self._found(line)
                     moved.append(row)
         return moved

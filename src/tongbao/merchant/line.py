@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tongbao.kernel.money import Money
-from tongbao.merchant.movement import STUCK, Movement
+from tongbao.merchant.movement import ENDED, STUCK, Movement
 from tongbao.wire.movement import MovementState, PayOutView, RefundView
 
 
@@ -22,7 +23,10 @@ class Line:
 
     @property
     def is_known(self) -> bool:
-        """Whether our row says it already."""
+        """Whether our row says it already, or more: that a refund is stuck is old news once it has arrived, or is ours
+        again. One that was refused (failed) cannot be stuck."""
+        if self.stuck and self.movement.state in (MovementState.SUCCEEDED, MovementState.CLOSED):
+            return True
         return self.movement.state == self.state and (not self.stuck or self.movement.code == STUCK)
 
 
@@ -41,6 +45,13 @@ def code_of(view: RefundView | PayOutView) -> str:
     return STUCK if is_stuck(view) else view.code
 
 
+def line_of(movement: Movement, view: RefundView | PayOutView) -> Line | None:
+    """What a view says of a movement of ours, of the very sum; None where it is about another, or says no state."""
+    if view.state is None or not is_about(movement, view) or view.amount not in (None, movement.amount):
+        return None
+    return Line(movement, view.state, view.amount, code_of(view), id_of(view), is_stuck(view))
+
+
 def is_about(movement: Movement, view: RefundView | PayOutView) -> bool:
     """Whether a view is about a movement of ours: by its number, or by its trade within a batch."""
     if isinstance(view, PayOutView):
@@ -55,3 +66,12 @@ def agrees(line: Line, view: RefundView | PayOutView) -> bool:
     same_sum = view.amount is None or view.amount == line.amount
     same_end = view.state == line.state and is_stuck(view) == line.stuck
     return is_about(line.movement, view) and same_sum and same_end
+
+
+def ended_since(line: Line, views: Iterable[RefundView | PayOutView]) -> Line | None:
+    """How a refund that was told as stuck has ended since, by the platform's own answer; None where it has not."""
+    for view in views if line.stuck else ():
+        found = line_of(line.movement, view)
+        if found is not None and found.state in ENDED:
+            return found
+    return None
