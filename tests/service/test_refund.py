@@ -11,11 +11,13 @@ from tests.support.platform import BUYER, FEE_RATE, MERCHANT, PLENTY, House, Sta
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import merchant_available
+from tongbao.service.act import act
 from tongbao.service.chargeback import TakeChargeback
 from tongbao.service.claim import BuyerAskRefund
 from tongbao.service.refund_act import refunds_of
 from tongbao.trade.claim import ANSWER_TIME
 from tongbao.trade.refund import REFUNDS_OF_MERCHANT
+from tongbao.wire.contract import Verified
 from tongbao.wire.movement import Cancelled, CancelTrade, QueryRefund, RefundFound, RefundTrade
 from tongbao.wire.vocabulary import QueryTrade
 
@@ -368,3 +370,23 @@ def test_the_words_of_a_protocol_reach_the_rules(stage: Stage) -> None:
     expected = [True, False, Money(400), Money(1_000), Money(400), Money(2), "balance"]
     expected += ["refund", "refund", "refund", "close", "close", "REFUND_NOT_FOUND", "REFUND_NOT_FOUND"]
     assert stage.play(scene, furnished=False) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["wechatpay_v2", "wechatpay_v3"])
+def test_some_interfaces_refund_an_order_fifty_times(protocol: str, sqlite_stage: Stage) -> None:
+    """The next one is refused, unless it is one of the fifty again; everybody else refunds as often as the platform
+    lets him."""
+
+    async def scene(house: House) -> list[Any]:
+        await shop(house, "A")
+
+        async def refund(n: int) -> str:
+            wish = RefundTrade(merchant=MERCHANT, refund_no=f"r{n}", out_trade_no="A", amount=Money(1))
+            return await refusal(act(house.platform, protocol, Verified(wish, None)))
+
+        codes = {await refund(n) for n in range(50)}
+        codes |= {await refund(49), await refusal(house.refund("A", 1, "other"))}
+        return [codes, await refund(50), await stand(house, "A")]
+
+    assert sqlite_stage.play(scene, furnished=False) == [{""}, "LIMIT_EXCEEDED", ("paid", 51, "success")]

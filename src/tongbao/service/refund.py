@@ -329,7 +329,8 @@ class RequestRefund:
 
     ``total`` is the trade's sum where the message repeats it. ``of_trade``: the number is unique within its trade only.
     Without a number every request is a new refund. The ``cause`` ``cancel`` has numbers of its own, which no merchant's
-    number meets. ``back``: what receivers of shares give back of it, as ``splits`` says. Outcome: ``Given``.
+    number meets. ``back``: what receivers of shares give back of it, as ``splits`` says. ``most``:
+    how many refunds the trade may have had, this one included. Outcome: ``Given``.
     """
 
     asker: Asker
@@ -345,6 +346,7 @@ class RequestRefund:
     of_trade: bool = False
     back: Back | None = None
     splits: str = "[]"
+    most: int = REFUNDS_OF_MERCHANT
 
     def _scope(self) -> str:
         if self.cause == "cancel":
@@ -378,8 +380,8 @@ class RequestRefund:
             raise Refused("TRADE_AMOUNT_MISMATCH", f"the trade is over {trade.amount}")
         check_refundable(sheet, trade, merchant, now.business)
         known = return_of(sheet, trade)
-        if known.refunds >= REFUNDS_OF_MERCHANT:
-            raise Refused("LIMIT_EXCEEDED", f"a merchant refunds a trade at most {REFUNDS_OF_MERCHANT} times")
+        if known.refunds >= self.most:
+            raise Refused("LIMIT_EXCEEDED", f"a merchant refunds a trade at most {self.most} times")
         left = max(trade.amount - trade.refunded - known.charged_back, 0)
         amount = left if self.amount is None else self.amount
         if not 0 < amount <= left:

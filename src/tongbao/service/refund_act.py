@@ -25,7 +25,7 @@ from tongbao.service.wallet import told_view
 from tongbao.store.schema import REFUND, REFUND_BATCH, REFUND_LINE, TRADE, TRADE_RETURN
 from tongbao.trade import refund as rows
 from tongbao.trade.record import Trade
-from tongbao.trade.refund import Refund
+from tongbao.trade.refund import REFUNDS_OF_MERCHANT, Refund
 from tongbao.wire.movement import (
     BatchTaken,
     BatchView,
@@ -108,6 +108,7 @@ async def _refund(platform: Platform, asker: Asker, intent: RefundTrade) -> Outc
             of_trade=scoped,
             back=back,
             splits=dump_splits(intent.splits, trade.currency),
+            most=platform.protocol(asker.protocol).refunds_most or REFUNDS_OF_MERCHANT,
         )
     )
     view = refund_view(given.refund, given.trade)

@@ -374,6 +374,8 @@ class Manifest:
     has a word for that (``RefundView.stuck``)."""
     refund_no_of_trade: bool = False
     """Whether a merchant's refund number is unique within its trade only; else within all of his refunds."""
+    refunds_most: int = 0
+    """How many refunds of one trade a merchant may make; 0: as many as of any."""
     split_no_of_merchant: bool = False
     """Whether a merchant's number of a split is unique within all of his; else within its trade only."""
     counter_seconds: int = 0

@@ -107,6 +107,7 @@ PROTOCOL = Manifest(
     own_buyers=True,
     notifies_refund="own",
     refund_may_stick=True,
+    refunds_most=50,
     returns=False,
     credentials_for=credentials_for,
 )  # fmt: skip

@@ -334,9 +334,9 @@ def _read_after(intent: Intent, fields: Mapping[str, str], mch_id: str) -> Outco
         return RefundFound((refund,))
     if isinstance(intent, QueryRefund):
         found = read_refunds(fields, mch_id)
-        for refund in found if intent.refund_no or intent.refund_id else found[:1]:
+        for refund in found.refunds if intent.refund_no or intent.refund_id else found.refunds[:1]:
             _compare(intent, refund, "refund_no", "refund_id", "trade_no", "out_trade_no")
-        return RefundFound(found, total=len(found))
+        return found
     if isinstance(intent, PayOut):
         view = read_transfer(fields, mch_id)
         _compare(intent, view, "payout_no")

@@ -243,9 +243,11 @@ def _content(outcome: Outcome, parsed: Parsed, now: Instant) -> dict[str, str]:
         return {"result_msg": "OK"}
     if isinstance(outcome, Cancelled):
         return {"recall": "N"}
-    if isinstance(outcome, RefundFound) and outcome.refunds:
+    if isinstance(outcome, RefundFound):
+        if not outcome.refunds:
+            raise Refused("REFUND_NOT_FOUND", "offset: there are not so many")
         if parsed.service is m.QUERY_REFUND:
-            return write_refunds(outcome.refunds)
+            return write_refunds(outcome.refunds, outcome.total)
         return write_refund(outcome.refunds[0])
     if isinstance(outcome, PayOutFound) and outcome.payouts:
         write = write_transfer if parsed.service is m.TRANSFER else write_transfer_found

@@ -10,14 +10,15 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, china_compact, china_text
 from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.protocols.wechatpay_v2.codec import invalid, missing, money, text, time, total
-from tongbao.wire.movement import MovementState, PayOutView, RefundView
+from tongbao.wire.movement import MovementState, PayOutView, RefundFound, RefundView
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import Product, TradeState, TradeView
 
 Fields = Mapping[str, str]
 
 _ACCOUNT: Final = "支付用户零钱"
-_REFUNDS_MOST: Final = 50
+_REFUNDS_MOST: Final = 99
+"""Refunds that one answer may tell: a merchant makes fifty of an order, the platform may give back besides."""
 
 
 def _sum(amount: Money | None, name: str) -> str:
@@ -140,14 +141,16 @@ def read_refund(fields: Fields, mch_id: str) -> RefundView:
     )
 
 
-def write_refunds(views: tuple[RefundView, ...]) -> dict[str, str]:
-    """Refunds of one order, numbered from 0. Raises LocalProtocolError."""
+def write_refunds(views: tuple[RefundView, ...], total: int = 0) -> dict[str, str]:
+    """Refunds of one order, numbered from 0; ``total`` of them are there, where this is a page. Raises
+    LocalProtocolError."""
     first = views[0]
     said = {
         "transaction_id": first.trade_no,
         "out_trade_no": first.out_trade_no,
         "total_fee": _sum(first.total, "total"),
         "cash_fee": _sum(first.total, "total"),
+        "total_refund_count": str(total or len(views)),
         "refund_count": str(len(views)),
     }
     for place, view in enumerate(views):
@@ -167,13 +170,19 @@ def write_refunds(views: tuple[RefundView, ...]) -> dict[str, str]:
     return said
 
 
-def read_refunds(fields: Fields, mch_id: str) -> tuple[RefundView, ...]:
-    """The refunds of refundquery. Raises RemoteProtocolError naming the field."""
-    count = text(fields, "refund_count", 3, needed=True)
-    if not (count.isascii() and count.isdigit() and 0 < int(count) <= _REFUNDS_MOST):
-        raise invalid("refund_count", f"is no number up to {_REFUNDS_MOST}")
+def _count(fields: Fields, name: str, most: int, *, needed: bool = False) -> int:
+    said = text(fields, name, 4, needed=needed)
+    if said and not (said.isascii() and said.isdigit() and 0 < int(said) <= most):
+        raise invalid(name, f"is no number up to {most}")
+    return int(said or 0)
+
+
+def read_refunds(fields: Fields, mch_id: str) -> RefundFound:
+    """What refundquery tells: a page of refunds, and how many there are where it says so. Raises RemoteProtocolError
+    naming the field."""
+    count = _count(fields, "refund_count", _REFUNDS_MOST, needed=True)
     found = []
-    for place in range(int(count)):
+    for place in range(count):
         word = text(fields, f"refund_status_{place}", 16, needed=True)
         if word not in m.REFUND_STATE_OF:
             raise invalid(f"refund_status_{place}", "is no state of a refund")
@@ -191,7 +200,7 @@ def read_refunds(fields: Fields, mch_id: str) -> tuple[RefundView, ...]:
                 ended_at=time(fields, f"refund_success_time_{place}", compact=False),
             )
         )
-    return tuple(found)
+    return RefundFound(tuple(found), total=max(_count(fields, "total_refund_count", 9_999), count))
 
 
 def write_refund_notice(view: RefundView) -> dict[str, str]:

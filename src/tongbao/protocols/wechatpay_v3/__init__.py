@@ -135,6 +135,7 @@ PROTOCOL = Manifest(
     own_buyers=True,
     notifies_refund="own",
     refund_may_stick=True,
+    refunds_most=50,
     split_no_of_merchant=True,
     notifies_payout=True,
     notifies_closed_batch=True,

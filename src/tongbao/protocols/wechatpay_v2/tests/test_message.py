@@ -26,7 +26,10 @@ from tongbao.wire.movement import (
     PayOut,
     PayOutFound,
     PayOutView,
+    QueryRefund,
+    RefundFound,
     RefundTrade,
+    RefundView,
 )
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.sign import private_pem
@@ -275,3 +278,33 @@ def test_T32_what_was_given_back_is_not_notified_as_a_payment(pair: Pair) -> Non
     closed = replace(trade, state=TradeState.CLOSED, refunded=Money(101))
     with pytest.raises(LocalProtocolError):
         server.notify(Notification(id="EV-1", at=None, trade=closed), target, pair.ring, NOW)
+
+
+def test_all_refunds_of_an_order_are_read(pair: Pair) -> None:
+    """Fifty of the merchant's and one of the platform's fit into one answer; a page says how many there are; behind the
+    last there is none."""
+    refunds = tuple(
+        RefundView(
+            merchant=pair.credentials.merchant,
+            refund_no=f"R{n}",
+            refund_id=f"50000000000000000000000000{n:03d}",
+            trade_no="4200000000202501010000000001",
+            out_trade_no=QUERY.out_trade_no,
+            state=MovementState.SUCCEEDED,
+            amount=Money(1),
+            total=Money(101),
+            ended_at=NOW,
+        )
+        for n in range(51)
+    )
+    for offset in (0, 40, 51):
+        intent = QueryRefund(merchant="", out_trade_no=QUERY.out_trade_no, offset=offset)
+        ((_, claim, verified),) = pair.ask(intent)
+        assert verified.intent == replace(intent, merchant=pair.credentials.merchant)
+        answer = pair.manifest.server.answer(claim, RefundFound(refunds[offset:], total=51), pair.ring, NOW)
+        read = pair.manifest.client.decode(intent, answer, pair.credentials, NOW)
+        if offset == 51:
+            assert isinstance(read, Rejection)
+            assert read.code == "REFUND_NOT_FOUND"
+        else:
+            assert read == RefundFound(refunds[offset:], total=51)
