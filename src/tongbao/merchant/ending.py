@@ -255,8 +255,8 @@ class Endings:
                 raise Stop(13, "PROOF_UNAVAILABLE", "signatures alone do not suffice, and nobody can be asked")
 
     def _compare(self, endpoint: Endpoint, lines: Sequence[Line]) -> Core[bool]:
-        """Whether the platform could be asked, and its answers agree with every line. A refund that was told as stuck may
-        have ended since: then that is written down, and what was told is old news."""
+        """Whether the platform could be asked, and its answers agree with every line. A refund that was told as stuck
+        may have ended since: then that is written down, and what was told is old news."""
         asked: set[str] = set()
         for line in lines:
             movement = line.movement
