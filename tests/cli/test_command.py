@@ -179,6 +179,12 @@ def test_a_platform_of_your_own(tmp_path: Path) -> None:
     assert "LOGIN_WRONG" in run(tmp_path, *confirm, "--as", "cy", **environ).stderr
     assert "MAKER_IS_CHECKER" in run(tmp_path, *confirm, "--as", "ann", **environ).stderr
     assert run(tmp_path, *confirm, "--as", "bob", **environ).returncode == 0
+    shut = ("operator", "close", "cy", "--reason", "left", "--json", "--as", "ann", "--checker")
+    environ["TONGBAO_CHECKER_PASSWORD"] = PASSWORDS["TONGBAO_OPERATOR_PASSWORD"]
+    assert "MAKER_IS_CHECKER" in run(tmp_path, *shut, "ann", **environ).stderr
+    closed = json.loads(run(tmp_path, *shut, "bob", **environ).stdout)
+    assert closed == {"operator": "cy", "status": "closed", "cases_without_owner": []}
+    assert "LOGIN_WRONG" in run(tmp_path, "operator", "create", "di", "--as", "cy", **environ).stderr
     made = run(
         tmp_path,
         *("merchant", "create", "--as", "ann", "--json", "--name", "Tea", "--login", "tea@shop.example"),

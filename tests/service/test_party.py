@@ -30,6 +30,7 @@ from tongbao.service.link import CASHIER_TIME, PHISHING_TIME, RETURN_TIME, Seal
 from tongbao.service.party import (
     ApproveOperator,
     ChangeMerchant,
+    CloseOperator,
     MoveKey,
     PutKey,
     RegisterBuyer,
@@ -64,6 +65,89 @@ def test_T67_nobody_makes_himself_the_second_operator(stage: Stage) -> None:
         *("", "FIELD_INVALID", "", "", "ALREADY_EXISTS"),
         *(maker, maker, maker, "", state, "NOT_FOUND"),
     ]
+
+
+async def _people(house: House, *more: str) -> tuple[str, ...]:
+    """anna (both), bo (checker) and each of ``more`` (both), whom bo has approved."""
+    word, names = make_buyer().login_hash, ("anna", "bo", *more)
+    for number, name in enumerate(names):
+        role = "checker" if name == "bo" else "both"
+        await house.submit(RegisterOperator(Operator(name, role, "", word, "anna", Instant(0)), number))
+        house.clock.advance(SECOND)
+        if number > 1:
+            await house.submit(ApproveOperator(name, "bo", "called back"))
+    return names
+
+
+def test_T67_two_others_close_an_operator_and_two_who_approve_remain(stage: Stage) -> None:
+    """Neither he himself nor one person twice; never the last two, nor the last who enters others; once, for good, and
+    what he approved stays valid. Whom nobody approved is refused in the same way."""
+
+    async def scene(house: House) -> list[str]:
+        names = await _people(house, "cy")
+        word = make_buyer().login_hash
+        await house.submit(RegisterOperator(Operator("di", "both", "", word, "anna", Instant(0)), 3))
+        await house.submit(ApproveOperator("di", "cy", "called back"))
+        await house.submit(RegisterOperator(Operator("ed", "both", "", word, "anna", Instant(0)), 4))
+        names += ("di", "ed")
+        acts = [
+            ("cy", "anna", "anna"),
+            ("cy", "cy", "bo"),
+            ("cy", "anna", "cy"),
+            ("cy", "anna", ""),
+            ("xu", "anna", "bo"),
+        ]
+        acts += [("cy", "anna", "bo"), ("cy", "anna", "bo"), ("ed", "anna", "bo"), ("anna", "di", "bo")]
+        acts += [("bo", "di", "anna"), ("di", "anna", "bo")]
+        closing = [CloseOperator(name, names, actor, checker, "left") for name, actor, checker in acts]
+        seen = [await refusal(house.submit(act)) for act in closing]
+        seen.append(await refusal(house.submit(ApproveOperator("ed", "bo", "called back"))))
+        again = RegisterOperator(Operator("cy", "both", "", word, "di", Instant(0)), 5)
+        return [*seen, await refusal(house.submit(again))]
+
+    maker, state = "MAKER_IS_CHECKER", "STATE_CONFLICT"
+    expected = [maker, maker, maker, maker, "NOT_FOUND", "", state, "", "", state, state, state, "ALREADY_EXISTS"]
+    assert stage.play(scene) == expected
+
+
+@pytest.mark.slow
+def test_T67_two_closings_at_once_leave_two_who_approve(postgresql_stage: Stage) -> None:
+    """Over two nodes, each of which saw three."""
+
+    async def scene(house: House) -> list[str]:
+        names = await _people(house, "cy")
+        async with postgresql_stage.open_house(lane=1, holder="other", embedded=False) as other:
+            acts = [(house, "cy", "anna"), (other, "anna", "cy")]
+            closing = [node.submit(CloseOperator(name, names, who, "bo", "left")) for node, name, who in acts]
+            return sorted(await asyncio.gather(*map(refusal, closing)))
+
+    assert postgresql_stage.play(scene) == ["", "STATE_CONFLICT"]
+
+
+CLOSED = (
+    "UPDATE operator SET status = 'active' WHERE name = 'cy'",
+    "UPDATE operator SET status = 'closed' WHERE name = 'anna'",
+    "UPDATE audit SET act = 'x' WHERE act = 'operator.close_agree'",
+    "UPDATE audit SET actor = 'anna' WHERE act = 'operator.close_agree'",
+    "UPDATE audit SET actor = 'cy' WHERE act = 'operator.close'",
+    "UPDATE operator SET checker = '' WHERE name = 'cy'",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statement", CLOSED)
+def test_I37_the_auditor_wants_two_others_behind_a_closed_operator(statement: str, sqlite_stage: Stage) -> None:
+    """What he and they did is in the log; nobody is closed or comes back without it."""
+
+    async def scene(house: House) -> set[str]:
+        names = await _people(house, "cy")
+        await house.submit(CloseOperator("cy", names, "anna", "bo", "left"))
+        assert await house.audit() == []
+        sqlite_stage.execute("DROP TRIGGER audit_no_update", statement)
+        found = [finding for finding in await house.audit() if finding.id == "I37"]
+        return {str(row[0]) for finding in found for row in finding.rows} - {"0"}
+
+    assert sqlite_stage.play(scene, audited=False) & {"closed operator", "operator"}
 
 
 def test_T67_who_enters_a_merchant_may_not_approve_him(stage: Stage) -> None:

@@ -43,6 +43,7 @@ WORDS: Final = {
     "bank": "ICBC",
     "bank_ref": "none",
     "batch_id": "none",
+    "owner": "operations",
 }
 NUMBERS: Final = {"attempts": 3, "token": 2, "status": 200, "milliseconds": 5}
 SETTLING: Final = {

@@ -1,7 +1,8 @@
 """``tongbao operator`` and ``tongbao merchant``: who runs the platform, who sells on it, with which keys.
 
 Acts are signed by an operator (``--as NAME``) who proves it with his password, asked for on the terminal or taken from
-``TONGBAO_OPERATOR_PASSWORD``. Who enters a merchant cannot approve it, nor the operator whom he enters.
+``TONGBAO_OPERATOR_PASSWORD``. Who enters a merchant cannot approve it, nor the operator whom he enters; two
+others close one.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tongbao.cli.merchant_operator import add_operator_acts
-from tongbao.cli.prove import PASSWORDS, add_act, ask, prove
+from tongbao.cli.prove import PASSWORDS, add_act, ask, prove, prove_checker
 from tongbao.kernel.error import ConfigurationError, Refused
 from tongbao.kernel.identifier import digits, hex_token
 from tongbao.kernel.time import Instant
-from tongbao.service.party import ApproveOperator, ChangeMerchant, MoveKey, PutKey, RegisterMerchant, RegisterOperator
+from tongbao.service.party import (
+    ApproveOperator,
+    ChangeMerchant,
+    CloseOperator,
+    MoveKey,
+    PutKey,
+    RegisterMerchant,
+    RegisterOperator,
+)
 from tongbao.service.password import hash_password
 from tongbao.service.platform import Platform
 from tongbao.store.schema import MERCHANT, OPERATOR
@@ -28,6 +37,8 @@ from tongbao.wire.loader import load_protocol
 from tongbao.wire.sign import load_rsa_public, private_pem, public_pem
 
 PASSWORD_SHORTEST: Final = 12
+CASES_TOLD: Final = 100
+"""Open cases of an operator who is closed that are named at most."""
 
 
 def add_commands(commands: Any) -> None:
@@ -46,6 +57,15 @@ def add_commands(commands: Any) -> None:
     approve = add_act(operator, "approve", "confirm a person whom another operator entered", _approve_operator)
     approve.add_argument("name")
     approve.add_argument("--reason", required=True)
+    shut = add_act(
+        operator,
+        "close",
+        "let a person do nothing more, or refuse one who was entered; two others agree",
+        _close_operator,
+    )
+    shut.add_argument("name")
+    shut.add_argument("--reason", required=True)
+    shut.add_argument("--checker", required=True, metavar="OPERATOR", help="whose password is TONGBAO_CHECKER_PASSWORD")
     add_act(operator, "list", "every operator", _list_operators, signed=False)
     merchant = commands.add_parser("merchant", help="who sells", description=PASSWORDS).add_subparsers(
         dest="act", metavar="ACT", required=True
@@ -105,6 +125,15 @@ async def _approve_operator(platform: Platform, chosen: argparse.Namespace, envi
     actor = await prove(platform, chosen, environ, "checker")
     status = await platform.submit(ApproveOperator(chosen.name, actor, chosen.reason))
     return {"operator": chosen.name, "status": status}
+
+
+async def _close_operator(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:
+    actor = await prove(platform, chosen, environ, "maker", "checker")
+    checker = await prove_checker(platform, chosen, environ)
+    names = tuple(name for (name,) in await platform.database.read("operator.all"))
+    status = await platform.submit(CloseOperator(chosen.name, names, actor, checker, chosen.reason))
+    cases = await platform.database.read("case.of_owner", {"owner": chosen.name, "most": CASES_TOLD})
+    return {"operator": chosen.name, "status": status, "cases_without_owner": [number for (number,) in cases]}
 
 
 async def _list_operators(platform: Platform, chosen: argparse.Namespace, environ: Mapping[str, str]) -> Any:

@@ -194,6 +194,44 @@ class ApproveOperator:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseOperator:
+    """``actor`` and ``checker``, two others (T67), close an operator, or refuse one who was entered: his password
+    proves nothing from now on, his name is never given again, and what he did stands. ``names`` are all operators' as
+    they were read; two who may approve must remain, one of whom may enter others, or nobody could go on. Outcome: his
+    status."""
+
+    name: str
+    names: tuple[str, ...]
+    actor: str
+    checker: str
+    reason: str
+
+    def needs(self, sheet: Sheet, lane: int) -> Needs:
+        for name in {self.name, *self.names}:
+            yield OPERATOR, (name,)
+
+    def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
+        before: Operator | None = sheet.get(OPERATOR, self.name)
+        if before is None:
+            raise Refused("NOT_FOUND", "no such operator")
+        if before.status == "closed":
+            raise Refused("STATE_CONFLICT", "the operator is closed")
+        if not self.checker or len({self.actor, self.checker, self.name}) < 3:
+            raise Refused("MAKER_IS_CHECKER", "two others close an operator")
+        rest: list[Operator] = [sheet.get(OPERATOR, name) for name in self.names if name != self.name]
+        able = [one.role for one in rest if one.status == "active" and one.role in ("checker", "both")]
+        if len(able) < 2 or "both" not in able:
+            raise Refused("STATE_CONFLICT", "two who may approve must remain, one of whom may enter others")
+        row = replace(before, status="closed")
+        first = "operator.close" if before.status == "active" else "operator.refuse"
+        drafts = [
+            AuditDraft(actor, act, row.name, self.reason, before.status, row.status)
+            for actor, act in ((self.actor, first), (self.checker, "operator.close_agree"))
+        ]
+        return Decision(row.status, [(OPERATOR, row)], audits=drafts)
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterBuyer:
     """Open a buyer's account, or make a guest known (a guest who comes again is the same guest). Outcome: his
     number."""

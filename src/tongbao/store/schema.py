@@ -42,7 +42,7 @@ MERCHANT_KEY: Final = Table(
     "merchant_key", MerchantKey, ("merchant_id", "protocol", "key_id"), rank=3, stage=1, locked=False
 )
 MERCHANT_OPERATOR: Final = Table("merchant_operator", MerchantOperator, ("merchant_id", "name"), rank=19, stage=1)
-OPERATOR: Final = Table("operator", Operator, ("name",), rank=18, stage=1, locked=False)
+OPERATOR: Final = Table("operator", Operator, ("name",), rank=18, stage=1)
 SESSION: Final = Table("session", Session, ("session",), rank=4, stage=1)
 VISIT: Final = Table("visit", Visit, ("link",), rank=5, stage=1)
 BUYER: Final = Table("buyer", Buyer, ("buyer_id",), rank=6, stage=1)

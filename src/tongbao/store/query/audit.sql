@@ -417,7 +417,15 @@ WHERE (created_by = name AND EXISTS (SELECT 1 FROM operator b WHERE b.created_at
 OR (checker <> '' AND (checker = created_by OR checker = name OR NOT EXISTS (
   SELECT 1 FROM audit a WHERE a.act = 'operator.approve' AND a.subject = o.name AND a.actor = o.checker)))
 OR (checker = '' AND status <> 'entered'
-    AND (SELECT COUNT(*) FROM operator b WHERE b.checker IS NULL OR (b.checker = '' AND b.status <> 'entered')) > 2)
+    AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.act = 'operator.refuse' AND a.subject = o.name)
+    AND (SELECT COUNT(*) FROM operator b WHERE b.checker IS NULL OR (b.checker = '' AND b.status <> 'entered'
+         AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.act = 'operator.refuse' AND a.subject = b.name))) > 2)
+UNION ALL
+-- two others close an operator, or refuse one who was entered; whoever was closed stays so
+SELECT 'closed operator', name, status FROM operator o WHERE (status = 'closed') <> EXISTS (
+  SELECT 1 FROM audit a JOIN audit b ON b.subject = a.subject AND b.at = a.at AND b.act = 'operator.close_agree'
+  WHERE a.subject = o.name AND a.act IN ('operator.close', 'operator.refuse')
+  AND a.actor <> b.actor AND a.actor <> o.name AND b.actor <> o.name)
 UNION ALL
 SELECT 'merchant operator', o.merchant_id, o.name FROM merchant_operator o WHERE checker = maker
 OR (status = 'active' AND checker = '') OR NOT EXISTS (

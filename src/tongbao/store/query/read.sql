@@ -72,6 +72,9 @@ ORDER BY at DESC, refusal_id LIMIT :most;
 -- name: case.open
 SELECT case_id FROM case_file WHERE state = 'open' ORDER BY opened_at, case_id LIMIT :most;
 
+-- name: case.of_owner
+SELECT case_id FROM case_file WHERE state = 'open' AND owner = :owner ORDER BY opened_at, case_id LIMIT :most;
+
 -- name: case.of_trade
 SELECT case_id FROM case_file WHERE merchant_id = :merchant_id AND out_trade_no = :out_trade_no ORDER BY opened_at, case_id;
 
