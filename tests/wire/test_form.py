@@ -28,8 +28,13 @@ def test_written_is_read(fields: dict[str, str], charset: str) -> None:
     assert parse_form(encode_form(pairs, charset), charset) == pairs
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(st.lists(st.text("%=+&aAfF09 _~\r\n\x00\xff", max_size=12), max_size=6))
+_ANY = st.text("%=+&aAfF09 _~\r\n\x00\xff", max_size=12)
+_PART = st.text("%+aAfF09 _~\n\x00\xff", max_size=6) | st.sampled_from(("%26", "%3D", "%00", "=", "", "%0a%0D", "%%41"))
+_FIELD = st.tuples(_PART, _PART).map("=".join)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.lists(_ANY, max_size=6) | st.lists(_FIELD, max_size=6))
 def test_T14_pieces_are_decoded_each_by_itself(pieces: list[str]) -> None:
     """However fields are decoded together, each is what it is when decoded alone, by the plain rule."""
     raw = "&".join(pieces).encode("latin-1")

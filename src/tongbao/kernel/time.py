@@ -54,7 +54,8 @@ def parse_china(text: str) -> Instant:
         if match is None:
             raise ValueError("not yyyy-MM-dd HH:mm:ss")
         text = "{}-{}-{} {}:{}:{}".format(*match.groups())
-    return Instant((datetime.fromisoformat(text).replace(tzinfo=CHINA) - _EPOCH) // _MILLISECOND)
+    # the quickest way by far to an aware reading
+    return Instant(int(datetime.fromisoformat(text + "+08:00").timestamp()) * SECOND)
 
 
 def business_date(instant: Instant) -> date:

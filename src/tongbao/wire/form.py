@@ -6,7 +6,6 @@ import codecs
 import re
 from binascii import a2b_qp, unhexlify
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
@@ -19,6 +18,9 @@ _SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 _AS_IT_IS: Final = re.compile(r"[A-Za-z0-9_.~*-]*", re.ASCII)
 """What no charset of the field writes otherwise and no form encodes."""
 _ENCODED: Final = tuple(chr(code) if code in _SAFE else "+" if code == 32 else f"%{code:02X}" for code in range(256))
+
+_MARKED: Final = bytes.maketrans(b"&=+%", b"\0\0 =")
+_NO_MARKS: Final = bytes(set(range(256)) - set(b"&="))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,6 @@ def unquote(raw: bytes) -> bytes:
     return a2b_qp(raw.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
-_SHORT: Final = 256
-_unquote_again = lru_cache(8_192)(unquote)
-"""A merchant's addresses and goods come again and again."""
-
-
 def _unescape(run: re.Match[bytes]) -> bytes:
     return unhexlify(run[0].replace(b"%", b""))
 
@@ -68,29 +65,33 @@ def split_form(raw: bytes, limits: FormLimits = DEFAULT_LIMITS) -> tuple[tuple[b
     """Split at ``&`` and the first ``=`` and unquote once; still bytes, since the charset may be one of the fields."""
     if len(raw) > limits.size:
         raise RemoteProtocolError("", f"longer than {limits.size} bytes", "TOO_LARGE")
-    pieces = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
-    if len(pieces) > limits.fields:
+    many = raw.count(b"&") + 1
+    if many > limits.fields and sum(map(bool, raw.split(b"&"))) > limits.fields:
         raise RemoteProtocolError("", f"more than {limits.fields} fields", "TOO_LARGE")
-    # called only where there is something to decode: this is the hottest loop of a face
-    pairs = tuple(
-        [
-            (
-                name if b"%" not in name and b"+" not in name else unquote(name),
-                value
-                if b"%" not in value and b"+" not in value
-                else _unquote_again(value)
-                if len(value) <= _SHORT
-                else unquote(value),
-            )
-            for name, _, value in pieces
-        ]
-    )
+    pairs = _split_quickly(raw, many)
+    if pairs is None:
+        pieces = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
+        pairs = tuple([(unquote(name), unquote(value)) for name, _, value in pieces])
     longest = limits.field
     if len(raw) > longest:
         for name, value in pairs:
             if len(name) > longest or len(value) > longest:
                 raise RemoteProtocolError(name[:40].decode("latin-1"), f"longer than {longest} bytes", "TOO_LARGE")
     return pairs
+
+
+def _split_quickly(raw: bytes, many: int) -> tuple[tuple[bytes, bytes], ...] | None:
+    """The same of the whole text in one go, in C; None where it is not ``many`` times ``name=value``, or holds
+    something unusual. Mail's own escapes differ in the mark alone, and their decoder is written in C."""
+    if raw.translate(None, _NO_MARKS) != b"=&" * (many - 1) + b"=":
+        return None
+    text = a2b_qp(raw.translate(_MARKED))
+    # an escape is two bytes shorter than it was; nothing else changes its length but the ends of lines
+    decoded = len(text) == len(raw) - 2 * raw.count(b"%") and b"\n" not in raw and b"\r" not in raw
+    if not decoded or text.count(b"\0") != 2 * many - 1:
+        return None
+    pieces = iter(text.split(b"\0"))
+    return tuple(zip(pieces, pieces, strict=True))
 
 
 def parse_form(raw: bytes, charset: str = "utf-8", limits: FormLimits = DEFAULT_LIMITS) -> Pairs:

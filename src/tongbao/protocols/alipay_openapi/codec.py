@@ -8,7 +8,7 @@ values. Libraries exist that sign empty values as well: where the message holds 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -164,12 +164,11 @@ def find_key(texts: Iterable[bytes], signature: str, keys: Iterable[Key]) -> Key
     return None
 
 
-def readings(raw: Mapping[bytes, bytes], unsigned: frozenset[bytes]) -> list[bytes]:
+def readings(raw: Mapping[bytes, bytes], unsigned: frozenset[bytes]) -> Iterator[bytes]:
     """The strings that may have been signed: without empty values, and with them where there are some."""
-    texts = [canonical(raw, unsigned)]
-    if not all(raw.values()):
-        texts.append(canonical(raw, unsigned, empties=True))
-    return texts
+    yield canonical(raw, unsigned)
+    if b"" in raw.values():
+        yield canonical(raw, unsigned, empties=True)
 
 
 def authenticate(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.field import (
