@@ -142,6 +142,12 @@ class _Ahead:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
+async def _leave(connection: object) -> None:
+    """Nothing is reset when a connection goes back to its pool: no statement of ours changes a session, and what may
+    be left of a transaction was ended before. The driver's own reset is a turn to the server for each batch and each
+    read."""
+
+
 class PostgresqlDatabase:
     """A PostgreSQL database. ``open`` connects and checks durability; ``run`` is for one committer and for scripts."""
 
@@ -169,10 +175,10 @@ class PostgresqlDatabase:
         readers, writers = self._limits
         try:
             self._read_pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=readers, server_settings=self._session
+                self._dsn, min_size=1, max_size=readers, server_settings=self._session, reset=_leave
             )
             self._write_pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=writers, server_settings=self._session
+                self._dsn, min_size=1, max_size=writers, server_settings=self._session, reset=_leave
             )
         except (OSError, asyncpg.PostgresError) as error:
             raise ConfigurationError("database", f"cannot connect to PostgreSQL: {type(error).__name__}") from error
