@@ -419,11 +419,15 @@ def _shared(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
 
 
 def _returned(reading: _Reading, said: Mapping[str, Any]) -> Outcome:
-    view = read_returned(said, reading.credentials.merchant)
-    _compare(reading.intent, view, "return_no", "split_no")
-    if isinstance(reading.intent, ReturnSplit):
-        _compare(reading.intent, view, "split_id", "giver_id", "amount")
-    return SplitReturnFound(view)
+    """What must be said are result and number (sheet wechatpay, section 15); what is said beside them is compared, and
+    where the answer is silent the question speaks."""
+    view, asked = read_returned(said, reading.credentials.merchant), reading.intent
+    names = ["return_no", "split_no"]
+    if isinstance(asked, ReturnSplit):
+        names += ["split_id", "giver_id", "amount"]
+    silent = [name for name in names if not getattr(view, name)]
+    _compare(asked, view, *[name for name in names if name not in silent])
+    return SplitReturnFound(replace(view, **{name: getattr(asked, name) for name in silent}))
 
 
 def _left(reading: _Reading, said: Mapping[str, Any]) -> Outcome:

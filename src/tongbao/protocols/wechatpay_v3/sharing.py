@@ -203,7 +203,7 @@ def read_returned(said: Mapping[str, Any], mchid: str) -> SplitReturnView:
     state = m.RETURN_STATE_OF[word]
     return SplitReturnView(
         merchant=mchid,
-        return_no=fields.text("out_return_no", needed=True),
+        return_no=fields.text("out_return_no"),
         return_id=fields.text("return_id", needed=True),
         split_no=fields.text("out_order_no"),
         split_id=fields.text("order_id"),
