@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from tests.merchant.server import serve
 from tongbao.kernel.error import OutcomeUnknown
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import china_text
 from tongbao.merchant.client import AsyncClient, Client
 from tongbao.testing.sandbox import LocalSandbox
+from tongbao.wire.http import Response
 from tongbao.wire.movement import MovementState, RefundView
 from tongbao.wire.vocabulary import Presentation
 
@@ -20,9 +24,9 @@ ORDER = "STUCK-1"
 NOTIFY = "http://127.0.0.1:9/notify"
 
 
-def stick(box: LocalSandbox, name: str) -> RefundView:
+def stick(box: LocalSandbox, name: str, notify_url: str = NOTIFY) -> RefundView:
     """An order that the card pays, and of which a part is given back."""
-    with Client(box.configuration(name, notify_url=NOTIFY)) as client:
+    with Client(box.configuration(name, notify_url=notify_url)) as client:
         client.create(ORDER, Money(1_000), "茶", presentation=Presentation.QR)
         assert box.pay(ORDER, "debit", card=CLOSED)["state"] == "paid"
         client.refund("R1", Money(400), order_no=ORDER, total=Money(1_000))
@@ -62,3 +66,17 @@ def test_the_shop_takes_its_money_back(box: LocalSandbox) -> None:
     assert [case["state"] for case in box.control("GET", f"story/{ORDER}")["cases"]] == ["closed"]
     assert (box.trade(ORDER)["state"], box.trade(ORDER)["refunded"]) == ("paid", 0)
     assert box.audit() == "clean"
+
+
+def test_F24_a_stuck_refund_is_told_alike_at_every_repeat(box: LocalSandbox) -> None:
+    """The message has the time of what happened, not that of its delivery, which the wire's clock tells."""
+    box.advance(2 * 86_400)
+    with serve(lambda _: Response(500)) as hearer:
+        stuck = stick(box, "wechatpay_v3", f"{hearer.url}/notify")
+        box.advance(3_600)
+        told = [json.loads(request.body) for request in hearer.seen]
+        repeats = [said for said in told if said["event_type"] == "REFUND.ABNORMAL"]
+        assert len(repeats) > 1
+        assert repeats == repeats[:1] * len(repeats)
+        assert stuck.created_at is not None
+        assert repeats[0]["create_time"][:10] == china_text(stuck.created_at)[:10]

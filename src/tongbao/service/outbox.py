@@ -100,12 +100,13 @@ async def write_notification(platform: Platform, claimed: Claimed) -> Request:
     at = platform.world.clock.wire()
     number = platform.seal.event_id(claimed.number, event.seq)
     if trade is None:
-        note = Notification(id=number, at=at, **await about(platform, event))
+        note = Notification(id=number, at=at, happened_at=event.at, **await about(platform, event))
     else:
         login = claimed.login if claimed.login is not None else (await platform.merchant(trade.merchant_id)).login
         note = Notification(
             id=number,
             at=at,
+            happened_at=event.at,
             trade=told_view(platform, trade, view_then(trade, event.snapshot, login)),
             refund=refund_then(trade, event.snapshot),
         )

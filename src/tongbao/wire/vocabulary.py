@@ -467,4 +467,6 @@ class Notification:
     batch: BatchView | None = None
     combined: CombinedView | None = None
     """The combined order that was paid, where it is about one."""
+    happened_at: Instant | None = None
+    """When it happened, equal over all its deliveries; None in what a merchant's half reads."""
     unsigned: Mapping[str, str] = field(default_factory=dict, compare=False)

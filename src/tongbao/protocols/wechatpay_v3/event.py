@@ -58,7 +58,7 @@ def _content(notification: Notification, mchid: str) -> tuple[str, dict[str, Any
         event = m.REFUND_EVENT.get(told["refund_status"])
         if event is None:
             raise LocalProtocolError("refund", "has not ended")
-        return event, told, notification.refund.ended_at
+        return event, told, notification.refund.ended_at or notification.happened_at
     return m.TRANSACTION_EVENT, write_event_trade(notification.trade, mchid), notification.trade.paid_at
 
 

@@ -197,9 +197,9 @@ REFUND_WORD: Final = {
     MovementState.CLOSED: "CLOSED",
 }
 STUCK: Final = "ABNORMAL"
+"""The money has left the merchant and did not arrive; by hand it may still succeed (sheet wechatpay, section 10)."""
 TO_MERCHANT: Final = "MERCHANT_BANK_CARD"
 """Where the money of an abnormal refund may go here; USER_BANK_CARD, another card of the buyer's, is not taken."""
-"""The money has left the merchant and did not arrive; by hand it may still succeed (sheet wechatpay, section 10)."""
 
 TRANSFER_STATE_OF: Final = {
     "ACCEPTED": MovementState.ACCEPTED,

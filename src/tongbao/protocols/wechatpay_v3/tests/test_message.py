@@ -59,6 +59,20 @@ def told(pair: Pair) -> Request:
     return pair.manifest.server.notify(Notification(id="EV-1", at=None, trade=paid(pair)), TARGET, pair.ring, NOW)
 
 
+def test_F24_every_repeat_has_the_body_of_the_first(pair: Pair) -> None:
+    """Whatever is told: a payment, a refund's end, and a refund that has not ended."""
+    view = RefundView(
+        merchant=pair.credentials.merchant, refund_no="R1", refund_id="50000000000000000000000000001",
+        trade_no=paid(pair).trade_no, out_trade_no="T20250101000001", state=MovementState.ACCEPTED, stuck=True,
+        amount=Money(1), total=Money(101), created_at=NOW,
+    )  # fmt: skip
+    done = replace(view, stuck=False, state=MovementState.SUCCEEDED, ended_at=NOW)
+    for refund in (None, done, view):
+        note = Notification(id="EV-1", at=None, happened_at=NOW, trade=paid(pair), refund=refund)
+        first, last = (pair.manifest.server.notify(note, TARGET, pair.ring, at) for at in (NOW, later(NOW, 86_400_000)))
+        assert (first.body == last.body, first.headers == last.headers) == (True, False)
+
+
 def test_every_flipped_byte_of_a_notification_is_refused(pair: Pair) -> None:
     """Body and signature headers: whatever single byte is changed, the notification is refused."""
     sent, client = told(pair), pair.manifest.client
