@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from tests.support.platform import BUYER, MERCHANT, House, Stage, refusal
+from tests.support.platform import BUYER, MERCHANT, House, Stage, make_intent, make_merchant, refusal
 from tests.support.world import START
-from tongbao.kernel.time import DAY, HOUR, Instant, business_date
+from tongbao.kernel.time import DAY, HOUR, Instant, business_date, parse_china
+from tongbao.service.act import act
 from tongbao.service.bill import bill_pages, mask_login
-from tongbao.service.bill_act import LINK_TIME, open_bill, request_bill
+from tongbao.service.bill_act import LINK_TIME, make_bill, open_bill, request_bill
 from tongbao.service.create import Asker
 from tongbao.service.movement import bounds
 from tongbao.wire.bill import PLAIN
+from tongbao.wire.contract import Verified
 from tongbao.wire.movement import BillHead, BillLine, MovementsFound, QueryMovements, RequestBill
 from tongbao.wire.vocabulary import FollowUp
 
@@ -233,3 +237,29 @@ def test_I42_a_long_bill_is_read_page_by_page(stage: Stage) -> None:
         ]
 
     assert stage.play(scene) == [True, 2 * many, True, True]
+
+
+def test_I42_a_wechat_bill_says_what_the_orders_query_says(sqlite_stage: Stage) -> None:
+    """Its application, kind and card; and both times of a refund, which its bank has an hour later."""
+
+    async def scene(house: House) -> list[list[str]]:
+        await house.furnish(merchant=make_merchant(refund_days=9, protocols=json.dumps(["wechatpay_v3"])))
+        echo = {"appid": "wxd930ea5d5a258f4f", "trade_type": "JSAPI"}
+        await act(house.platform, "wechatpay_v3", Verified(make_intent("A", echo=echo), None))
+        await house.say(await house.start("A"))
+        house.clock.advance(HOUR)
+        await house.refund("A", 400, "r1")
+        house.clock.advance(HOUR)
+        await house.say(f"{(await house.payments('A'))[0].payment_no}R0001", amount=400)
+        house.clock.advance(DAY)
+        rows = []
+        for scope in ("SUCCESS", "REFUND"):
+            made = await make_bill(house.platform, "wechatpay_v3", replace(TRADE, scope=scope))
+            rows.append(b"".join(made.chunks()).decode().split("\r\n")[-4].split(",`"))
+        return rows
+
+    paid, back = sqlite_stage.play(scene, furnished=False)
+    assert [paid[1], *paid[8:11]] == ["wxd930ea5d5a258f4f", "JSAPI", "SUCCESS", "ICBC_DEBIT"]
+    assert [back[1], *back[8:11]] == ["wxd930ea5d5a258f4f", "JSAPI", "REFUND", "ICBC_DEBIT"]
+    asked, ended = (parse_china(cell) for cell in back[14:16])
+    assert (back[0], ended - asked) == (f"`{back[15]}", HOUR)

@@ -55,7 +55,9 @@ def lines(draw: st.DrawFn) -> BillLine:
         balance=draw(st.none() | st.integers(-MINOR_MAX, MINOR_MAX).map(lambda value: Money(value, currency))),
         buyer=Party(draw(texts), draw(texts)),
         created_at=draw(st.none() | instants),
+        asked_at=None,
         rate=draw(st.none() | st.integers(0, 10_000)),
+        echo={},
         **said,
     )
 

@@ -265,7 +265,8 @@ class _Known:
     merchant_id: str
     trades: dict[str, Trade]
     payments: dict[str, Payment]
-    refunds: dict[str, str]
+    refunds: dict[str, tuple[str, Instant]]
+    """The merchant's number of a refund, and when it was asked for, by ours."""
 
     @classmethod
     async def load(cls, database: Database, merchant_id: str, moves: Sequence[Move]) -> _Known:
@@ -280,7 +281,7 @@ class _Known:
             merchant_id,
             {trade.out_trade_no: trade for trade in trades},
             {payment.out_trade_no: payment for payment in payments},
-            {row[0]: row[1] for row in refunds},
+            {row[0]: (row[1], Instant(row[2])) for row in refunds},
         )
 
     def line(
@@ -299,6 +300,8 @@ class _Known:
         trade = self.trades.get(move.out_trade_no)
         payment = self.payments.get(move.out_trade_no)
         refund_id = _refund_id(move) if kind in ("refund", "fee_return") else ""
+        refund_no, asked_at = self.refunds.get(refund_id, ("", None))
+        terms = terms_of(trade) if trade else None
         return BillLine(
             kind=kind,
             at=move.at,
@@ -307,18 +310,20 @@ class _Known:
             fee=Money(fee, currency),
             out_trade_no=move.out_trade_no if trade else "",
             trade_no=trade.trade_no if trade else "",
-            refund_no=self.refunds.get(refund_id, ""),
+            refund_no=refund_no,
             refund_id=refund_id,
             amount=Money(trade.amount, currency) if trade else Money(move.amount, currency),
             balance=balance,
             serial=serial,
-            subject=terms_of(trade).subject if trade else "",
+            subject=terms.subject if terms else "",
             buyer=Party(trade.buyer_id, mask_login(trade.buyer_login)) if trade else Party(),
             method=payment.method if payment else "",
             bank=payment.bank if payment else "",
             state=_state(move, kind),
             created_at=trade.created_at if trade else None,
+            asked_at=asked_at,
             memo="" if trade else move.key,
+            echo=terms.echo if terms else {},
         )
 
 

@@ -81,7 +81,7 @@ async def make_bill(platform: Platform, protocol: str, head: BillHead) -> Spoole
     tally, opening = Tally(), dict[str, int]()
     try:
         async for found in bill_pages(platform, head):
-            page = told_lines(platform, protocol, head.merchant, found)
+            page = told_lines(platform, protocol, head.provider or head.merchant, found)
             draft.add(dump_line(line) for line in page)
             for line in page:
                 tally.add(line)

@@ -392,6 +392,8 @@ def _line(cells: list[str], number: int) -> BillLine:
         amount=sums["amount"],
         buyer=Party(texts.pop("buyer_id"), texts.pop("buyer_login")),
         created_at=created_at,
+        asked_at=None,
+        echo={},
         rate=int(said["rate"]) if said["rate"] else None,
         **texts,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -52,6 +53,10 @@ class BillLine:
     bank: str = ""
     state: str = ""
     created_at: Instant | None = None
+    asked_at: Instant | None = None
+    """When a refund was asked for."""
     rate: int | None = None
     """Fee rate in parts of 10,000."""
     memo: str = ""
+    echo: Mapping[str, str] = field(default_factory=dict)
+    """What the trade's protocol wants back with it (``CreateTrade.echo``)."""

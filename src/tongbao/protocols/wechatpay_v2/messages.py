@@ -255,6 +255,12 @@ DESCRIBED: Final = {
     "TRADE_OVERDUE": "订单已经超过退款期限",
 }
 
+BANK_TYPE: Final = {
+    "ICBC": "ICBC", "CMB": "CMB", "CCB": "CCB", "ABC": "ABC", "BOC": "BOC", "COMM": "COMM", "SPDB": "SPDB",
+    "CIB": "CIB", "CEB": "CEB", "CITIC": "CITIC", "CMBC": "CMBC", "GDB": "GDB", "PSBC": "PSBC", "SPABANK": "PAB",
+}  # fmt: skip
+"""Bank of the directory -> first part of ``bank_type``; others are OTHERS."""
+
 NAMES: Final = frozenset(
     (
         "appid", "mch_id", "nonce_str", "sign", "sign_type", "device_info", "body", "detail", "attach", "out_trade_no",

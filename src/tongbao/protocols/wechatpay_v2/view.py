@@ -12,7 +12,7 @@ from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.protocols.wechatpay_v2.codec import invalid, missing, money, text, time, total
 from tongbao.wire.movement import MovementState, PayOutView, RefundFound, RefundView
 from tongbao.wire.party import Party, Payee
-from tongbao.wire.vocabulary import Product, TradeState, TradeView
+from tongbao.wire.vocabulary import Method, Product, TradeState, TradeView
 
 Fields = Mapping[str, str]
 
@@ -46,6 +46,18 @@ def write_state(view: TradeView) -> str:
     raise LocalProtocolError("state", "is missing")
 
 
+def _write_bank(view: TradeView) -> str:
+    """``bank_type`` of what paid: a card of a known bank; all else is OTHERS."""
+    bank = m.BANK_TYPE.get(view.bank)
+    return f"{bank}_{view.method.upper()}" if bank and view.method in (Method.DEBIT, Method.CREDIT) else "OTHERS"
+
+
+def _read_bank(text_: str) -> tuple[Method | None, str]:
+    bank, _, kind = text_.rpartition("_")
+    known = {word: code for code, word in m.BANK_TYPE.items()}
+    return (Method(kind.lower()), known[bank]) if bank in known and kind in ("DEBIT", "CREDIT") else (None, "")
+
+
 def write_paid(view: TradeView) -> dict[str, str]:
     """What is told of a paid order, in query, notification and micropay. Raises LocalProtocolError."""
     if not view.was_paid or not view.out_trade_no or not view.trade_no:
@@ -56,7 +68,7 @@ def write_paid(view: TradeView) -> dict[str, str]:
         "openid": view.buyer.id,
         "is_subscribe": "N",
         "trade_type": view.echo.get("trade_type", "NATIVE"),
-        "bank_type": "OTHERS",
+        "bank_type": _write_bank(view),
         "total_fee": total_fee,
         "fee_type": "CNY",
         "cash_fee": total_fee,
@@ -91,6 +103,7 @@ def read_trade(fields: Fields, mch_id: str, *, paid: bool) -> TradeView:
     known = state is TradeState.PAID
     if text(fields, "fee_type", 8) not in ("", "CNY"):
         raise invalid("fee_type", "is not CNY", "CURRENCY_NOT_ALLOWED")
+    method, bank = _read_bank(text(fields, "bank_type", 32))
     return TradeView(
         merchant=mch_id,
         out_trade_no=text(fields, "out_trade_no", 64, needed=True),
@@ -102,6 +115,8 @@ def read_trade(fields: Fields, mch_id: str, *, paid: bool) -> TradeView:
         buyer=Party(text(fields, "openid", 128)),
         paid_at=time(fields, "time_end"),
         refund_state="success" if word == "REFUND" else "",
+        method=method,
+        bank=bank,
         passback=text(fields, "attach", 256),
     )
 

@@ -15,6 +15,7 @@ from typing import Final
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import MINOR_MAX, Money
 from tongbao.kernel.time import Instant, china_text, parse_china
+from tongbao.protocols.wechatpay_v3.view import read_bank, write_bank
 from tongbao.wire.movement import BillHead, BillLine
 from tongbao.wire.party import Party
 
@@ -56,6 +57,7 @@ FLOW_NAME: Final = {
 }
 _KIND_OF: Final = {name: kind for kind, (_, name) in FLOW_NAME.items()}
 
+_ECHO: Final = {"appid": "公众账号ID", "device_info": "设备号", "trade_type": "交易类型"}
 _MONEY: Final = re.compile(r"(-?)([0-9]{1,11})(?:\.([0-9]{1,2})(0*))?", re.ASCII)
 _NOTHING: Final = Money(0)
 _RATE: Final = re.compile(r"([0-9]{1,3})\.([0-9]{2})%", re.ASCII)
@@ -124,15 +126,18 @@ class _Place:
 
 
 def _trade_cells(head: BillHead, line: BillLine) -> list[str]:
+    """As the order's query says it; a service provider's bill names its merchant beside him."""
     if line.kind not in ("payment", "refund", "fee", "fee_return"):
         raise LocalProtocolError("kind", f"a bill of trades has no {line.kind}")
     back = line.kind in ("refund", "fee_return")
     gross = line.income.text() if line.kind == "payment" else "0.00"
     refunded = line.outcome.text() if line.kind == "refund" else "0.00"
     fee = {"fee": line.outcome, "fee_return": -line.income}.get(line.kind, line.fee)
+    mchid, sub_mchid = (head.provider, head.merchant) if head.provider else (head.merchant, "0")
     return [
-        china_text(line.at), "", head.merchant, "0", "", line.trade_no, line.out_trade_no, line.buyer.id, "NATIVE",
-        "REFUND" if back else "SUCCESS", "OTHERS", line.income.currency, gross, "0.00",
+        china_text(line.at), line.echo.get("appid", ""), mchid, sub_mchid, _escape(line.echo.get("device_info", "")),
+        line.trade_no, line.out_trade_no, line.buyer.id, line.echo.get("trade_type", "NATIVE"),
+        "REFUND" if back else "SUCCESS", write_bank(line.method, line.bank), line.income.currency, gross, "0.00",
         line.refund_id if back else "0", line.refund_no if back else "0", refunded, "0.00",
         "ORIGINAL" if back else "", "SUCCESS" if back else "",
         _escape(line.subject), _escape(line.memo), _fee(fee), _rate(line.rate), gross, refunded, "",
@@ -153,6 +158,8 @@ def _read_trade(cells: Cells, place: _Place) -> BillLine:
         kind, outcome, fee = "fee", fee, Money(0)
     elif back and outcome.minor == 0 and fee.minor:
         kind, income, fee = "fee_return", -fee, Money(0)
+    method, bank = read_bank(cells.get("付款银行", ""))
+    said = {name: cells.get(column, "") for name, column in _ECHO.items()}
     return BillLine(
         kind=kind,
         at=place.time(cells, "交易时间"),
@@ -166,8 +173,12 @@ def _read_trade(cells: Cells, place: _Place) -> BillLine:
         amount=income if kind == "payment" else None,
         subject=cells.get("商品名称", ""),
         buyer=Party(cells.get("用户标识", "")),
+        method=method or "",
+        bank=bank,
+        asked_at=place.time(cells, "退款申请时间") if back and cells.get("退款申请时间") else None,
         rate=place.rate(cells, "费率"),
         memo=cells.get("商户数据包", ""),
+        echo={name: cell for name, cell in said.items() if cell},
     )
 
 
@@ -279,8 +290,7 @@ class Bill:
             if wanted is not None and line.kind not in wanted:
                 continue
             cells = dict(zip(form.columns, form.cells(head, line), strict=True))
-            # one moment is known of a refund: when it was taken from the merchant
-            times = {"退款申请时间": china_text(line.at), "退款成功时间": china_text(line.at)}
+            times = {"退款申请时间": china_text(line.asked_at or line.at), "退款成功时间": china_text(line.at)}
             row = _row((cells | times)[name] for name in columns)
             sums.add(line)
             block.append(row)

@@ -55,11 +55,10 @@ def write_state(view: TradeView) -> str:
     raise LocalProtocolError("state", "is missing")
 
 
-def _bank_type(view: TradeView) -> str:
-    bank = m.BANK_TYPE.get(view.bank)
-    if bank is None or view.method not in (Method.DEBIT, Method.CREDIT):
-        return "OTHERS"
-    return f"{bank}_{view.method.upper()}"
+def write_bank(method: str | None, bank: str) -> str:
+    """``bank_type`` of what paid: a card of a known bank; all else is OTHERS."""
+    word = m.BANK_TYPE.get(bank)
+    return f"{word}_{method.upper()}" if word and method in (Method.DEBIT, Method.CREDIT) else "OTHERS"
 
 
 def _ends(view: TradeView, mchid: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -108,7 +107,7 @@ def write_trade(view: TradeView, mchid: str) -> dict[str, Any]:
     paid = {
         "transaction_id": view.trade_no,
         "trade_type": view.echo.get("trade_type", "NATIVE"),
-        "bank_type": _bank_type(view),
+        "bank_type": write_bank(view.method, view.bank),
         "attach": view.passback,
         "success_time": _time(view.paid_at),
         "payer": filled(payer),
@@ -125,7 +124,8 @@ def write_event_trade(view: TradeView, mchid: str) -> dict[str, Any]:
     return said | {"trade_state": "SUCCESS", "trade_state_desc": m.STATE_SAID["SUCCESS"]}
 
 
-def _read_bank(text: str) -> tuple[Method | None, str]:
+def read_bank(text: str) -> tuple[Method | None, str]:
+    """The card's kind and bank behind ``write_bank``; nothing for any other."""
     bank, _, kind = text.rpartition("_")
     known = {word: code for code, word in m.BANK_TYPE.items()}
     if bank in known and kind in ("DEBIT", "CREDIT"):
@@ -146,7 +146,7 @@ def read_trade(said: Mapping[str, Any]) -> TradeView:
     amount.currency()
     if state is TradeState.PAID:
         _needed(fields, "transaction_id")
-    method, bank = _read_bank(fields.text("bank_type"))
+    method, bank = read_bank(fields.text("bank_type"))
     return TradeView(
         merchant=mchid,
         out_trade_no=number,

@@ -32,7 +32,7 @@ SELECT currency, CAST(SUM(amount) AS {bigint}) FROM (
 ) AS leg GROUP BY currency;
 
 -- name: bill.refund_numbers
-SELECT refund_id, refund_no FROM refund WHERE refund_id {in ids};
+SELECT refund_id, refund_no, created_at FROM refund WHERE refund_id {in ids};
 
 -- name: statement.own
 -- what a bank was asked for and did, as the books know it

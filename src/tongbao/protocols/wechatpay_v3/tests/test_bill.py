@@ -11,6 +11,7 @@ import pytest
 
 from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import later
 from tongbao.protocols import wechatpay_v3
 from tongbao.protocols.wechatpay_v3.bill import Bill
 from tongbao.wire.movement import BillHead
@@ -28,9 +29,26 @@ def test_published_bill() -> None:
     assert (paid.subject, paid.buyer.id) == ("测试商品", "oUpF8uMEb4qRXf22hE3X68TekukE")
     assert (back.kind, back.outcome, back.fee) == ("refund", Money(101), Money(-1))
     assert (back.refund_no, back.refund_id) == ("R20250101000001", "50000000000000000000000000001")
-    again = b"".join(Bill().write(HEAD, [paid, back]))
-    # our lines do not know the appid; all else is the published file
-    assert again == RAW.replace(b"`wxd930ea5d5a258f4f", b"`")
+    assert b"".join(Bill().write(HEAD, [paid, back])) == RAW
+
+
+def test_a_line_says_what_the_orders_query_says() -> None:
+    """Application, kind of order, device, the card that paid, a refund's two times; in a provider's bill its merchant
+    stands beside him."""
+    paid, back = Bill().read([RAW])
+    echo = {"appid": "wx1f87d44db95cba7a", "trade_type": "MICROPAY", "device_info": "T-1"}
+    carded = replace(paid, method="credit", bank="SPABANK", echo=echo)
+    refunded = replace(
+        back, method="debit", bank="ICBC", asked_at=later(back.at, -60_000), echo={"trade_type": "JSAPI"}
+    )
+    raw = b"".join(Bill().write(replace(HEAD, provider="1900000117"), [carded, refunded]))
+    assert b"`wx1f87d44db95cba7a,`1900000117,`1900000001,`T-1," in raw
+    assert b"`MICROPAY,`SUCCESS,`PAB_CREDIT," in raw
+    assert b"`JSAPI,`REFUND,`ICBC_DEBIT," in raw
+    assert list(Bill().read([raw])) == [carded, replace(refunded, asked_at=None)]
+    raw = b"".join(Bill().write(replace(HEAD, scope="REFUND"), [refunded]))
+    assert b"`2025-01-01 08:04:06,`2025-01-01 08:05:06," in raw
+    assert list(Bill().read([raw])) == [refunded]
 
 
 def test_totals_are_compared() -> None:
@@ -90,5 +108,6 @@ def test_a_bill_of_one_kind_has_columns_of_its_own(scope: str, count: int, kind:
     assert (len(head.split(",")), len(row.split(",`"))) == (count, count)
     assert raw.endswith(last)
     (line,) = Bill().read([raw])
-    assert line == next(one for one in lines if one.kind == kind)
+    own = next(one for one in lines if one.kind == kind)
+    assert line == (replace(own, asked_at=own.at) if kind == "refund" else own)
     assert ("退款成功时间,微信退款单号" in head) == (scope == "REFUND")
