@@ -58,6 +58,9 @@ TABLE: Final[dict[str, str]] = {
     "POST trades/{out_trade_no}/act": 'what buyer, seller and operators do after the payment: {"act": '
     '"refund|ship|ask_refund|withdraw|return_goods|dispute|extend|agree|refuse|propose|decide", "amount": fen, '
     '"goods": true, "reason": text, "actor": operator}; answers with trade, claim and refunds',
+    "POST trades/{out_trade_no}/charge_back": "the buyer denies his card's payment, and his bank takes it back, which "
+    'its statement of the day says: {"amount": fen}, or all that is left; answers {"bank", "ref", "payment", '
+    '"amount"}; the platform enters it when that day is over',
     "GET notifications": "the latest notifications with their attempts",
     "POST notifications/{id}/resend": "send one again now; answers with the attempt",
     "GET clock": "both readings",
@@ -273,6 +276,12 @@ async def _act(controls: Controls, request: Request) -> Any:
     return await tell_after(controls.platform, await controls.platform.find_trade(*deed.of))
 
 
+async def _charge_back(controls: Controls, request: Request) -> Any:
+    said = await _body(request, ("amount",))
+    trade = await find(controls.platform, request)
+    return await controls.hand.charge_back(trade, _number(said, "amount", 0) if "amount" in said else None)
+
+
 async def _notifications(controls: Controls, request: Request) -> Any:
     rows = await controls.platform.database.read("event.recent", {"most": LISTED})
     told = []
@@ -399,6 +408,7 @@ def control_app(controls: Controls) -> Starlette:
         ("trades/{number:path}/pay", "POST", _pay),
         ("trades/{number:path}/confirm", "POST", _confirm),
         ("trades/{number:path}/act", "POST", _act),
+        ("trades/{number:path}/charge_back", "POST", _charge_back),
         ("trades/{number:path}", "GET", _trade),
         ("buyers/{login}/code", "POST", _code),
         ("buyers/{login}/consent", "POST", _consent),

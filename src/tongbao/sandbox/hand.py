@@ -12,6 +12,8 @@ from tongbao.service.platform import Platform
 from tongbao.trade.record import Trade
 
 METHODS = ("balance", "debit", "credit", "outlet")
+CARDS = ("debit", "credit")
+"""Methods whose payments a buyer can deny at his bank."""
 
 
 class Banks(Protocol):
@@ -27,6 +29,11 @@ class Banks(Protocol):
 
     async def take_cash(self, code: str) -> object:
         """Pay the sum behind a cash code at a counter. Raises Refused."""
+        ...
+
+    async def charge_back(self, number: str, amount: int | None) -> tuple[str, int]:
+        """Deny the payment of an instruction: the bank's reference, and how much of it (minor units) the bank took
+        back; None means all that is left. Raises Refused."""
         ...
 
 
@@ -107,6 +114,15 @@ class Hand:
         """Where a payment of a trade stands: ``pending``, ``captured``, ``failed``, ``late``, ``returned``, ..."""
         payments = await self.platform.payments_of(trade)
         return next(payment.state for payment in payments if payment.payment_no == payment_no)
+
+    async def charge_back(self, trade: Trade, amount: int | None) -> dict[str, Any]:
+        """Deny the card's payment of a trade at its bank, of ``amount`` minor units or of all that is left. The
+        platform hears of it by the bank's statement of the day. Raises Refused PAYMENT_STATE."""
+        for payment in await self.platform.payments_of(trade):
+            if payment.counts and payment.method in CARDS:
+                ref, taken = await self.banks.charge_back(f"{payment.payment_no}P", amount)
+                return {"bank": payment.bank, "ref": ref, "payment": payment.payment_no, "amount": taken}
+        raise Refused("PAYMENT_STATE", "no card has paid this trade")
 
     async def confirm(self, trade: Trade) -> None:
         """Confirm receipt of an escrow trade as the buyer who paid it. Raises Refused."""

@@ -119,6 +119,8 @@ _SQL: Final = {
     "move": "UPDATE bank_account SET balance = balance + ? WHERE code = ?",
     "statement": "SELECT seq, key, kind, bank, debit, credit, amount, at, business_day FROM bank_entry "
     "WHERE bank = ? AND business_day = ? ORDER BY seq",
+    "of_kind": "SELECT seq, key, kind, bank, debit, credit, amount, at, business_day FROM bank_entry "
+    "WHERE kind = ? ORDER BY seq",
     "sum": "SELECT COALESCE(SUM(balance), 0) FROM bank_account",
     "wrong": "SELECT code FROM bank_account a WHERE balance <> "
     "(SELECT COALESCE(SUM(amount), 0) FROM bank_entry WHERE credit = a.code) - "
@@ -212,6 +214,10 @@ class Desk:
     def statement(self, bank: str, day: int) -> list[Line]:
         """A bank's entries of one business day, ``20260131``."""
         return [Line(*row) for row in self._connection.execute(_SQL["statement"], (bank, day))]
+
+    def entries_of(self, kind: str) -> list[Line]:
+        """Every bank's entries of one kind."""
+        return [Line(*row) for row in self._connection.execute(_SQL["of_kind"], (kind,))]
 
     def imbalance(self) -> list[str]:
         """What is wrong with the book, in words; empty when it is balanced."""

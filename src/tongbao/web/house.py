@@ -93,6 +93,12 @@ class _Counter:
         except BankRefused as refused:
             raise Refused("PAYMENT_STATE", f"the outlet says {refused.code}") from refused
 
+    async def charge_back(self, number: str, amount: int | None) -> tuple[str, int]:
+        try:
+            return await self._bank.charge_back(number, amount)
+        except BankRefused as refused:
+            raise Refused("PAYMENT_STATE", f"the bank says {refused.key}") from refused
+
 
 @dataclass(frozen=True, slots=True)
 class HouseSettings:

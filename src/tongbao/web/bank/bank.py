@@ -218,10 +218,15 @@ class Bank:
         order, silent = await self.book.transact(act)
         return None if silent else rule.word_of(order, number)
 
-    async def charge_back(self, number: str, amount: int) -> None:
-        """Take ``amount`` minor units of a payment back, which the day's statement says. Raises BankRefused."""
+    async def charge_back(self, number: str, amount: int | None) -> tuple[str, int]:
+        """Take ``amount`` minor units of a payment back (None: all that is left of it), which the day's statement says:
+        the bank's reference and how much it was. Raises BankRefused."""
         now = self.world.clock.business()
-        await self.book.transact(lambda desk: rule.charge_back(desk, number, amount, now))
+        return await self.book.transact(lambda desk: rule.charge_back(desk, number, amount, now))
+
+    async def chargebacks(self) -> list[Line]:
+        """What every bank has ever taken back."""
+        return await self.book.transact(lambda desk: desk.entries_of("chargeback"))
 
     async def open_code(self, asked: Asked, code: str) -> BankWord:
         """The outlets take cash for ``code`` from now on. Raises BankRefused."""

@@ -187,18 +187,21 @@ def _give_back(desk: Desk, order: Order, now: Instant) -> None:
     desk.save(ORDER, replace(order, state="succeeded", bank_ref=reference(now, seq), act_at=None, ended_at=now))
 
 
-def charge_back(desk: Desk, number: str, amount: int, now: Instant) -> None:
-    """The holder denies a payment: ``amount`` minor units of it go back to him, out of the platform's account, once per
-    payment. The platform reads it in the statement. Raises BankRefused where so much is not there to take."""
+def charge_back(desk: Desk, number: str, amount: int | None, now: Instant) -> tuple[str, int]:
+    """The holder denies a payment: ``amount`` minor units of it (None: all that was not given back) go back to him, out
+    of the platform's account, once per payment. The platform reads it in the statement. The bank's reference, and how
+    much it was. Raises BankRefused where so much is not there to take."""
     paid = desk.order(number)
     if paid is None or paid.kind != "pay" or paid.state != "succeeded":
         raise BankRefused("order_unknown")
     given = sum(back.amount for back in desk.refunds_of(number) if back.state in ("accepted", "succeeded"))
-    key = f"chargeback:{number}"
-    if desk.is_posted(key) or not 0 < amount <= paid.amount - given:
+    key, left = f"chargeback:{number}", paid.amount - given
+    taken = left if amount is None else amount
+    if desk.is_posted(key) or not 0 < taken <= left:
         raise BankRefused("order_over")
     to = vault(paid.bank) if paid.bank == OUTLET else card_account(paid.card)
-    desk.post(key, "chargeback", paid.bank, platform_account(paid.bank), to, amount, now)
+    seq = desk.post(key, "chargeback", paid.bank, platform_account(paid.bank), to, taken, now)
+    return reference(now, seq), taken
 
 
 def take_payout(
