@@ -120,13 +120,16 @@ def test_every_merchant_knows_a_buyer_under_another_number(stage: Stage) -> None
         ("alipay_openapi", Presentation.QR, 3),
         ("alipay_openapi", Presentation.WALLET, 3),
         ("alipay_openapi", Presentation.PAGE, 15 * 24),
-        ("wechatpay_v3", Presentation.QR, 15 * 24),
+        ("wechatpay_v3", Presentation.QR, 7 * 24),
+        ("wechatpay_v2", Presentation.H5, 7 * 24),
+        ("alipay_mapi", Presentation.PAGE, 15 * 24),
     ],
 )
-def test_what_is_paid_face_to_face_waits_as_its_protocol_says(
+def test_a_trade_waits_as_its_protocol_says(
     protocol: str, place: Presentation, hours: int, sqlite_stage: Stage
 ) -> None:
-    """Where the request says nothing: three hours at the Open Platform (sheet alipay-openapi, section 5)."""
+    """Where the request says nothing: three hours at the Open Platform (sheet alipay-openapi, section 5) for what is
+    paid face to face; seven days at WeChat Pay (sheet wechatpay, section 8)."""
 
     async def scene(house: House) -> int | None:
         await house.furnish(merchant=make_merchant(protocols=json.dumps([protocol])))

@@ -246,8 +246,9 @@ def _check_same(known: Trade, intent: CreateTrade, now: Instant) -> None:
 
 def _default(protocol: str, place: Presentation) -> int:
     """Milliseconds that a trade waits for its buyer where nobody said how long."""
-    seconds = load_protocol(protocol).counter_seconds if place in FACE_TO_FACE else 0
-    return seconds * SECOND or EXPIRY_DEFAULT
+    manifest = load_protocol(protocol)
+    seconds = manifest.counter_seconds if place in FACE_TO_FACE else 0
+    return (seconds or manifest.wait_seconds) * SECOND or EXPIRY_DEFAULT
 
 
 def _open(trade_no: str, protocol: str, intent: CreateTrade, clock: Now) -> Trade:

@@ -380,7 +380,9 @@ class Manifest:
     """Whether a merchant's number of a split is unique within all of his; else within its trade only."""
     counter_seconds: int = 0
     """How long a trade that is paid face to face (by a code, or in the wallet) waits where its request says nothing; 0:
-    as long as any other."""
+    as long as ``wait_seconds`` says."""
+    wait_seconds: int = 0
+    """How long a trade waits for its buyer where its request says nothing; 0: as long as the platform says."""
     notifies_payout: bool = False
     """Whether a merchant is told of a single payout's end (a batch's end is told of where there are batches)."""
     notifies_closed_batch: bool = False

@@ -108,6 +108,7 @@ PROTOCOL = Manifest(
     notifies_refund="own",
     refund_may_stick=True,
     refunds_most=50,
+    wait_seconds=7 * 86_400,
     returns=False,
     credentials_for=credentials_for,
 )  # fmt: skip

@@ -136,6 +136,7 @@ PROTOCOL = Manifest(
     notifies_refund="own",
     refund_may_stick=True,
     refunds_most=50,
+    wait_seconds=7 * 86_400,
     split_no_of_merchant=True,
     notifies_payout=True,
     notifies_closed_batch=True,
