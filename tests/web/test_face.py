@@ -310,6 +310,26 @@ def test_T89_forgers_and_hasty_merchants_wait(tmp_path: Path) -> None:
     play(tmp_path, test, limits=limits)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("protocol", "path"), [("wechatpay_v3", "v3/certificates"), (PROTOCOL, "gateway.do")])
+def test_what_is_no_request_has_an_empty_answer_where_the_interface_does_so(
+    tmp_path: Path, protocol: str, path: str
+) -> None:
+    """Whoever answers it, the face or the interface behind it (wechatpay.md, section 7.1)."""
+
+    async def test(home: House, web: Web) -> None:
+        known = get(f"{BASE}/{protocol}/{path}")
+        strange = [get(f"{BASE}/{protocol}/v3/nothing"), replace(known, method="DELETE")]
+        if protocol == "wechatpay_v3":
+            strange.append(replace(known, method="POST"))
+        told = [await ask(web.main, one) for one in strange]
+        bodies = {bool(one.body) for one in told}
+        assert ([one.status for one in told], bodies) == ([404, 405, 405][: len(told)], {protocol == PROTOCOL})
+        assert all(one.body or one.header("content-length") == "0" for one in told)
+
+    play(tmp_path, test)
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [

@@ -360,6 +360,8 @@ class Manifest:
     settings that make it so (a service provider who asks in another merchant's name)."""
     costly: bool = False
     """Whether signing and checking cost so much (RSA) that a face leaves them to a thread."""
+    bare_errors: bool = False
+    """Whether an unknown path and a wrong method are answered by their status alone; else with a line of text."""
     batches_by_browser: bool = False
     """Whether the merchant's own browser can carry a batch of refunds or payouts, to which his people then agree on a
     page of the platform (``asks_password``)."""

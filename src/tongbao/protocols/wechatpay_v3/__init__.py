@@ -135,6 +135,7 @@ PROTOCOL = Manifest(
     own_buyers=True,
     notifies_refund="own",
     refund_may_stick=True,
+    bare_errors=True,
     refunds_most=50,
     wait_seconds=7 * 86_400,
     split_no_of_merchant=True,

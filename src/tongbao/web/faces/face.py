@@ -95,9 +95,9 @@ class Face:
     async def handle(self, request: Request, peer: str) -> Response:
         """The answer to one request; never raises (but passes on cancellation)."""
         if request.raw_path not in self._paths and not any(p.fullmatch(request.raw_path) for p in self._patterns):
-            return text("404 Not Found\n", status=404)
+            return self._strange(404, "Not Found")
         if request.method not in _METHODS:
-            refused = text("405 Method Not Allowed\n", status=405)
+            refused = self._strange(405, "Method Not Allowed")
             return Response(405, (*refused.headers, (b"Allow", b"GET, HEAD, POST")), refused.body)
         course = _Course(request, peer)
         try:
@@ -113,6 +113,12 @@ class Face:
             trace = "".join(traceback.format_exception(error))
             self._platform.world.log("face.failed", protocol=self.manifest.name, trace=trace)
             return await self._say(course, Refused("SYSTEM"))
+
+    def _strange(self, status: int, reason: str) -> Response:
+        """The answer to what is no request of the interface: with its status alone where the interface does so."""
+        if self.manifest.bare_errors:
+            return Response(status, ((b"Content-Length", b"0"),))
+        return text(f"{status} {reason}\n", status=status)
 
     async def _serve(self, course: _Course) -> Response:
         _pass(self._gates.peers.take(course.peer))
