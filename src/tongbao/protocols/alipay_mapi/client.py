@@ -139,7 +139,8 @@ class Client:
         limits = {"limits": LONG} if isinstance(intent, QueryMovements) else {}
         envelope = read_envelope(response, charset, algorithm, credentials.ring, **limits)
         if envelope.word == "F":
-            return _rejection(intent, envelope.error)
+            # refused before the counter's rules were asked, and unsigned where every other answer is signed
+            return replace(_rejection(intent, envelope.error), proven=envelope.signed or not at_counter)
         if isinstance(intent, RefundBatch | PayOutBatch):
             return BatchTaken(intent.batch_no)
         if isinstance(intent, CreateTrade):

@@ -124,9 +124,11 @@ class Client:
             raise RemoteProtocolError("", "the answer is no root", "MALFORMED")
         fields = root.leaves()
         code = required(fields, "retcode")
+        signed = m.PROOF in fields or code == m.OK
+        if signed:
+            authentic(fields, credentials.ring, codec)
         if code != m.OK:
-            return _refused(intent, code)
-        authentic(fields, credentials.ring, codec)
+            return _refused(intent, code, proven=signed)
         if required(fields, "partner") != credentials.merchant:
             raise RemoteProtocolError("partner", "the answer is another merchant's", "FIELD_INVALID")
         return _read_answer(intent, fields, credentials.merchant)
@@ -162,13 +164,14 @@ def _check_said(operation: str, intent: Intent, fields: Fields, codec: str) -> N
         raise LocalProtocolError(lost, "the gateway cannot say this", "FIELD_INVALID")
 
 
-def _refused(intent: Intent, code: str) -> Outcome:
+def _refused(intent: Intent, code: str, *, proven: bool) -> Outcome:
+    """A refusal; the gateway signs none (sheet tenpay, section A4), so that it proves nothing (T82)."""
     if isinstance(intent, ConfirmNotification):
         if code == m.NOTIFY_UNKNOWN:
             return Confirmed(False)
         if code == m.OTHER:
             return Confirmed(False, understood=False)
-    return Rejection(m.NEUTRAL_CODE.get(code, "SYSTEM"), code)
+    return Rejection(m.NEUTRAL_CODE.get(code, "SYSTEM"), code, proven=proven)
 
 
 def _read_answer(intent: Intent, fields: Fields, merchant: str) -> Outcome:

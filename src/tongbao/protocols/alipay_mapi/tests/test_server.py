@@ -30,8 +30,10 @@ from tongbao.wire.vocabulary import (
     Expiry,
     Method,
     Notification,
+    Presentation,
     Product,
     QueryTrade,
+    Rejection,
     TimestampIssued,
     TradeFound,
     TradeState,
@@ -323,6 +325,19 @@ def test_failure_envelope() -> None:
         b'<?xml version="1.0" encoding="GBK"?><alipay><is_success>F</is_success>'
         b"<error>TRADE_STATUS_NOT_AVAILD</error></alipay>"
     )
+
+
+@pytest.mark.parametrize("presentation", [Presentation.BARCODE, Presentation.QR])
+def test_T82_a_failure_at_a_counter_proves_nothing(presentation: Presentation) -> None:
+    """Its other answers are signed, and this one anybody may have said."""
+    intent = CreateTrade(
+        merchant=PID, out_trade_no="T1", product=Product.INSTANT, subject="测试", amount=Money(1_000),
+        presentation=presentation, code="280123456789012345" if presentation is Presentation.BARCODE else "",
+    )  # fmt: skip
+    failed = Response(200, (), b"<alipay><is_success>F</is_success><error>ILLEGAL_PARTNER</error></alipay>")
+    refused = PROTOCOL.client.decode(intent, failed, CREDENTIALS, NOW)
+    assert isinstance(refused, Rejection)
+    assert (refused.wire_code, refused.proven) == ("ILLEGAL_PARTNER", False)
 
 
 def test_acknowledgement() -> None:

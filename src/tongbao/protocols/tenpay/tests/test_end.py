@@ -9,20 +9,21 @@ from importlib.resources import files
 
 import pytest
 
-from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import parse_china
 from tongbao.protocols.tenpay import PROTOCOL
 from tongbao.protocols.tenpay.codec import sign
 from tongbao.wire.http import Response
 from tongbao.wire.key import Key, KeyRing
-from tongbao.wire.movement import BillHead, BillLine, RequestBill
+from tongbao.wire.movement import BillHead, BillLine, RefundTrade, RequestBill
 from tongbao.wire.vocabulary import (
     Confirmed,
     ConfirmNotification,
     CreateTrade,
     FollowUp,
     Product,
+    Rejection,
     TradeState,
     TradeView,
 )
@@ -65,6 +66,24 @@ def test_published_strings(name: str, text: str, digest: str) -> None:
 def test_F22_only_the_bare_word_is_a_yes(body: bytes, taken: bool) -> None:
     """A plugin that answers capitals, a blank or a mark of order hears the notice again."""
     assert SERVER.acknowledged(Response(200, (), body)) is taken
+
+
+def test_T82_a_refusal_is_proven_by_its_signature_alone() -> None:
+    """The gateway signs none: then it says nothing of a refund. One with a signature that is wrong is no answer."""
+    credentials = CLIENT.load(SETTINGS)
+    intent = RefundTrade(merchant="", refund_no="R1", out_trade_no="T1", amount=Money(1), total=Money(2))
+
+    def said(proof: str = "") -> Response:
+        tail = f"<sign>{proof}</sign>" if proof else ""
+        return Response(200, (), f"<root><retcode>88221009</retcode><retmsg>no</retmsg>{tail}</root>".encode())
+
+    proof = sign("retcode=88221009&retmsg=no", RING.sign[0], "utf-8")
+    for answer, proven in ((said(), False), (said(proof), True)):
+        refused = CLIENT.decode(intent, answer, credentials, NOW)
+        assert isinstance(refused, Rejection)
+        assert (refused.wire_code, refused.proven) == ("88221009", proven)
+    with pytest.raises(InvalidSignature):
+        CLIENT.decode(intent, said(proof[::-1]), credentials, NOW)
 
 
 def test_a_confirmation_repeats_the_trade() -> None:
