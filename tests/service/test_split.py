@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.platform import BUYER, MERCHANT, OTHER, House, Stage, make_buyer, make_intent, make_merchant, refusal
+from tests.support.platform import (
+    BUYER,
+    MERCHANT,
+    OTHER,
+    PROTOCOL,
+    House,
+    Stage,
+    make_buyer,
+    make_intent,
+    make_merchant,
+    refusal,
+)
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY
 from tongbao.ledger.account import buyer_balance, merchant_available, merchant_pending
@@ -21,7 +32,16 @@ from tongbao.service.settlement import settle_day
 from tongbao.service.split_act import run_splits
 from tongbao.store.migrate import migrations
 from tongbao.wire.contract import Verified
-from tongbao.wire.movement import MovementState, QuerySplit, RefundTrade, Split, SplitFound, SplitTrade
+from tongbao.wire.movement import (
+    MovementState,
+    QuerySplit,
+    QueryUnsplit,
+    RefundTrade,
+    Split,
+    SplitFound,
+    SplitTrade,
+    UnsplitFound,
+)
 from tongbao.wire.party import Party
 
 AGENT = "2088000000000044"
@@ -278,16 +298,43 @@ def test_T57_a_receiver_is_named_as_the_merchant_knows_him(sqlite_stage: Stage) 
 
     async def scene(house: House) -> list[Any]:
         await prepare(house)
-        await paid(house)
+        await paid(house, split_later=True)
         seal = house.platform.seal
         mine, others = seal.open_id(MERCHANT, AGENT), seal.open_id(OTHER, AGENT)
         said = await act(house.platform, "wechatpay_v3", Verified(ask("s1", part(mine, 10), part(OTHER, 5)), None))
         assert isinstance(said, SplitFound)
         told = [split.receiver.id for split in said.split.splits]
-        wrong = act(house.platform, "wechatpay_v3", Verified(ask("s2", part(others, 10)), None))
-        return [told == [mine, OTHER], await stand(house), await refusal(wrong)]
+        wrong = [
+            ask("s2", one)
+            for one in (
+                part(others, 10),
+                part(mine, 10, kind="MERCHANT_ID"),
+                part(OTHER, 10, kind="PERSONAL_OPENID"),
+            )
+        ]
+        codes = await over_wechat(house, *wrong, ask("s2", part(mine, 1, kind="PERSONAL_OPENID")))
+        return [told == [mine, OTHER], await stand(house), codes]
 
-    assert sqlite_stage.play(scene) == [True, (979, 0, 10, 5), "RECEIVER_UNKNOWN"]
+    assert sqlite_stage.play(scene) == [True, (978, 0, 11, 5), ["RECEIVER_UNKNOWN"] * 3 + [""]]
+
+
+def test_where_the_protocol_says_so_trades_alone_are_shared_that_were_created_to_be(sqlite_stage: Stage) -> None:
+    """Of another nothing can be shared, nor is anything of it waiting; elsewhere the same trade is shared."""
+
+    async def scene(house: House) -> list[Any]:
+        await prepare(house)
+        await paid(house)
+        await paid(house, "B", split_later=True)
+        left = []
+        for trade in "AB":
+            asked = Verified(QueryUnsplit(merchant=MERCHANT, out_trade_no=trade), None)
+            found = [await act(house.platform, name, asked) for name in ("wechatpay_v3", PROTOCOL)]
+            left.append([one.amount.minor for one in found if isinstance(one, UnsplitFound)])
+        wishes = (ask("s1", part(AGENT, 1)), ask("s1", finish=True), ask("s2", part(AGENT, 1), trade="B"))
+        codes = await over_wechat(house, *wishes)
+        return [left, codes, await refusal(house.ask(ask("s1", part(AGENT, 1))))]
+
+    assert sqlite_stage.play(scene) == [[[0, 994], [994, 994]], ["TRADE_STATE", "TRADE_STATE", ""], ""]
 
 
 async def over_wechat(house: House, *wishes: Any) -> list[str]:
@@ -303,7 +350,7 @@ def test_T41_one_split_number_is_one_split_of_all_trades(stage: Stage) -> None:
     async def scene(house: House) -> list[Any]:
         await prepare(house)
         for trade in "ABC":
-            await paid(house, trade)
+            await paid(house, trade, split_later=True)
         wishes = [ask(number, part(AGENT, 100), trade=trade) for trade in "AB" for number in ("s1", "s2")]
         codes = await over_wechat(house, *wishes, *wishes)
         later = await over_wechat(house, *wishes, ask("s1", part(AGENT, 1), trade="C"), ask("s3", part(AGENT, 1)))
@@ -323,7 +370,7 @@ def test_the_split_numbers_of_before_are_known(stage: Stage) -> None:
     async def scene(house: House) -> list[str]:
         await house.furnish(merchant=make_merchant(protocols=json.dumps(["wechatpay_v3"])))
         await prepare(house)
-        codes = await over_wechat(house, make_intent("A"), make_intent("B", splits=(part(AGENT, 5),)))
+        codes = await over_wechat(house, make_intent("A", split_later=True), make_intent("B", splits=(part(AGENT, 5),)))
         await house.pay("A")
         await house.pay("B")
         await run_splits(house.platform)

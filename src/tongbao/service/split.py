@@ -62,7 +62,8 @@ def waits(trade: Trade) -> bool:
 class ShareTrade:
     """Give parts of a paid trade to ``wanted``; the same number again is the same split. ``finish``: what is left is
     the merchant's own, no more splits follow, and settlement may take it. ``cause``: ``asked`` or ``payment``.
-    ``of_trade``: the number is unique within its trade only, else another trade's is refused (IDEMPOTENCY_CONFLICT)."""
+    ``of_trade``: the number is unique within its trade only, else another trade's is refused (IDEMPOTENCY_CONFLICT).
+    ``as_created``: the trade must have been created to be shared (TRADE_STATE)."""
 
     asker: Asker
     out_trade_no: str
@@ -74,6 +75,7 @@ class ShareTrade:
     digest: str
     currency: str = "CNY"
     of_trade: bool = True
+    as_created: bool = False
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
         merchant_id = self.asker.merchant_id
@@ -110,6 +112,8 @@ class ShareTrade:
         share = share_of(sheet, trade)
         if share.finished:
             raise Refused("TRADE_STATE", "the trade's splits are finished")
+        if self.as_created and not share.later:
+            raise Refused("TRADE_STATE", "the trade was not created to be shared")
         if share.waiting and self.cause == "asked":
             raise Refused("TRADE_STATE", "the shares agreed at its creation come first")
         if not self.wanted and not self.finish:

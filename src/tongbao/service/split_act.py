@@ -51,6 +51,8 @@ async def find_receivers(
         if receiver not in found or (further and giver not in found):
             raise Refused("RECEIVER_UNKNOWN", "no such receiver")
         kind, number = found[receiver]
+        if platform.protocol(protocol).receiver_kinds.get(split.kind, kind) != kind:
+            raise Refused("RECEIVER_UNKNOWN", "the receiver is of another kind")
         if split.name and not await _has_name(platform, kind, number, split.name):
             raise Refused("RECEIVER_UNKNOWN", "the receiver has another name")
         if (split.amount is None) == (split.rate is None):
@@ -114,6 +116,7 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
         raise Refused("FIELD_INVALID", "split_no: is missing or reserved")
     trade = await platform.find_trade(asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider)
     wanted = await find_receivers(platform, asker.protocol, asker.merchant_id, intent.splits, levels=False)
+    manifest = platform.protocol(asker.protocol)
     await platform.submit(
         ShareTrade(
             asker,
@@ -124,7 +127,8 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
             intent.finish,
             "asked",
             _digest(intent.splits, finish=intent.finish),
-            of_trade=not platform.protocol(asker.protocol).split_no_of_merchant,
+            of_trade=not manifest.split_no_of_merchant,
+            as_created=manifest.splits_as_created,
         )
     )
     return SplitFound(await split_view(platform, asker.protocol, trade, intent.split_no))

@@ -167,7 +167,8 @@ async def _left(platform: Platform, asker: Asker, intent: QueryUnsplit) -> Outco
     shares = await platform.database.load(SHARE, [key])
     share = shares[0] if shares else new_share(*key)
     returns = await platform.database.load(TRADE_RETURN, [key])
-    left = 0 if share.finished else left_to_share(trade, returns[0] if returns else None, share)
+    closed = share.finished or (platform.protocol(asker.protocol).splits_as_created and not share.later)
+    left = 0 if closed else left_to_share(trade, returns[0] if returns else None, share)
     return UnsplitFound(trade.trade_no, Money(left, trade.currency))
 
 

@@ -380,6 +380,11 @@ class Manifest:
     """How many refunds of one trade a merchant may make; 0: as many as of any."""
     split_no_of_merchant: bool = False
     """Whether a merchant's number of a split is unique within all of his; else within its trade only."""
+    splits_as_created: bool = False
+    """Whether trades alone are shared that were created to be (``CreateTrade.split_later``); else any."""
+    receiver_kinds: Mapping[str, str] = field(default_factory=dict)
+    """The protocol's word for what a receiver of a share is (``Split.kind``) -> ``merchant`` or ``buyer``, which he
+    must be then."""
     counter_seconds: int = 0
     """How long a trade that is paid face to face (by a code, or in the wallet) waits where its request says nothing; 0:
     as long as ``wait_seconds`` says."""

@@ -268,7 +268,7 @@ RETURN_STATE_OF: Final = {
     "FAILED": MovementState.FAILED,
 }
 RETURN_RESULT: Final = {state: word for word, state in RETURN_STATE_OF.items()} | {MovementState.CLOSED: "FAILED"}
-RECEIVER_KINDS: Final = frozenset(("MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"))
+RECEIVER_KINDS: Final = {"MERCHANT_ID": "merchant", "PERSONAL_OPENID": "buyer", "PERSONAL_SUB_OPENID": "buyer"}
 
 BANK_TYPE: Final = {
     "ICBC": "ICBC", "CMB": "CMB", "CCB": "CCB", "ABC": "ABC", "BOC": "BOC", "COMM": "COMM", "SPDB": "SPDB",
