@@ -455,7 +455,8 @@ WHERE r.back_to = 'buyer' AND r.cause NOT IN ('claim', 'decision') AND NOT EXIST
 UNION ALL
 SELECT 'stuck refund', c.correction_id, c.state FROM correction c
 WHERE c.case_id LIKE 'stuck:%' AND c.state = 'posted' AND NOT EXISTS (
-  SELECT 1 FROM refund r WHERE c.case_id = 'stuck:' || r.refund_id AND r.state = 'succeeded' AND r.back_to = 'buyer')
+  SELECT 1 FROM refund r WHERE r.merchant_id = c.merchant_id AND r.out_trade_no = c.out_trade_no
+  AND c.case_id = 'stuck:' || r.refund_id AND r.state = 'succeeded' AND r.back_to = 'buyer')
 UNION ALL
 SELECT 'decision', c.out_trade_no, c.decided_by FROM claim c WHERE c.decided_by <> '' AND (c.decided_by = c.proposed_by
 OR NOT EXISTS (SELECT 1 FROM audit a JOIN trade t ON t.trade_no = a.subject WHERE a.act = 'dispute.decide'
