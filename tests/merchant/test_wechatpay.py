@@ -1,4 +1,5 @@
-"""The merchant's side over WeChat Pay: which refusals end a refund, and how it is asked for again."""
+"""The merchant's side over WeChat Pay: which refusals end a refund, and how it is asked for again
+or given up."""
 
 from __future__ import annotations
 
@@ -18,29 +19,35 @@ from tongbao.merchant.database import Database
 from tongbao.protocols.wechatpay_v2 import codec as xml
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.wire.http import Request, Response
+from tongbao.wire.movement import MovementState, QueryRefund, RefundFound, RefundView
 from tongbao.wire.world import NoAnswer
 
+TRADE = "4200000000202501010000000001"
 ALGORITHM = {"wechatpay_v2": "HMAC-SHA256", "wechatpay_v3": "WECHATPAY2-SHA256-RSA2048"}
 
 
-def make(database: Database, name: str, change: Callable[[Pair, Any, Response], Response]) -> Shop:
-    """A shop with a paid order A1, whose platform refuses everything; ``change`` is what becomes of its answer."""
+def make(
+    database: Database, name: str, change: Callable[[Pair, Any, Response], Response], known: tuple[RefundView, ...] = ()
+) -> Shop:
+    """A shop with a paid order A1, whose platform refuses every refund and has those that are ``known``; ``change`` is
+    what becomes of its answer."""
     pair = make_pair(name, ALGORITHM[name])
     server = pair.manifest.server
 
     def send(request: Request, limits: Any) -> Response:
         claim = server.claim(request)
         intent = server.decode(claim, pair.ring, NOW).intent
-        return change(pair, intent, server.refuse(claim, Refused("MERCHANT_FUNDS"), pair.ring, NOW))
+        if known and isinstance(intent, QueryRefund):
+            return change(pair, intent, server.answer(claim, RefundFound(known), pair.ring, NOW))
+        code = "REFUND_NOT_FOUND" if isinstance(intent, QueryRefund) else "MERCHANT_FUNDS"
+        return change(pair, intent, server.refuse(claim, Refused(code), pair.ring, NOW))
 
     configuration = MerchantConfiguration(
         protocol=name, credentials=dict(pair.settings), environment="sandbox", gateway="http://127.0.0.1:1"
     )
     shop = make_shop(database, configuration=configuration, send=send)
     shop.order("A1")
-    paid = (
-        "UPDATE orders SET state = 'paid', evidence = 'NOTIFY', paid_at = 1, trade_no = '4200000000202501010000000001'"
-    )
+    paid = f"UPDATE orders SET state = 'paid', evidence = 'NOTIFY', paid_at = 1, trade_no = '{TRADE}'"
     shop.database.run(lambda transaction: transaction.execute(paid))
     return shop
 
@@ -112,3 +119,54 @@ def test_F11_a_refund_is_asked_for_again_with_the_same_texts(sqlite_database: Da
         with pytest.raises(OutcomeUnknown):
             shop.receiver.refund("A1", "R1", Money(100), reason=reason, notify_url=address)
     assert asked == [("破损", "https://shop.example.com/1")] * 3
+
+
+def incommunicable_or_not_there(pair: Pair, intent: Any, answer: Response) -> Response:
+    return answer if isinstance(intent, QueryRefund) else incommunicable(pair, intent, answer)
+
+
+@pytest.mark.parametrize(("name", "change"), [("wechatpay_v3", as_sent), ("wechatpay_v2", incommunicable_or_not_there)])
+def test_a_person_gives_a_refund_up_that_was_never_made(sqlite_database: Database, name: str, change: Any) -> None:
+    """Then its sum is free for another number. It is no end that the platform proved: what is told later is a case."""
+    shop = make(sqlite_database, name, change)
+    with pytest.raises(OutcomeUnknown):
+        shop.receiver.refund("A1", "R1", Money(1_000))
+    row = shop.receiver.give_up_refund("A1", "R1")
+    assert (row.state, row.code) == ("failed", "GIVEN_UP")
+    assert shop.receiver.give_up_refund("A1", "R1") == row
+    with pytest.raises(OutcomeUnknown):
+        shop.receiver.refund("A1", "R2", Money(1_000))
+    with pytest.raises(Refused, match="REFUND_NOT_FOUND"):
+        shop.receiver.give_up_refund("A1", "R3")
+
+
+def silent(_: Pair, intent: Any, answer: Response) -> Response:
+    if isinstance(intent, QueryRefund):
+        raise NoAnswer("TIMEOUT")
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("change", "amount", "state", "raised"),
+    [
+        (as_sent, 1_000, "asked", Refused),
+        (as_sent, 1_000, "accepted", Refused),
+        (as_sent, 999, "asked", Refused),
+        (silent, 1_000, "asked", OutcomeUnknown),
+    ],
+)
+def test_T41_what_the_platform_knows_is_not_given_up(
+    sqlite_database: Database, change: Any, amount: int, state: str, raised: type[Exception]
+) -> None:
+    """Nor what it may know, where it does not answer, or another sum of it: the row stays open."""
+    view = RefundView(
+        refund_no="R1", refund_id="50000000000000000000000000001", trade_no=TRADE, out_trade_no="A1",
+        state=MovementState.ACCEPTED, amount=Money(amount), total=Money(1_000), created_at=NOW,
+    )  # fmt: skip
+    shop = make(sqlite_database, "wechatpay_v3", change, (view,))
+    with pytest.raises(OutcomeUnknown):
+        shop.receiver.refund("A1", "R1", Money(1_000))
+    shop.database.run(lambda rows: rows.execute(f"UPDATE payment_movement SET state = '{state}'"))
+    with pytest.raises(raised):
+        shop.receiver.give_up_refund("A1", "R1")
+    assert shop.rows("SELECT state FROM payment_movement") == [{"state": state}]

@@ -20,9 +20,22 @@ from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.errand import Errands
 from tongbao.merchant.exchange import Core, Work, ask
-from tongbao.merchant.line import Line, agrees, code_of, ended_since, is_stuck, line_of
+from tongbao.merchant.line import (
+    Line,
+    agrees,
+    code_of,
+    ended_since,
+    is_about,
+    line_of,
+    match_lines,
+    told_lines,
+    told_of,
+)
 from tongbao.merchant.movement import (
+    ASKED,
     ENDED,
+    GIVEN_UP,
+    OPEN,
     STUCK,
     Movement,
     MovementKind,
@@ -64,22 +77,15 @@ UNDECIDED: Final = frozenset(
 what some platforms say to the second asking for the very same refund; that a signature is wrong, to a request which the
 network delivered twice."""
 
+_NOT_THERE: Final = frozenset(("REFUND_NOT_FOUND", "NOT_FOUND"))
+"""How the platform says that it has no such refund."""
+
 
 def is_ending(notification: Notification, endpoint: Endpoint) -> bool:
     """Whether a message is about a refund, a payout or a batch, and not (also) about a trade's state."""
     if notification.batch is not None or notification.payout is not None:
         return True
     return notification.refund is not None and endpoint.configuration.manifest.notifies_refund == "own"
-
-
-def _told(notification: Notification) -> tuple[MovementKind, str, Sequence[RefundView | PayOutView]]:
-    batch = notification.batch
-    if batch is not None:
-        kind = MovementKind.PAYOUT if batch.payouts or batch.head is not None else MovementKind.REFUND
-        return kind, batch.batch_no, batch.payouts or batch.refunds
-    if notification.payout is not None:
-        return MovementKind.PAYOUT, notification.payout.batch_no, (notification.payout,)
-    return MovementKind.REFUND, "", (notification.refund,) if notification.refund is not None else ()
 
 
 def check_recipient(notification: Notification, endpoint: Endpoint) -> None:
@@ -99,46 +105,6 @@ def check_recipient(notification: Notification, endpoint: Endpoint) -> None:
     shared = all(isinstance(key.material, bytes) for key in ours.keys.ring.verify)
     if not said and not shared and not endpoint.confirms:
         raise Stop(11, "WRONG_RECIPIENT", "it names nobody, and the key is not this merchant's alone")
-
-
-def match_lines(notification: Notification, rows: Callable[[MovementKind, str, str], Movement | None]) -> list[Line]:
-    """Step 12: each line is a movement of ours, of the very sum. ``rows`` finds one by kind, batch and number."""
-    kind, batch_no, views = _told(notification)
-    what = "REFUND" if kind is MovementKind.REFUND else "PAYOUT"
-    if not views:
-        raise Stop(12, "FIELD_MISSING", "it tells of nothing")
-    lines = []
-    for view in views:
-        own = view.refund_no if isinstance(view, RefundView) else view.payout_no
-        number = view.trade_no if isinstance(view, RefundView) and (batch_no or not own) else own
-        if not number:
-            raise Stop(12, "FIELD_MISSING", "it names no number of ours")
-        movement = rows(kind, batch_no, number)
-        if movement is None:
-            raise Stop(12, f"{what}_UNKNOWN", f"no {kind} {number[:64]} was asked for")
-        if view.amount is None:
-            raise Stop(12, "AMOUNT_MISSING", "it says no sum")
-        if view.amount.currency != movement.amount.currency:
-            raise Stop(12, "CURRENCY_MISMATCH", f"told in {view.amount.currency}")
-        if view.amount.minor != movement.amount.minor:
-            raise Stop(12, "AMOUNT_MISMATCH", f"told {view.amount.text()}, asked for {movement.amount.text()}")
-        if isinstance(view, RefundView):
-            _match_trade(view, movement)
-        if view.state is None:
-            raise Stop(12, "FIELD_MISSING", "it says no state")
-        told_id = view.refund_id if isinstance(view, RefundView) else view.payout_id
-        if movement.movement_id and told_id and movement.movement_id != told_id:
-            raise Stop(12, f"{what}_UNKNOWN", "it is another one of the platform's")
-        lines.append(Line(movement, view.state, view.amount, code_of(view), told_id, is_stuck(view)))
-    if len({line.movement.number for line in lines}) != len(lines):
-        raise Stop(12, "DUPLICATE_PARAM", "it tells of one number twice")
-    return lines
-
-
-def _match_trade(view: RefundView, movement: Movement) -> None:
-    for said, known in ((view.trade_no, movement.trade_no), (view.out_trade_no, movement.order_no)):
-        if said and known and said != known:
-            raise Stop(12, "ORDER_HAS_ANOTHER_TRADE", "the refund is of another trade")
 
 
 class Endings:
@@ -170,7 +136,7 @@ class Endings:
         batch = notification.batch
         if batch is not None and batch.head is not None and not batch.payouts:
             return (yield from self._accept_whole(batch, batch.head, endpoint))
-        kind, batch_no, _ = _told(notification)
+        kind, batch_no, _ = told_of(notification)
         lines: list[Line] = yield Work(
             lambda: self._database.read(lambda rows: self._match(rows, notification, endpoint, lock=False))
         )
@@ -207,7 +173,7 @@ class Endings:
         if QueryPayOutBatch not in errands.offered:
             raise Stop(13, "PROOF_UNAVAILABLE", "it names no line, and nobody can be asked")
         found = yield from _answer(errands.batch_lines_core(batch.batch_no))
-        lines = _told_lines(rows, head, found)
+        lines = told_lines(rows, head, found)
         verdict, reason = yield Work(
             lambda: self._database.run(
                 lambda transaction: self._apply(transaction, self._locked(transaction, lines), "NOTIFY"),
@@ -392,15 +358,54 @@ class Endings:
         [row] = self._table.add(transaction, [asked])
         return endpoint, replace(intent, reason=row.reason, notify_url=row.notify_url), row
 
-    def _note(self, row: Movement, state: MovementState, code: str, movement_id: str) -> Core[Movement]:
+    def give_up(self, order_no: str, refund_no: str) -> Core[Movement]:
+        """Note a refund as failed that was asked for, never answered with a proof, and, as a person has seen on the
+        platform's own site, never made. What the platform knows is not given up.
+
+        Raises Refused: REFUND_NOT_FOUND, STATE_CONFLICT (the platform took it on, or knows it); OutcomeUnknown where
+        the platform cannot be asked.
+        """
+        found: list[Movement] = yield Work(
+            lambda: self._database.read(lambda transaction: self._table.of_order(transaction, order_no))
+        )
+        row = next((one for one in found if (one.batch_no or one.number) == refund_no), None)
+        endpoint = self._endpoints.names.get(row.endpoint) if row is not None else None
+        if row is None or endpoint is None:
+            raise Refused("REFUND_NOT_FOUND", f"no refund {refund_no[:64]} of this order was asked for")
+        if not row.is_open:
+            return row
+        known = Refused("STATE_CONFLICT", "the platform knows this refund; poll_movements asks how it ends")
+        if row.state != ASKED:
+            raise known
+        try:
+            views = yield from self._query(endpoint, row)
+        except Stop as stop:
+            cause = stop.__cause__
+            if not isinstance(cause, Refused) or cause.code not in _NOT_THERE:
+                raise OutcomeUnknown(f"the platform was asked for the refund and did not say: {stop.detail}") from stop
+            views = ()
+        if any(is_about(row, view) for view in views or ()):
+            raise known
+        return (yield from self._note(row, MovementState.FAILED, GIVEN_UP, "", evidence="QUERY", only=(ASKED,)))
+
+    def _note(
+        self,
+        row: Movement,
+        state: MovementState,
+        code: str,
+        movement_id: str,
+        *,
+        evidence: str = "ANSWER",
+        only: Sequence[str] = OPEN,
+    ) -> Core[Movement]:
         """Write down what the platform answered, unless a notification was quicker."""
 
         def work(transaction: Transaction) -> Movement:
             known = self._table.find(transaction, row.endpoint, row.kind, row.batch_no, row.number, lock=True)
-            if known is None or not known.is_open:
+            if known is None or known.state not in only:
                 return known or row
             now = self._clock.business()
-            after = ended(known, state, "ANSWER", now, code=code, movement_id=movement_id)
+            after = ended(known, state, evidence, now, code=code, movement_id=movement_id)
             self._table.mark(transaction, after)
             if state in ENDED and self._hook is not None:
                 self._hook(transaction, after)
@@ -442,23 +447,6 @@ class Endings:
                 self._apply(transaction, [replace(line, movement=known)], "QUERY")
 
         yield Work(lambda: self._database.run(work))
-
-
-def _told_lines(rows: Sequence[Movement], head: BatchHead, found: BatchView) -> list[Line]:
-    """Step 13 of a batch told by its sums: how each of our lines ended by the platform's own answer, which must come to
-    the very counts and sums that were told. Raises Stop."""
-    told = {view.payout_no: view for view in found.payouts}
-    lines = []
-    for row in rows:
-        view = told.get(row.number)
-        if view is None or view.state not in ENDED or view.amount not in (None, row.amount):
-            raise Stop(13, "QUERY_DISAGREES", f"{row.number[:64]} did not end so")
-        lines.append(Line(row, MovementState(view.state), row.amount, view.code, view.payout_id))
-    paid = [line for line in lines if line.state is MovementState.SUCCEEDED]
-    total = Money(sum(line.movement.amount.minor for line in paid), rows[0].amount.currency)
-    if len(paid) != head.paid_count or head.paid not in (None, total):
-        raise Stop(13, "QUERY_DISAGREES", "other lines were paid than was told")
-    return lines
 
 
 def _answer(core: Core[Any]) -> Core[Any]:

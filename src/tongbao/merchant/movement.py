@@ -22,6 +22,8 @@ ASKED: Final = "asked"
 OPEN: Final = (ASKED, "accepted")
 STUCK: Final = "REFUND_STUCK"
 """``code`` of an open refund that the platform cannot finish by itself: a person must say there where it is to go."""
+GIVEN_UP: Final = "GIVEN_UP"
+"""``code`` of a failed refund that a person gave up: nobody but he said that it was never made."""
 ENDED: Final = frozenset((MovementState.SUCCEEDED, MovementState.FAILED, MovementState.CLOSED))
 
 

@@ -109,6 +109,15 @@ class Receiver(_Shell):
         """
         return drive(self._core.endings.refund(order_no, refund_no, amount, reason, notify_url), self._exchange)
 
+    def give_up_refund(self, order_no: str, refund_no: str) -> Movement:
+        """Note as failed (``GIVEN_UP``) a refund that was refused without a proof, and of which a person has seen on
+        the platform's own site that it was never made: its sum is then free for another number.
+
+        Raises Refused (REFUND_NOT_FOUND; STATE_CONFLICT where the platform knows it) and OutcomeUnknown (nobody
+        answers).
+        """
+        return drive(self._core.endings.give_up(order_no, refund_no), self._exchange)
+
     def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
         """Ask how open refunds and payouts stand; returns those that ended or are stuck."""
         return drive(self._core.endings.poll(older_than, limit), self._exchange)
@@ -184,6 +193,11 @@ class AsyncReceiver(_Shell):
         """Give money of a paid order back; see ``Receiver.refund``."""
         core = self._core.endings.refund(order_no, refund_no, amount, reason, notify_url)
         movement: Movement = await self._drive(core)
+        return movement
+
+    async def give_up_refund(self, order_no: str, refund_no: str) -> Movement:
+        """Note a refund as failed that was never made; see ``Receiver.give_up_refund``."""
+        movement: Movement = await self._drive(self._core.endings.give_up(order_no, refund_no))
         return movement
 
     async def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
