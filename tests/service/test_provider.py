@@ -6,23 +6,24 @@ import json
 
 import pytest
 
-from tests.support.platform import MERCHANT, PROTOCOL, House, Stage, make_intent, make_merchant, refusal
+from tests.support.platform import BUYER, MERCHANT, PROTOCOL, House, Stage, make_intent, make_merchant, refusal
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import DAY, business_date
 from tongbao.ledger.account import merchant_pending
 from tongbao.service.act import act
 from tongbao.service.agree import ChangeAgreement
-from tongbao.service.bill_act import fetch_bill, open_bill, request_bill
+from tongbao.service.bill_act import fetch_bill, make_bill, open_bill, request_bill
 from tongbao.service.create import Asker
 from tongbao.service.party import ChangeMerchant, RegisterMerchant
 from tongbao.service.refund_act import refunds_of
 from tongbao.service.view import hearer_of
 from tongbao.wire.contract import Verified
-from tongbao.wire.movement import FetchBill, QueryRefund, RefundFound, RefundTrade, RequestBill
+from tongbao.wire.movement import BillHead, FetchBill, QueryRefund, RefundFound, RefundTrade, RequestBill
 from tongbao.wire.vocabulary import CloseTrade, FollowUp, Intent, Outcome, QueryTrade
 
 pytestmark = pytest.mark.slow
 SUB = "2088000000000017"
+V3 = "wechatpay_v3"
 
 
 async def _asked(house: House, intent: Intent, provider: str = MERCHANT) -> Outcome:
@@ -131,6 +132,27 @@ def test_a_providers_bill_holds_what_he_asked_for(sqlite_stage: Stage) -> None:
     assert held == ["HIS", "HISOWN"]
     assert fetched == ["", "NOT_FOUND", "NOT_FOUND", ""]
     assert account == ["NO_PRIVILEGE"]
+
+
+def test_T57_each_bill_names_the_buyer_as_its_hearer_knows_him(sqlite_stage: Stage) -> None:
+    """The provider's own number of him, and the merchant beside the provider; the merchant's in the merchant's own."""
+
+    async def scene(house: House) -> tuple[list[list[str]], list[str]]:
+        await _sub_merchant(house, MERCHANT)
+        await _asked(house, make_intent("HIS", merchant=SUB))
+        await house.pay("HIS", merchant=SUB)
+        day = business_date(house.clock.business())
+        house.clock.advance(DAY)
+        rows = []
+        for provider in (MERCHANT, ""):
+            made = await make_bill(house.platform, V3, BillHead(merchant=SUB, day=day, provider=provider))
+            rows.append(b"".join(made.chunks()).decode().split("\r\n")[1].split(",`"))
+        return [row[2:4] + row[7:8] for row in rows], [
+            house.platform.seal.open_id(who, BUYER) for who in (MERCHANT, SUB)
+        ]
+
+    (theirs, own), (known, told) = sqlite_stage.play(scene)
+    assert (theirs, own) == ([MERCHANT, SUB, known], [SUB, "0", told])
 
 
 def test_a_provider_who_is_shut_acts_for_nobody(stage: Stage) -> None:
