@@ -377,6 +377,27 @@ class TestLostConnection:
         assert self.play(postgresql_stage, scene) == [OutcomeUnknown, 10, 110]
         assert totals(postgresql_stage) == {"a": 110}
 
+    @pytest.mark.parametrize("word", ["pass", "cut_before", "cut_after"])
+    def test_F07_what_waits_is_begun_with_the_commit_before_it(self, word: str, postgresql_stage: Stage) -> None:
+        """Whatever becomes of that commit; and where nothing waits, no transaction is left open."""
+        busy = b"SELECT state FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in %'"
+
+        async def scene(proxy: Proxy, committer: Committer) -> list[Any]:
+            proxy.script = [word]
+            del proxy.chained[:]
+            first = asyncio.create_task(committer.submit(Add("a")))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the committer has taken it
+            others = await submit_all(committer, [Add("a"), Add("a")])
+            assert proxy.chained[0]
+            assert not proxy.chained[-1]
+            with psycopg.connect(postgresql_stage.where, autocommit=True) as connection:
+                assert connection.execute(busy).fetchall() == []
+            return [await first, *others, await committer.submit(Add("a"))]
+
+        assert self.play(postgresql_stage, scene) == [1, 2, 3, 4]
+        assert totals(postgresql_stage) == {"a": 4}
+
     def test_F08_a_connection_lost_before_the_commit_is_replaced(self, postgresql_stage: Stage) -> None:
         """The server throws all idle sessions out; the pool's dead sockets are not the caller's trouble."""
         throw_out = (

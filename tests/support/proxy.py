@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
-COMMIT: Final = b"COMMIT;\x00"
-"""How the driver asks for a commit: a simple query."""
+COMMIT: Final = b"COMMIT;"
+"""How the driver asks for a commit: a simple query, which may begin the next transaction as well."""
 
 COMMITTED: Final = b"COMMIT\x00"
 """How the server says that it happened."""
@@ -31,6 +31,8 @@ class Proxy:
         self.dsn = dsn
         self.script: list[str] = []
         self.seen: list[str] = []
+        self.chained: list[bool] = []
+        """Of each commit, whether the next transaction was begun with it."""
         self.release = asyncio.Event()
         self.refusing = False
 
@@ -97,6 +99,7 @@ class _Link:
             if COMMIT in data:
                 word = self._proxy.script.pop(0) if self._proxy.script else "pass"
                 self._proxy.seen.append(word)
+                self._proxy.chained.append(b"BEGIN;" in data)
                 if word in ("cut_before", "vanish"):
                     self._proxy.refusing = word == "vanish"
                     return

@@ -138,11 +138,18 @@ class Batch:
 
 
 def commit_batch(
-    commands: Sequence[Any], rules: Rules, lane: int, token: int, now: Now, ready: Callable[[Batch], None]
+    commands: Sequence[Any],
+    rules: Rules,
+    lane: int,
+    token: int,
+    now: Now,
+    ready: Callable[[Batch], None],
+    more: Callable[[], bool] = bool,
 ) -> Script[Batch]:
     """One transaction over ``commands``. Raises Fenced, or Shortfall when another node was first.
 
-    ``ready`` is told what will be answered just before the commit, for the case that its reply is lost (F07).
+    ``ready`` is told what will be answered just before the commit, for the case that its reply is lost (F07); ``more``
+    says whether another batch follows at once.
     """
     asking = _Asking(rules, lane, list(commands))
     held = yield from _load_first(asking, token)
@@ -156,7 +163,7 @@ def commit_batch(
     yield from _write_sheet(sheet, end)
     batch = Batch(end, outcomes)
     ready(batch)
-    yield Commit()
+    yield Commit(more)
     return batch
 
 

@@ -114,6 +114,9 @@ class Committer:
         """One statement for many steps pays where a database is at the other end of a connection."""
         return script if self._database.dialect == "postgresql" else one_by_one(script)
 
+    def _has_more(self) -> bool:
+        return bool(self._queue)
+
     def _take(self) -> list[_Waiting]:
         weight = 0
         for index, waiting in enumerate(self._queue):
@@ -180,7 +183,9 @@ class Committer:
             try:
                 return await self._database.run(
                     lambda: self._fit(
-                        commit_batch(commands, self._rules, lane.lane, lane.token, self._now(), decided.append)
+                        commit_batch(
+                            commands, self._rules, lane.lane, lane.token, self._now(), decided.append, self._has_more
+                        )
                     )
                 )
             except Shortfall as error:

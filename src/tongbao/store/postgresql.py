@@ -169,6 +169,10 @@ class PostgresqlDatabase:
         self._limits = (readers, writers)
         self._read_pool: Any = None
         self._write_pool: Any = None
+        self._kept: Any = None
+        """A writing connection between two scripts: the committer's next batch begins at once on that of the last."""
+        self._begun: Any = None
+        """The connection whose next transaction was begun in the turn of its last commit."""
 
     async def open(self, *, check: bool = True) -> None:
         """Connect both pools. Raises ConfigurationError where acknowledged commits would not be durable (F12)."""
@@ -198,30 +202,40 @@ class PostgresqlDatabase:
     async def run(self, make: Callable[[], Script[T]]) -> T:
         """Run a fresh script in one transaction. Raises Conflict, ConnectionLost, CommitUnknown, or the script's
         own."""
+        connection, self._kept = self._kept, None
+        if connection is None:
+            try:
+                connection = await self._write_pool.acquire()
+            except _LOST + _GOING as error:
+                raise ConnectionLost(str(error)) from error
         try:
-            connection = await self._write_pool.acquire()
-        except _LOST + _GOING as error:
-            raise ConnectionLost(str(error)) from error
-        try:
-            return await asyncio.shield(asyncio.ensure_future(self._drive(connection, make())))
+            return await self._drive(connection, make())
         finally:
             await self._release(connection)
 
-    async def _release(self, connection: Any) -> None:
-        """Back to the pool, but never dirty. A connection that broke has left the pool and says nothing more."""
+    async def _release(self, connection: Any, *, keep: bool = True) -> None:
+        """Kept for the next, or back to the pool, but never dirty. A connection that broke has left the pool and says
+        nothing more."""
         try:
-            if connection.is_in_transaction():
+            if self._begun is connection:
+                connection, self._kept = self._kept, connection
+            elif connection.is_in_transaction():
                 connection.terminate()
-            await self._write_pool.release(connection)
+            elif keep and self._kept is None and not connection.is_closed():
+                connection, self._kept = None, connection
+            if connection is not None:
+                await self._write_pool.release(connection)
         except _LOST:
             return
 
     async def _drive(self, connection: Any, script: Script[T]) -> T:
-        transaction = connection.transaction()
         ahead = _Ahead(self._tell)
         committing = False
         try:
-            await transaction.start()
+            if self._begun is connection:
+                self._begun = None
+            else:
+                await connection.execute("BEGIN;")
             answer: Any = None
             while True:
                 step = script.send(answer)
@@ -230,9 +244,10 @@ class PostgresqlDatabase:
                     continue
                 self._tell("before", step)
                 if isinstance(step, Commit):
-                    committing = True
-                    await transaction.commit()
+                    committing, more = True, step.more()
+                    await connection.execute("COMMIT; BEGIN;" if more else "COMMIT;")
                     committing = False
+                    self._begun = connection if more else self._begun
                     answer = None
                 else:
                     answer = await self._execute(connection, step)
@@ -247,16 +262,16 @@ class PostgresqlDatabase:
         finally:
             script.close()
             await ahead.drop()
-            await self._roll_back(connection, transaction)
+            await self._roll_back(connection)
 
     def _tell(self, moment: str, step: Step) -> None:
         for single in step.steps if isinstance(step, Together | Ahead) else (step,):
             self._observe(moment, single)
 
-    async def _roll_back(self, connection: Any, transaction: Any) -> None:
+    async def _roll_back(self, connection: Any) -> None:
         try:
-            if connection.is_in_transaction():
-                await transaction.rollback()
+            if connection.is_in_transaction() and self._begun is not connection:
+                await connection.execute("ROLLBACK;")
         except (*_LOST, *_GOING, asyncpg.PostgresError):
             # the connection is thrown away by _release; the server rolls back by itself
             return
@@ -288,6 +303,9 @@ class PostgresqlDatabase:
 
     async def close(self) -> None:
         """Close both pools."""
+        if self._kept is not None:
+            connection, self._kept, self._begun = self._kept, None, None
+            await self._release(connection, keep=False)
         for pool in (self._read_pool, self._write_pool):
             if pool is not None:
                 await pool.close()

@@ -43,7 +43,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Make it durable."""
+    """Make it durable. ``more`` is asked when the commit is sent: whether another script follows at once, whose
+    transaction a driver may begin in the same turn."""
+
+    more: Callable[[], bool] = bool
 
 
 @dataclass(frozen=True, slots=True)
