@@ -60,10 +60,16 @@ def make_trade(protocol: str, state: str, product: str = "instant") -> Trade:
         ("yeepay", "unpaid", TradeState.FINISHED, True),
         ("yeepay", "paid", TradeState.FINISHED, False),
         ("yeepay", "unpaid", TradeState.CLOSED, False),
+        ("wechatpay_v3", "unpaid", TradeState.FINISHED, True),
+        ("wechatpay_v3", "paid", TradeState.FINISHED, False),
+        ("wechatpay_v2", "unpaid", TradeState.FINISHED, True),
+        ("alipay_openapi", "unpaid", TradeState.FINISHED, True),
+        ("alipay_openapi", "paid", TradeState.FINISHED, False),
     ],
 )
 def test_I20_what_is_told(protocol: str, before: str, to: TradeState, told: bool) -> None:
-    """An event goes into the outbox where the merchant is to hear of it, and stays silent where it says nothing new."""
+    """An event goes into the outbox where the merchant is to hear of it, and stays silent where it says nothing new. A
+    payment that is final at once (no refund is possible) is told as any other."""
     name, _, product = protocol.partition(" ")
     trade = make_trade(name, before, product or "instant")
     _, rows = record(trade, before, to, "test", AT, None)

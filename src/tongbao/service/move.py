@@ -22,12 +22,15 @@ def _manifest(protocol: str) -> Manifest:
 
 
 def _is_told(trade: Trade, before: str, to: TradeState) -> bool:
-    """Whether the merchant's protocol tells him: the move is in its list, and new to who hears only its words."""
+    """Whether the merchant's protocol tells him: the move is in its list, and new to who hears only its words. A trade
+    that is final as soon as it is paid is told as paid."""
     if combined_of(trade):
         return False  # the combined order is told of as a whole
     manifest = _manifest(trade.protocol)
     said = manifest.said_as.get(f"{trade.product}:{to}", manifest.said_as.get(to))
-    return (trade.product, str(to)) in manifest.notifies and said != before
+    at_once = before == TradeState.UNPAID and to is TradeState.FINISHED
+    told = {str(to), str(TradeState.PAID)} if at_once else {str(to)}
+    return any((trade.product, state) in manifest.notifies for state in told) and said != before
 
 
 def move(
