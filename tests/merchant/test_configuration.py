@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.merchant.conftest import KEY, configure
-from tests.protocol.bench import make_pair
+from tests.protocol.bench import NOW, make_pair
 from tongbao.kernel.error import ConfigurationError
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.wire.party import Party
+from tongbao.wire.vocabulary import QueryTrade
 
 PARTNER = "2088000000000001"
 
@@ -207,3 +208,21 @@ def test_endpoints_do_not_share_names_or_paths() -> None:
         EndpointTable([])
     two = EndpointTable([one, Endpoint(name="b", configuration=configure(), path=b"/b", return_path=b"/r")])
     assert (two.of_order("b"), two.of_order(""), two.of_order("c")) == (two.names["b"], None, None)
+
+
+def test_T86_nonces_come_from_the_entropy_that_is_given() -> None:
+    """Equal entropy, equal nonces; without one each configuration has the system's."""
+
+    class Fixed:
+        def token(self, length: int) -> bytes:
+            return b"7" * length
+
+    settings = dict(make_pair("wechatpay_v3", "WECHATPAY2-SHA256-RSA2048").settings)
+    said: dict[str, Any] = {"protocol": "wechatpay_v3", "credentials": settings, "environment": "sandbox"}
+
+    def headers(configuration: MerchantConfiguration) -> object:
+        intent = QueryTrade(merchant=configuration.merchant, out_trade_no="A12345", trade_no="")
+        return configuration.manifest.client.encode(intent, configuration.keys, NOW).headers
+
+    given = [headers(MerchantConfiguration(**said, entropy=Fixed())) for _ in range(2)]
+    assert given[0] == given[1] != headers(MerchantConfiguration(**said))

@@ -77,6 +77,14 @@ def test_kept_certificates_verify_by_the_merchants_own_algorithm(tmp_path: Path)
         assert [key.chain[0] for key in known.ring.verifying("RSA")][1:] == [other.ring.sign[-1].chain[0]]
 
 
+def test_their_age_is_told_by_the_clock_that_fetched_them(tmp_path: Path) -> None:
+    """Not by the disk's: in a process that reads them they grow old when they do in the one that fetched them."""
+    own = bare()
+    TrustStore(tmp_path).keep(own, [certificate()], NOW)
+    reader = TrustStore(tmp_path)
+    assert [reader.is_due(own, later(NOW, gap)) for gap in (0, REFRESH - 1, REFRESH)] == [False, False, True]
+
+
 def test_configured_keys_come_first(tmp_path: Path) -> None:
     """A certificate that is configured is not there twice."""
     store, full = TrustStore(tmp_path), make_pair("wechatpay_v3", ALGORITHM).credentials

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tongbao.kernel.error import ConfigurationError
+from tongbao.kernel.port import Entropy
 from tongbao.merchant.system import SystemEntropy
 from tongbao.merchant.trust import TrustStore
 from tongbao.wire.contract import Credentials, Manifest
@@ -68,6 +69,8 @@ class MerchantConfiguration:
     """The manifest of a protocol that lives outside this package; None to load ``protocol`` by its name."""
     trust: TrustStore | None = field(default=None, repr=False, compare=False)
     """Where the platform's certificates are kept and refreshed, in protocols that have them."""
+    entropy: Entropy = field(default_factory=SystemEntropy, repr=False, compare=False)
+    """Where the nonces of signed requests come from."""
     loaded: Credentials = field(init=False, repr=False, compare=False)
     """The checked credentials with keys parsed once, as configured."""
 
@@ -88,7 +91,7 @@ class MerchantConfiguration:
         if self.gateway and keys.gateway != self.gateway:
             keys = replace(keys, gateway=self.gateway)
         _check_gateway(self, keys.gateway, manifest)
-        object.__setattr__(self, "loaded", replace(keys, entropy=SystemEntropy()))
+        object.__setattr__(self, "loaded", replace(keys, entropy=self.entropy))
 
     @property
     def keys(self) -> Credentials:

@@ -32,7 +32,8 @@ AGAIN: Final = 5 * MINUTE
 
 @dataclass(slots=True)
 class _Kept:
-    """What is known for one merchant. ``stamp`` is the file's time of change and its number on the disk."""
+    """What is known for one merchant. ``stamp`` is the file's time (when its certificates were fetched, by the clock of
+    who did) and its number on the disk."""
 
     keys: tuple[Key, ...] = ()
     stamp: tuple[int, int] = (-1, -1)
@@ -74,7 +75,7 @@ class TrustStore:
             kept = self._kept.setdefault(_name(credentials), _Kept())
             kept.keys, kept.fresh_at = keys, now
             if self._folder is not None:
-                kept.stamp = _write(self._folder / _name(credentials), text)
+                kept.stamp = _write(self._folder / _name(credentials), text, now)
         return len(keys)
 
     def may_ask(self, credentials: Credentials, now: Instant) -> bool:
@@ -148,12 +149,14 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def _write(path: Path, text: str) -> tuple[int, int]:
-    """Write beside the place, for the owner alone, and rename it there; the stamp of what is there now."""
+def _write(path: Path, text: str, now: Instant) -> tuple[int, int]:
+    """Write beside the place, for the owner alone, and rename it there; the stamp of what is there now. Its time is
+    ``now``: how old certificates are is told by one clock, whichever process asks."""
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    os.utime(fresh, ns=(now * 1_000_000, now * 1_000_000))
     Path(fresh).replace(path)
     return _stamp(path)

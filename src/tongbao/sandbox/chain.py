@@ -44,9 +44,9 @@ def _serial(entropy: Entropy) -> int:
     return 1 << 156 | int.from_bytes(entropy.token(20)[:19])
 
 
-def make_root(entropy: Entropy) -> str:
-    """A new authority as PEM: its key and its certificate."""
-    key = generate_private_key(65_537, 2_048)
+def make_root(entropy: Entropy, key: RSAPrivateKey | None = None) -> str:
+    """A new authority as PEM: its key (a new one, where none is given) and its certificate."""
+    key = key or generate_private_key(65_537, 2_048)
     own = (
         x509.CertificateBuilder()
         .subject_name(ROOT)
