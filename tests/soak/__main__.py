@@ -25,8 +25,12 @@ def count_workers(given: str) -> int:
 
 
 def run_worlds(given: argparse.Namespace, folder: Path) -> bool:
-    """Seeded worlds."""
-    return world.run(given.seeds, given.workers, Journal(folder, "worlds"), say)
+    """Seeded worlds, of both kinds."""
+    held = [
+        world.run("orders", given.seeds, given.workers, Journal(folder, "worlds"), say),
+        world.run("trust", given.trust_seeds, given.workers, Journal(folder, "trust"), say),
+    ]
+    return all(held)
 
 
 def run_kills(given: argparse.Namespace, folder: Path) -> bool:
@@ -52,7 +56,8 @@ def main() -> int:
     """Run the parts; 0 where everything held."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)}; all of them if none is given")
-    parser.add_argument("--seeds", type=int, default=100_000)
+    parser.add_argument("--seeds", type=int, default=100_000, help="of the worlds of orders")
+    parser.add_argument("--trust-seeds", type=int, default=20_000, help="of the worlds of trust")
     parser.add_argument("--kills", type=int, default=200, help="on each database")
     parser.add_argument("--forgeries", type=int, default=100_000, help="against each target")
     parser.add_argument("--workers", type=count_workers, default="logical", help="processes, or: logical")

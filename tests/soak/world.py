@@ -10,21 +10,21 @@ from multiprocessing import get_context
 from typing import Any, Final
 
 from tests.soak.journal import Journal
-from tongbao.sim.play import run_seed
+from tongbao.cli.sim import WORLDS
 
 FIRST: Final = 1_000_000
 """The first seed: none of those that the test suite plays."""
 PIECE: Final = 100
 
 
-def play(first: int, count: int) -> dict[str, Any]:
-    """One piece: how it went, in figures and, where something broke, in words."""
+def play(which: str, first: int, count: int) -> dict[str, Any]:
+    """One piece of one kind of world: how it went, in figures and, where something broke, in words."""
     gc.freeze()
     began = time.process_time()
     steps, faults, profiles = 0, Counter[str](), Counter[str]()
     broken: dict[int, str] = {}
     for seed in range(first, first + count):
-        report = run_seed(seed)
+        report = WORLDS[which](seed, "")
         steps += report.steps
         faults.update(report.struck)
         profiles[report.plan.profile] += 1
@@ -36,23 +36,23 @@ def play(first: int, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _play(piece: tuple[int, int]) -> dict[str, Any]:
+def _play(piece: tuple[str, int, int]) -> dict[str, Any]:
     return play(*piece)
 
 
-def run(seeds: int, workers: int, journal: Journal, say: Callable[[str], None]) -> bool:
-    """Play what of ``seeds`` was not played yet; True where everything held."""
+def run(which: str, seeds: int, workers: int, journal: Journal, say: Callable[[str], None]) -> bool:
+    """Play what of ``seeds`` of one kind of world was not played yet; True where everything held."""
     done = {(piece["first"], piece["count"]) for piece in journal.pieces()}
     todo = [(first, min(PIECE, FIRST + seeds - first)) for first in range(FIRST, FIRST + seeds, PIECE)]
     with get_context("spawn").Pool(workers, maxtasksperchild=8) as pool:
-        for piece in pool.imap_unordered(_play, [piece for piece in todo if piece not in done]):
+        for piece in pool.imap_unordered(_play, [(which, *piece) for piece in todo if piece not in done]):
             journal.add(piece)
             for report in piece["broken"].values():
                 say(report)
-    return tell(journal, say)
+    return tell(which, journal, say)
 
 
-def tell(journal: Journal, say: Callable[[str], None]) -> bool:
+def tell(which: str, journal: Journal, say: Callable[[str], None]) -> bool:
     """The figures of everything played so far."""
     pieces = list(journal.pieces())
     faults, profiles = Counter[str](), Counter[str]()
@@ -63,7 +63,7 @@ def tell(journal: Journal, say: Callable[[str], None]) -> bool:
     seeds, steps = sum(piece["count"] for piece in pieces), sum(piece["steps"] for piece in pieces)
     cpu = sum(piece["cpu"] for piece in pieces)
     say(
-        f"worlds: {seeds:,} seeds, {len(broken)} broken {broken[:20]}, {steps:,} steps,"
+        f"worlds of {which}: {seeds:,} seeds, {len(broken)} broken {broken[:20]}, {steps:,} steps,"
         f" {sum(faults.values()):,} faults, {seeds / max(cpu, 0.001):.1f} seeds a second of one core"
     )
     say("  " + ", ".join(f"{name} {count:,}" for name, count in sorted(profiles.items())))

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tongbao.sim.play import run_seed
+from tongbao.sim.play import Report
+from tongbao.sim.play import run_seed as run_orders
 from tongbao.sim.profile import PROFILES
+from tongbao.sim.trust.play import run_seed as run_trust
+
+WORLDS: Final[dict[str, Callable[[int, str], Report]]] = {"orders": run_orders, "trust": run_trust}
+"""By name: how one seed of it is played."""
 
 
 def add_commands(commands: Any) -> None:
@@ -18,6 +23,12 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser("sim", help="play seeded worlds with faults and attackers, and audit them")
     parser.add_argument("--seed", type=int, required=True, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, metavar="COUNT", help="how many seeds, one after another")
+    parser.add_argument(
+        "--world",
+        choices=WORLDS,
+        default="orders",
+        help="orders (unless said), or a change of trust over WeChat Pay v3",
+    )
     parser.add_argument(
         "--profile", choices=PROFILES, default="", help="what goes wrong; drawn from the seed unless said"
     )
@@ -31,7 +42,7 @@ def play(chosen: argparse.Namespace, environ: Mapping[str, str], directory: Path
     faults: Counter[str] = Counter()
     digests = {}
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
-        report = run_seed(seed, chosen.profile)
+        report = WORLDS[chosen.world](seed, chosen.profile)
         steps += report.steps
         faults.update(report.struck)
         digests[seed] = report.digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tongbao.sim.loop import Life, pause
@@ -15,11 +16,13 @@ from tongbao.wire.world import CALL_LIMITS, NoAnswer, NotSent
 
 FORGED: Final = b"X-Sim-Forged"
 
+Act = Callable[[Seen], Awaitable[None]]
+
 
 class Attacker:
     """``live`` acts until its life ends."""
 
-    def __init__(self, universe: Universe, shops: list[Shop]) -> None:
+    def __init__(self, universe: Universe, shops: Sequence[Shop]) -> None:
         self.universe = universe
         self.shops = shops
         self.life = Life("attacker", 0)
@@ -31,9 +34,17 @@ class Attacker:
             await pause(random.uniform(1, 20))
             if not self.universe.network.seen or not self.universe.dice.strikes("attack"):
                 continue
-            seen = random.choice(self.universe.network.seen)
-            act = random.choice((self._replay, self._change, self._misdirect, self._shift))
+            seen = self.pick()
+            act = random.choice(self.acts())
             await act(seen)
+
+    def pick(self) -> Seen:
+        """One message of those that were sent."""
+        return self.universe.dice.random.choice(self.universe.network.seen)
+
+    def acts(self) -> Sequence[Act]:
+        """What he may do with a message that was sent."""
+        return self._replay, self._change, self._misdirect, self._shift
 
     async def _send(self, request: Request) -> Response | None:
         try:

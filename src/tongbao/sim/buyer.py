@@ -97,8 +97,11 @@ class Buyer:
         await pause(self.random.uniform(0, 240))
         if self.random.random() < 0.1:
             await pause(self.random.uniform(0, 3600))
-        carried = await self._order(intent)
-        word = carried and await self._open(intent, carried)
+        await self.buy(intent)
+
+    async def buy(self, intent: Intent) -> None:
+        """The same, at once."""
+        word = await self._reach(intent)
         if not word:
             intent.told.append("not opened")
             return
@@ -114,10 +117,20 @@ class Buyer:
             said = {"buyer": buyer_id(intent.buyer), "password": PASSWORD}
             await self.form(f"{BASE}/cashier/{word}/confirm", **said)
 
+    async def _reach(self, intent: Intent) -> str:
+        """From the shop to the cashier; its word, or ''."""
+        carried = await self._order(intent)
+        return await self._open(intent, carried) if carried else ""
+
     def _spawn(self, coroutine: Any) -> Any:
         return self.universe.spawn(self.life, coroutine)
 
     async def _order(self, intent: Intent) -> Request | None:
+        answer = await self._ask_shop(intent)
+        return read_request(answer) if answer else None
+
+    async def _ask_shop(self, intent: Intent) -> dict[str, Any]:
+        """What the shop answers to the order; {} where it does not."""
         said = {
             "order": intent.number,
             "amount": intent.amount,
@@ -128,9 +141,9 @@ class Buyer:
         for _ in range(3):
             status, answer = await self.form(f"http://{intent.shop.host}/buy", **said)
             if status == 200:
-                return read_request(answer)
+                return answer
             await pause(self.random.uniform(1, 20))
-        return None
+        return {}
 
     async def _open(self, intent: Intent, request: Request) -> str:
         """Carry the signed request to the gateway; the cashier's word, or ''."""

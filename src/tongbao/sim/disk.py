@@ -88,6 +88,10 @@ class Disk:
         _blank(make).backup(connection)
         return connection
 
+    def folder(self, name: str) -> Path:
+        """A folder for the files of one party, not yet there."""
+        return Path(self._folder) / name
+
     def close(self) -> None:
         """The world is over."""
         for connection in self._opened:

@@ -28,12 +28,28 @@ class Seen:
     request: Request
 
 
+class Wire:
+    """What becomes of a message on its way between two processes: nothing."""
+
+    def leave(self, sender: str, request: Request) -> None:
+        """A process has sent this; whether it arrives is open."""
+
+    def carry(self, sender: str, request: Request) -> Request:
+        """The request as it arrives."""
+        return request
+
+    def bring_back(self, answerer: str, request: Request, response: Response) -> Response:
+        """The answer as it arrives; ``request`` is what was answered."""
+        return response
+
+
 class Network:
     """Hosts are looked up in the universe at the moment a message arrives."""
 
     def __init__(self, universe: Universe) -> None:
         self._universe = universe
         self.seen: list[Seen] = []
+        self.wire = Wire()
         self.cut: set[tuple[str, str]] = set()
         """Pairs (process, host) between which nothing passes."""
 
@@ -50,6 +66,7 @@ class Network:
         universe, loop = self._universe, self._universe.loop
         if not peer:
             self.seen.append(Seen(life.name, request))
+            self.wire.leave(life.name, request)
         universe.note("send", life, request.method, request.host, request.raw_path.decode("latin-1"), _digest(request))
         answer: asyncio.Future[Response] = loop.create_future()
         universe.later(limits.total_seconds, _fail, answer, NoAnswer("TIMEOUT"))
@@ -60,10 +77,12 @@ class Network:
             if universe.random.random() < 0.5:
                 universe.later(0.1, _fail, answer, NotSent("CONNECT", request.host))
         else:
-            universe.later(self._latency(), self._arrive, request, peer or life.name, answer)
+            carried = request if peer else self.wire.carry(life.name, request)
+            universe.later(self._latency(), self._arrive, carried, peer or life.name, answer)
             if dice.strikes("twice"):
                 twin: asyncio.Future[Response] = loop.create_future()
-                universe.later(self._latency(), self._arrive, request, peer or life.name, twin)
+                carried = request if peer else self.wire.carry(life.name, request)
+                universe.later(self._latency(), self._arrive, carried, peer or life.name, twin)
         return await answer
 
     def _latency(self) -> float:
@@ -87,6 +106,8 @@ class Network:
         universe.note("answer", process.name, request.host, response.status, _short(response.body))
         if (peer, request.host) in self.cut or universe.dice.strikes("lose_answer"):
             return
+        if peer != ATTACKER:
+            response = self.wire.bring_back(process.name, request, response)
         universe.later(self._latency(), _succeed, answer, response)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tongbao.ledger.account import buyer_balance
@@ -30,7 +31,7 @@ class Oracle:
     """Asks everything once, when the world is at rest."""
 
     def __init__(
-        self, universe: Universe, house: House, bank: Any, sellers: list[Seller], wallet: Wallet, sorrow: Sorrow
+        self, universe: Universe, house: House, bank: Any, sellers: Sequence[Seller], wallet: Wallet, sorrow: Sorrow
     ) -> None:
         self.universe = universe
         self.sellers = sellers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,9 +46,10 @@ class Parts:
 class House:
     """All processes of the platform, over one database."""
 
-    def __init__(self, universe: Universe, parts: Parts) -> None:
+    def __init__(self, universe: Universe, parts: Parts, protocols: Sequence[str] = PROTOCOLS) -> None:
         self.universe = universe
         self.parts = parts
+        self.protocols = protocols
         self.platforms: dict[str, Platform] = {}
         for number in range(universe.plan.gateways):
             universe.add(f"gateway{number}", self._gateway, HOST)
@@ -83,7 +84,7 @@ class House:
         platform = await self._platform(life)
         till = self.parts.till(platform)
         routes = {"cashier": plain(till.handle), "desk": plain(Desk(platform).handle)}
-        web = build_web(platform, PlainPages(), routes=routes, protocols=PROTOCOLS)
+        web = build_web(platform, PlainPages(), routes=routes, protocols=self.protocols)
         self._mourn(life, platform)
         return web.main
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -13,7 +14,7 @@ from tongbao.service.password import hash_password
 from tongbao.service.platform import Platform
 from tongbao.sim.attacker import Attacker
 from tongbao.sim.bank import BANK, Branch, Liar, MakeBank
-from tongbao.sim.buyer import FIRST_BALANCE, PASSWORD, Buyer, buyer_id, draw_wallet
+from tongbao.sim.buyer import FIRST_BALANCE, PASSWORD, Buyer, Wallet, buyer_id, draw_wallet
 from tongbao.sim.clerk import Clerk, draw_sorrow
 from tongbao.sim.disk import Disk
 from tongbao.sim.loop import Deadlock, Life, Livelock, pause
@@ -70,12 +71,17 @@ def run_seed(seed: int, profile: str = "", cast: Cast = Cast()) -> Report:
 
 
 def run_plan(plan: Plan, cast: Cast) -> Report:
-    """Play one world to its end. Never raises for what the world does; what is wrong is in the report."""
+    """Play one world to its end."""
+    return run_stage(plan, lambda universe: Stage(universe, cast))
+
+
+def run_stage(plan: Plan, make: Callable[[Universe], Stage]) -> Report:
+    """Play one world to its end, on the stage that ``make`` sets up. Never raises for what the world does; what is
+    wrong is in the report."""
     disk = Disk()
     universe = Universe(plan, disk)
     try:
-        stage = _Stage(universe, cast)
-        universe.loop.run_until_complete(stage.play())
+        universe.loop.run_until_complete(make(universe).play())
     except (Deadlock, Livelock) as error:
         universe.blame(f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - whatever broke belongs to this seed
@@ -94,23 +100,41 @@ def run_plan(plan: Plan, cast: Cast) -> Report:
     )  # fmt: skip
 
 
-class _Stage:
+class Stage:
     """The play itself."""
+
+    protocols: Sequence[str] = PROTOCOLS
+    """What shops may speak."""
 
     def __init__(self, universe: Universe, cast: Cast) -> None:
         self.universe = universe
+        self.cast = cast
         plan = universe.plan
         random = Random(f"stage:{plan.seed}")
-        self.house = House(universe, cast.parts)
+        self.house = House(universe, cast.parts, self.protocols)
         self.branch = Branch(universe, cast.bank)
-        self.shops = [Shop(number, random.choice(PROTOCOLS)) for number in range(plan.shops)]
-        self.sellers = [Seller(universe, shop, cast.receiver) for shop in self.shops]
-        self.wallet = draw_wallet(universe, self.shops)
+        self.sellers = self.make_sellers(random)
+        self.shops = [seller.shop for seller in self.sellers]
+        self.wallet = self.draw_wallet()
         self.crowd = Life("buyers", 0)
         self.buyer: Buyer = cast.buyer(universe, self.crowd, random)
         self.sorrow = draw_sorrow(universe, self.wallet.intents)
         self.clerk: Clerk = cast.clerk(universe, Life("clerks", 0), random)
-        self.attacker = Attacker(universe, self.shops)
+        self.attacker = self.make_attacker()
+
+    def make_sellers(self, random: Random) -> Sequence[Seller]:
+        """The shops' processes."""
+        plan = self.universe.plan
+        shops = [Shop(number, random.choice(self.protocols)) for number in range(plan.shops)]
+        return [Seller(self.universe, shop, self.cast.receiver) for shop in shops]
+
+    def draw_wallet(self) -> Wallet:
+        """What the buyers want."""
+        return draw_wallet(self.universe, self.shops)
+
+    def make_attacker(self) -> Attacker:
+        """Who wishes us ill."""
+        return Attacker(self.universe, self.shops)
 
     async def play(self) -> None:
         """All phases."""
@@ -134,16 +158,33 @@ class _Stage:
         evil = Life("nemesis", 0)
         universe.spawn(evil, self._nemesis())
         universe.spawn(evil, self.attacker.live())
-        await pause(universe.random.uniform(400, 1_000))
+        await self.pass_time()
         evil.dead = True
-        await self._heal()
+        await self.heal()
         await pause(LIVENESS)
         universe.note("audit")
-        await Oracle(universe, self.house, self.branch.connection, self.sellers, self.wallet, self.sorrow).ask()
+        await self.judge()
+
+    async def pass_time(self) -> None:
+        """While faults strike."""
+        await pause(self.universe.random.uniform(400, 1_000))
+
+    async def judge(self) -> None:
+        """Ask from outside what became of everything."""
+        oracle = Oracle(self.universe, self.house, self.branch.connection, self.sellers, self.wallet, self.sorrow)
+        await oracle.ask()
+
+    def keys_of(self, shop: Shop, platform: Platform) -> list[MerchantKey]:
+        """The keys that shop and platform agree on, as the platform stores them."""
+        zero, algorithm = Instant(0), load_protocol(shop.protocol).algorithms[-1]
+        algorithm = "MD5" if shop.protocol == "alipay_mapi" else algorithm
+        envelope = platform.vault.close(shop.key.encode(), shop.merchant, shop.protocol, "key-1")
+        return [
+            MerchantKey(shop.merchant, shop.protocol, "key-1", 0, algorithm, "both", envelope, "active", zero, zero)
+        ]
 
     async def _furnish(self, platform: Platform) -> None:
         """Merchants, keys, buyers and their first money; the banks' cards and book beside them."""
-        zero = Instant(0)
         days = 1 if self.universe.plan.sorrow else 0
         await asyncio.gather(
             *(platform.submit(RegisterMerchant(_merchant(shop, days), "maker")) for shop in self.shops),
@@ -152,13 +193,7 @@ class _Stage:
         submits = []
         for shop in self.shops:
             submits.append(platform.submit(ChangeMerchant(shop.merchant, "approved", "checker", "papers seen")))
-            algorithm = load_protocol(shop.protocol).algorithms[-1]
-            algorithm = "MD5" if shop.protocol == "alipay_mapi" else algorithm
-            envelope = platform.vault.close(shop.key.encode(), shop.merchant, shop.protocol, "key-1")
-            key = MerchantKey(
-                shop.merchant, shop.protocol, "key-1", 0, algorithm, "both", envelope, "active", zero, zero
-            )
-            submits.append(platform.submit(PutKey(key, "maker")))
+            submits += [platform.submit(PutKey(key, "maker")) for key in self.keys_of(shop, platform)]
         for number in range(self.universe.plan.buyers):
             submits.append(platform.submit(TopUp(buyer_id(number), FIRST_BALANCE, "CNY", BANK, f"first {number}", "t")))
             if self.branch.bank is not None:
@@ -188,7 +223,7 @@ class _Stage:
             if universe.dice.strikes("clock"):
                 _set_clock(universe, random.choice(names), _jump(random))
 
-    async def _heal(self) -> None:
+    async def heal(self) -> None:
         """No more faults; whoever is dead rises, whoever sleeps wakes, clocks are right again."""
         universe = self.universe
         universe.note("heal")

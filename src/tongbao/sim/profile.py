@@ -40,6 +40,9 @@ class Rates:
     partition: float = 0.0
     clock: float = 0.0
     attack: float = 0.0
+    change: float = 0.0
+    stale: float = 0.0
+    """These two strike where messages are signed both ways only: bytes that change on their way, answers of before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ KEY: Final = "thirtytwolettersofashopssecret{number:02d}"
 CREDENTIALS: Final = {
     "alipay_mapi": ("partner", "key", "/alipay_mapi/gateway.do", "2088000000000{number:03d}"),
     "yeepay": ("p1_MerId", "keyValue", "/yeepay/app-merchant-proxy/node", "10000000{number:03d}"),
+    "wechatpay_v3": ("mchid", "apiv3_key", "/wechatpay_v3", "19000000{number:02d}"),
 }
 """By protocol: names of number and key, the gateway's path, and the shape of a number."""
 
@@ -114,10 +115,18 @@ def make_receiver(seller: Seller, life: Life, world: World, endpoint: Endpoint, 
 MakeReceiver = Callable[["Seller", Life, World, Endpoint, Database], Any]
 
 
-class Seller:
-    """One shop, over all its lives."""
+@dataclass(slots=True)
+class Counter:
+    """What one life of a shop speaks to the platform with."""
 
-    def __init__(self, universe: Universe, shop: Shop, make: MakeReceiver) -> None:
+    receiver: Any
+    client: AsyncClient
+
+
+class Seller:
+    """One shop, over all lives of its processes: one of its name, or those of ``names``."""
+
+    def __init__(self, universe: Universe, shop: Shop, make: MakeReceiver, names: Sequence[str] = ()) -> None:
         self.universe = universe
         self.shop = shop
         self.configuration = shop.configuration
@@ -129,7 +138,8 @@ class Seller:
         book = universe.disk.book(_make_book)
         self.database = Database(Dialect.SQLITE, lambda: book, release=_keep)
         """Every transaction is over within one step: all lives may have the same connection."""
-        universe.add(shop.name, self._boot, shop.host)
+        for name in names or (shop.name,):
+            universe.add(name, self._boot, shop.host)
 
     def crashpoint(self, life: Life, name: str) -> None:
         """Between two effects of an acceptance the process may die, or its database fail."""
@@ -142,12 +152,22 @@ class Seller:
 
     async def _boot(self, life: Life) -> Application:
         world = self.universe.make_world(life)
-        database = self.database
-        receiver = self._make(self, life, world, self.endpoint, database)
-        client = AsyncClient(self.configuration, send=world.send, clock=world.clock)
-        self.universe.spawn(life, self._duties(life, world, receiver, client, database))
-        pages = _Pages(self, world, receiver, client, database)
-        return plain(pages.handle)
+        counter = await self.open_counter(life, world)
+        self.universe.spawn(life, self._duties(life, world, counter))
+        return plain(self.make_pages(life, world, counter).handle)
+
+    async def open_counter(self, life: Life, world: World) -> Counter:
+        """Acceptance and client of one life."""
+        return self.make_counter(life, world, self.endpoint)
+
+    def make_counter(self, life: Life, world: World, endpoint: Endpoint) -> Counter:
+        """Acceptance and client by one endpoint's configuration."""
+        receiver = self._make(self, life, world, endpoint, self.database)
+        return Counter(receiver, AsyncClient(endpoint.configuration, send=world.send, clock=world.clock))
+
+    def make_pages(self, life: Life, world: World, counter: Counter) -> Pages:
+        """What one life serves."""
+        return Pages(self, world, counter)
 
     def _period(self) -> int:
         """Seconds between two rounds: the longer, the longer nothing has gone wrong."""
@@ -156,10 +176,8 @@ class Seller:
             return 60
         return 1_800 if self.universe.loop.time() < healed_at + SOON else 7_200
 
-    async def _duties(
-        self, life: Life, world: World, receiver: AsyncReceiver, client: AsyncClient, database: Database
-    ) -> None:
-        random = world.random("duties")
+    async def _duties(self, life: Life, world: World, counter: Counter) -> None:
+        random, database = world.random("duties"), self.database
 
         async def mail(job: Job) -> None:
             if self.universe.dice.strikes("shop_error"):
@@ -169,11 +187,11 @@ class Seller:
         while True:
             await pause(self._period() * (0.5 + random.random()))
             report = await run_jobs_async(database, {"mail": mail}, clock=world.clock, compute=world.compute)
-            verdicts = await receiver.poll(300, 20) if random.random() < 0.5 else []
+            verdicts = await counter.receiver.poll(300, 20) if random.random() < 0.5 else []
             self.universe.note("duty", life, report.done, len(verdicts))
             for number in _to_ship(database):
                 try:
-                    await client.ship(trade_no=number, carrier="SF", tracking_no=number)
+                    await counter.client.ship(trade_no=number, carrier="SF", tracking_no=number)
                 except (TongbaoError, NotSent) as error:
                     self.universe.note("not shipped", life, number, type(error).__name__)
 
@@ -199,29 +217,29 @@ def _to_ship(database: Database) -> list[str]:
     return [str(row["trade_no"]) for row in rows]
 
 
-class _Pages:
+class Pages:
     """What one life of the shop serves."""
 
-    def __init__(
-        self, seller: Seller, world: World, receiver: AsyncReceiver, client: AsyncClient, database: Database
-    ) -> None:
+    def __init__(self, seller: Seller, world: World, counter: Counter) -> None:
         self._seller = seller
         self._world = world
-        self._receiver = receiver
-        self._client = client
-        self._database = database
+        self._counter = counter
 
     async def handle(self, request: Request, peer: str) -> Response:
         """One request."""
         if request.raw_path == b"/notify":
-            accepted: Accepted = await self._receiver.accept_notification(request)
+            accepted: Accepted = await self._counter.receiver.accept_notification(request)
             self._check(request, peer, accepted)
             return accepted.response
         if request.raw_path == b"/home":
-            seen = await self._receiver.accept_return(request, inquire=len(request.raw_query) % 3 == 0)
-            self._seller.universe.note("home", self._seller.shop.name, seen.order_no, seen.shown)
-            return answer_json(200, order=seen.order_no, shown=str(seen.shown))
-        return self._buy(json.loads(request.body))
+            return await self.home(request)
+        return await self.buy(json.loads(request.body))
+
+    async def home(self, request: Request) -> Response:
+        """The buyer's browser comes back."""
+        seen = await self._counter.receiver.accept_return(request, inquire=len(request.raw_query) % 3 == 0)
+        self._seller.universe.note("home", self._seller.shop.name, seen.order_no, seen.shown)
+        return answer_json(200, order=seen.order_no, shown=str(seen.shown))
 
     def _check(self, request: Request, peer: str, accepted: Accepted) -> None:
         """Success is said only for what is committed (I24), and never to a forged message."""
@@ -233,7 +251,7 @@ class _Pages:
         self._seller.accepted.append(verdict.order_no)
         if request.header("x-sim-forged"):
             universe.blame(f"{self._seller.shop.name} accepted a forged message ({request.header('x-sim-forged')})")
-        rows = self._database.read(
+        rows = self._seller.database.read(
             lambda transaction: transaction.rows(
                 "SELECT 1 FROM payment_inbox WHERE order_no = :order_no AND trade_no = :trade_no AND event = :event",
                 {"order_no": verdict.order_no, "trade_no": verdict.trade_no, "event": verdict.event},
@@ -242,16 +260,15 @@ class _Pages:
         if not rows:
             universe.blame(f"I24 {self._seller.shop.name} said success without a committed row: {verdict}")
 
-    def _buy(self, said: dict[str, Any]) -> Response:
-        """Store the order, sign the request. ``asked`` is what a shop signs that believes the buyer's form."""
-        amount, product = Money(said["amount"]), Product(said["product"])
+    def store(self, said: dict[str, Any]) -> Order:
+        """The order that a buyer's form asks for, stored once."""
         order = Order(
             order_no=said["order"],
-            amount=amount,
+            amount=Money(said["amount"]),
             endpoint="main",
             environment="sandbox",
             subject=f"goods {said['order']}",
-            seller=Party(self._client.configuration.merchant),
+            seller=Party(self._counter.client.configuration.merchant),
             email="buyer@example.com",
         )
         now: Instant = self._world.clock.business()
@@ -262,13 +279,18 @@ class _Pages:
                 OrderTable().add(transaction, order, now)
             return known.state if known else OrderState.PENDING
 
-        self._database.run(store)
+        self._seller.database.run(store)
+        return order
+
+    async def buy(self, said: dict[str, Any]) -> Response:
+        """Store the order, sign the request. ``asked`` is what a shop signs that believes the buyer's form."""
+        order, product = self.store(said), Product(said["product"])
         expiry = Expiry(said["expiry"]) if said["expiry"] else None
         asked = Money(said.get("asked", said["amount"]))
         options: dict[str, Any] = {"product": product, "expiry": expiry}
         if product is not Product.INSTANT:
             options |= {"price": asked, "quantity": 1, "shipping": (Shipping("express", Money(0), Freight.SELLER),)}
-        call = self._client.payment(order.order_no, asked, order.subject, **options)
+        call = self._counter.client.payment(order.order_no, asked, order.subject, **options)
         request = call.request()
         body = base64.b64encode(request.body).decode("ascii")
         return answer_json(200, method=request.method, url=request.url, body=body)

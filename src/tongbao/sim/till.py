@@ -1,7 +1,8 @@
 """The cashier without its pages: what a buyer's form does there, as plain ASGI over JSON, on a gateway's platform.
 
-``POST /cashier/WORD/ACT``: ``pay``, ``start``, ``home``, ``confirm``, ``state``; ``POST /cashier/topup``. 200 with the
-outcome, 409 with a refusal's code, 503 where the outcome is unknown, 500 where something broke.
+``POST /cashier/WORD/ACT``: ``pay``, ``start``, ``home``, ``confirm``, ``state``; ``POST /cashier/topup``;
+``POST /cashier/scan``, which answers with the word of the cashier behind a QR code. 200 with the outcome, 409 with a
+refusal's code, 503 where the outcome is unknown, 500 where something broke.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.service import checkout
 from tongbao.service.party import TopUp
 from tongbao.service.platform import Platform
+from tongbao.service.wallet import open_scanned
 from tongbao.trade.record import Trade
 from tongbao.wire.http import Request, Response, text
 
@@ -37,6 +39,8 @@ class Till:
         try:
             if parts[2] == "topup":
                 return await self.top_up(said)
+            if parts[2] == "scan":
+                return await self.scan(said)
             trade_no = self.platform.seal.read_cashier_word(parts[2], self.platform.world.clock.wire())
             if trade_no is None:
                 raise Refused("CASHIER_LINK_INVALID", "no such link")
@@ -81,6 +85,12 @@ class Till:
     async def do_state(self, trade: Trade, said: dict[str, Any]) -> Response:
         """What the cashier's page would show."""
         return answer_json(200, state=trade.state, mine=trade.buyer_id == said["buyer"])
+
+    async def scan(self, said: dict[str, Any]) -> Response:
+        """What a wallet does with a code."""
+        trade = await open_scanned(self.platform, said["code"])
+        word = self.platform.seal.cashier_word(trade.trade_no, self.platform.world.clock.wire())
+        return answer_json(200, word=word)
 
     async def top_up(self, said: dict[str, Any]) -> Response:
         """Money arrives from a bank, once for each key."""

@@ -1,0 +1,158 @@
+"""The wire between shops and platform: enters what the platform signs, and then changes bytes of it, now and then.
+
+What is changed: a letter of the body, of the signature, of the time or of the key's name; the signature, which becomes
+the platform's probe (``WECHATPAY/SIGNTEST/``); all of it, signed again by a thief. Or an answer of before, genuine as
+it is, comes in the place of the one that was asked for: of more than five minutes ago, or to the same question. (An
+answer does not say which question it answers. Within five minutes, one that names no order could be anybody's; against
+that the interface has TLS alone.)
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from tongbao.sandbox.fault import PROBE, tamper
+from tongbao.sim.network import Wire
+from tongbao.sim.trust.key import THIEF, rsa_key
+from tongbao.sim.trust.register import SIGNED, Register
+from tongbao.sim.trust.shop import PATH, TrustShop
+from tongbao.wire.http import Headers, Request, Response
+
+AGAIN: Final = (b"X-Sim-Again", b"yes")
+OLD: Final = 400.0
+"""Virtual seconds after which nobody may take an answer for a fresh one, whose clock may be wrong by a minute."""
+
+KINDS: Final = ("body", "probe", "signature", "time", "name", "bare", "thief")
+_MCHID: Final = re.compile(r'mchid="([0-9]+)"')
+_TIME, _NONCE, _SIGNATURE, _NAME = SIGNED
+
+
+def asker(request: Request) -> str:
+    """The merchant that a request claims to be from, '' for none."""
+    found = _MCHID.search(request.header("authorization") or "")
+    return found[1] if found else ""
+
+
+def _set(headers: Headers, changes: dict[bytes, bytes]) -> Headers:
+    return tuple((name, changes.get(name.lower(), value)) for name, value in headers)
+
+
+def _get(headers: Headers, wanted: bytes) -> bytes:
+    return next((value for name, value in headers if name.lower() == wanted), b"")
+
+
+def _swap(value: bytes, random: Random) -> bytes:
+    """One of its digits, or letters, is another one."""
+    places = [place for place, code in enumerate(value) if chr(code).isalnum()]
+    place = random.choice(places)
+    other = b"3" if value[place : place + 1] != b"3" else b"5"
+    return value[:place] + other + value[place + 1 :]
+
+
+def signed_by_thief(headers: Headers, body: bytes, at: int) -> Headers:
+    """The same body with a time of ``at`` seconds and a signature of somebody else, under the same name."""
+    time, nonce = str(at).encode("ascii"), b"thief" + _get(headers, _NONCE)[5:]
+    text = b"%b\n%b\n%b\n" % (time, nonce, body)
+    signature = base64.b64encode(rsa_key(THIEF).sign(text, PKCS1v15(), SHA256()))
+    return _set(headers, {_TIME: time, _NONCE: nonce, _SIGNATURE: signature})
+
+
+def change_headers(headers: Headers, body: bytes, kind: str, names: list[bytes], random: Random) -> Headers:
+    """Headers of a signed message, changed in one way. ``names``: those of all of the platform's keys."""
+    if kind == "probe":
+        value = _get(headers, _SIGNATURE)
+        return _set(headers, {_SIGNATURE: PROBE + value[len(PROBE) :]})
+    if kind == "signature":
+        return _set(headers, {_SIGNATURE: _swap(_get(headers, _SIGNATURE), random)})
+    if kind == "time":
+        return _set(headers, {_TIME: str(int(_get(headers, _TIME)) + random.choice((-60, -1, 1, 60))).encode("ascii")})
+    if kind == "name":
+        others = [name for name in names if name != _get(headers, _NAME)]
+        return _set(headers, {_NAME: random.choice([*others, _swap(_get(headers, _NAME), random)])})
+    if kind == "bare":
+        gone = random.choice(SIGNED)
+        return tuple((name, value) for name, value in headers if name.lower() != gone)
+    return signed_by_thief(headers, body, int(_get(headers, _TIME)) + random.randint(-5, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    question: tuple[str, bytes, bytes, bytes]
+    at: float
+    response: Response
+
+
+class RoughWire(Wire):
+    """Between the platform and the shops."""
+
+    def __init__(self, register: Register, shops: list[TrustShop]) -> None:
+        self.register = register
+        self._universe = register.universe
+        self._merchants = {shop.host: shop.merchant for shop in shops}
+        self._names = sorted({name.encode("ascii") for shop in shops for name in shop.names})
+        self._old: dict[str, list[_Answer]] = {shop.merchant: [] for shop in shops}
+
+    def leave(self, sender: str, request: Request) -> None:
+        if self._is_note(sender, request):
+            self.register.enter_note(self._merchants[request.host], request)
+
+    def _is_note(self, sender: str, request: Request) -> bool:
+        return request.host in self._merchants and sender.startswith(("worker", "gateway"))
+
+    def carry(self, sender: str, request: Request) -> Request:
+        note, question = self._is_note(sender, request), request.raw_path.startswith(PATH)
+        if not (note or question) or not self._universe.dice.strikes("change"):
+            return request
+        return self._change_note(request) if note else self._change_question(request)
+
+    def _change_note(self, request: Request) -> Request:
+        random = self._universe.dice.random
+        kind = random.choice(KINDS)
+        self._universe.note("changed", request.host, kind)
+        if kind == "body":
+            return tamper(request, random)
+        return replace(request, headers=change_headers(request.headers, request.body, kind, self._names, random))
+
+    def _change_question(self, request: Request) -> Request:
+        """A letter of what is signed. The platform refuses it; nothing of it is marked, nobody takes it."""
+        self._universe.note("changed", request.host, "question")
+        if request.body:
+            return tamper(request, self._universe.dice.random)
+        return replace(request, raw_path=_swap_end(request.raw_path))
+
+    def bring_back(self, answerer: str, request: Request, response: Response) -> Response:
+        merchant = asker(request)
+        signed = _get(response.headers, _SIGNATURE)
+        if not (request.raw_path.startswith(PATH) and signed and merchant in self._old):
+            return response
+        self.register.enter(merchant, response.headers, response.body)
+        dice, now = self._universe.dice, self._universe.loop.time()
+        answer = _Answer((request.method, request.raw_path, request.raw_query, request.body), now, response)
+        able = [one for one in self._old[merchant] if one.at < now - OLD or one.question == answer.question]
+        self._old[merchant].append(answer)
+        if able and dice.strikes("stale"):
+            self._universe.note("changed", answerer, "stale")
+            before = dice.random.choice(able).response
+            return replace(before, headers=(*before.headers, AGAIN))
+        if dice.strikes("change"):
+            return self._change_answer(answerer, response)
+        return response
+
+    def _change_answer(self, answerer: str, response: Response) -> Response:
+        random = self._universe.dice.random
+        kind = random.choice(KINDS)
+        self._universe.note("changed", answerer, kind)
+        if kind == "body" and response.body:
+            return replace(response, body=_swap(response.body, random))
+        return replace(response, headers=change_headers(response.headers, response.body, kind, self._names, random))
+
+
+def _swap_end(path: bytes) -> bytes:
+    return path[:-1] + (b"1" if path[-1:] != b"1" else b"2")
