@@ -24,7 +24,7 @@ from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUn
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import AsyncClient, Client
 from tongbao.wire.http import Request, Response
-from tongbao.wire.vocabulary import Done, TradeState
+from tongbao.wire.vocabulary import Done, Method, Presentation, Product, TradeState
 from tongbao.wire.world import CALL_LIMITS, NotSent
 
 Call = Callable[[Any], Any]
@@ -112,6 +112,22 @@ def test_a_payment_needs_no_network() -> None:
             client.payment("A" * 65, Money(1000), "tea")
         with pytest.raises(LocalProtocolError, match="use payment"):
             client.create("A1", Money(1000), "tea")
+
+
+def test_words_may_be_texts() -> None:
+    """``presentation="qr"`` is ``Presentation.QR`` all the way; a word that does not exist is refused by its name."""
+    client = Client(configure(), clock=Hands())
+    said: dict[str, Any] = {"presentation": "qr", "product": "escrow", "method": "debit"}
+    intent = client.trade("A1", Money(100), "tea", **said)
+    assert (intent.presentation, intent.product, intent.method) == (
+        Presentation.QR,
+        Product.ESCROW,
+        Method.DEBIT,
+    )
+    assert type(intent.presentation) is Presentation
+    wrong: dict[str, Any] = {"presentation": "poster"}
+    with pytest.raises(LocalProtocolError, match=r"presentation.* is none of page, h5"):
+        client.trade("A1", Money(100), "tea", **wrong)
 
 
 def test_a_misspelt_option_is_refused_before_anything_is_sent() -> None:

@@ -6,9 +6,10 @@ Answers' signatures are checked wherever the protocol signs them (T82).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from types import TracebackType
-from typing import TypedDict, TypeVar, Unpack
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
@@ -94,6 +95,21 @@ class CombinedOptions(TypedDict, total=False):
     client_ip: str
 
 
+_WORDS: Final[Mapping[str, type[StrEnum]]] = {"product": Product, "method": Method, "presentation": Presentation}
+
+
+def _read_words(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with their words out of an enumeration where a caller wrote them as texts. Raises
+    LocalProtocolError naming the field."""
+    read = dict(options)
+    for name in _WORDS.keys() & read.keys():
+        try:
+            read[name] = _WORDS[name](read[name])
+        except ValueError as error:
+            raise LocalProtocolError(name, f"is none of {', '.join(_WORDS[name])}", "FIELD_INVALID") from error
+    return read
+
+
 class _Base(Errands):
     """All that needs no network."""
 
@@ -104,9 +120,8 @@ class _Base(Errands):
         # without a signed return the buyer goes where the options say, or nowhere
         home = own.return_url if own.manifest.returns else ""
         defaults = PaymentOptions(product=Product.INSTANT, notify_url=own.notify_url, return_url=home, seller=seller)
-        return CreateTrade(
-            merchant=own.merchant, out_trade_no=order_no, subject=subject, amount=amount, **(defaults | options)
-        )
+        said = _read_words(defaults | options)
+        return CreateTrade(merchant=own.merchant, out_trade_no=order_no, subject=subject, amount=amount, **said)
 
     def payment(self, order_no: str, amount: Money, subject: str, **options: Unpack[PaymentOptions]) -> Call:
         """The signed request that the buyer's browser (or device) carries to the platform: ``.fields``, ``.link()``, or
@@ -136,10 +151,8 @@ class _Base(Errands):
     def _create_combined(
         self, order_no: str, parts: Sequence[CombinedPart], options: CombinedOptions
     ) -> Core[TradeOpened]:
-        defaults = CombinedOptions(notify_url=self.configuration.notify_url)
-        intent = CreateCombined(
-            merchant=self.configuration.merchant, out_trade_no=order_no, parts=tuple(parts), **(defaults | options)
-        )
+        said = _read_words(CombinedOptions(notify_url=self.configuration.notify_url) | options)
+        intent = CreateCombined(merchant=self.configuration.merchant, out_trade_no=order_no, parts=tuple(parts), **said)
         return expect((yield from self._ask(intent)), TradeOpened)
 
     def _query_combined(self, order_no: str) -> Core[CombinedView]:
