@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from tests.support.clock import NOW
 from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.merchant.configuration import MerchantConfiguration
-from tongbao.merchant.database import Database
+from tongbao.merchant.database import Database, Transaction
 from tongbao.protocols.wechatpay_v2 import codec as xml
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.wire.http import Request, Response
@@ -27,7 +29,11 @@ ALGORITHM = {"wechatpay_v2": "HMAC-SHA256", "wechatpay_v3": "WECHATPAY2-SHA256-R
 
 
 def make(
-    database: Database, name: str, change: Callable[[Pair, Any, Response], Response], known: tuple[RefundView, ...] = ()
+    database: Database,
+    name: str,
+    change: Callable[[Pair, Any, Response], Response],
+    known: tuple[RefundView, ...] = (),
+    refusal: str = "MERCHANT_FUNDS",
 ) -> Shop:
     """A shop with a paid order A1, whose platform refuses every refund and has those that are ``known``; ``change`` is
     what becomes of its answer."""
@@ -39,7 +45,7 @@ def make(
         intent = server.decode(claim, pair.ring, NOW).intent
         if known and isinstance(intent, QueryRefund):
             return change(pair, intent, server.answer(claim, RefundFound(known), pair.ring, NOW))
-        code = "REFUND_NOT_FOUND" if isinstance(intent, QueryRefund) else "MERCHANT_FUNDS"
+        code = "REFUND_NOT_FOUND" if isinstance(intent, QueryRefund) else refusal
         return change(pair, intent, server.refuse(claim, Refused(code), pair.ring, NOW))
 
     configuration = MerchantConfiguration(
@@ -119,6 +125,52 @@ def test_F11_a_refund_is_asked_for_again_with_the_same_texts(sqlite_database: Da
         with pytest.raises(OutcomeUnknown):
             shop.receiver.refund("A1", "R1", Money(100), reason=reason, notify_url=address)
     assert asked == [("破损", "https://shop.example.com/1")] * 3
+
+
+HOWTO = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("tongue", ["en", "zh"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sqlite_database",
+        pytest.param("postgresql_database", marks=pytest.mark.slow),
+        pytest.param("mysql_database", marks=pytest.mark.slow),
+    ],
+)
+def test_F11_a_refund_of_before_the_texts_is_asked_for_with_those_that_are_given(
+    request: pytest.FixtureRequest, kind: str, tongue: str
+) -> None:
+    """The table of before, and the statements that the manual gives for it: what the row does not know it learns."""
+    asked: list[tuple[str, str]] = []
+
+    def lose(pair: Pair, intent: Any, answer: Response) -> Response:
+        asked.append((intent.reason, intent.notify_url))
+        raise NoAnswer("TIMEOUT")
+
+    shop = make(request.getfixturevalue(kind), "wechatpay_v2", lose)
+    page = (HOWTO / tongue / "how-to/refunds-and-payouts.md").read_text("utf-8")
+    upgrade = [line.strip().rstrip(";") for line in page.splitlines() if line.strip().startswith("ALTER TABLE")]
+    older = [f"ALTER TABLE payment_movement DROP COLUMN {name}" for name in ("reason", "notify_url")]
+    first, other = ("破损", "https://shop.example.com/1"), ("其他", "https://shop.example.com/2")
+    for number, (reason, address) in enumerate((first, first, other)):
+        with pytest.raises(OutcomeUnknown):
+            shop.receiver.refund("A1", "R1", Money(100), reason=reason, notify_url=address)
+        for statement in () if number else (*older, *upgrade):
+            shop.database.run(partial(Transaction.execute, statement=statement))
+    assert asked == [first] * 3
+
+
+def test_F11_that_a_number_had_other_parameters_ends_no_refund(sqlite_database: Database) -> None:
+    """It is what WeChat Pay signs where the refund may have happened at the first asking (sheet wechatpay, section
+    2.3); to other requests the word says no more than that something was wrong."""
+    shop = make(sqlite_database, "wechatpay_v2", as_sent, refusal="REFUND_MISMATCH")
+    with pytest.raises(Refused, match="REFUND_MISMATCH: INVALID_REQUEST"):
+        shop.receiver.refund("A1", "R1", Money(1_000))
+    assert shop.rows("SELECT state FROM payment_movement") == [{"state": "asked"}]
+    with pytest.raises(Refused, match="REFUND_EXCEEDS"):
+        shop.receiver.refund("A1", "R2", Money(1_000))
 
 
 def incommunicable_or_not_there(pair: Pair, intent: Any, answer: Response) -> Response:

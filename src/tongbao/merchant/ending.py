@@ -356,7 +356,7 @@ class Endings:
         if sum(others) + amount.minor > order.amount.minor:
             raise Refused("REFUND_EXCEEDS", "more than was paid and not yet asked back")
         [row] = self._table.add(transaction, [asked])
-        return endpoint, replace(intent, reason=row.reason, notify_url=row.notify_url), row
+        return endpoint, replace(intent, reason=row.reason or "", notify_url=row.notify_url or ""), row
 
     def give_up(self, order_no: str, refund_no: str) -> Core[Movement]:
         """Note a refund as failed that was asked for, never answered with a proof, and, as a person has seen on the

@@ -49,10 +49,10 @@ class Movement:
     movement_id: str = ""
     evidence: str = ""
     """``ANSWER``, ``NOTIFY`` or ``QUERY``: what the state rests on."""
-    reason: str = ""
-    notify_url: str = ""
+    reason: str | None = ""
+    notify_url: str | None = ""
     """With ``reason``: the texts that it was first asked for with. A platform may refuse others under the same number
-    (sheet wechatpay, section 10)."""
+    (sheet wechatpay, section 10). None: not known, in a row of before these columns."""
     asked_at: Instant | None = None
     ended_at: Instant | None = None
 
@@ -135,6 +135,8 @@ _UPDATE: Final = (
     "UPDATE payment_movement SET state = :state, code = :code, movement_id = :movement_id, evidence = :evidence,"
     f" ended_at = :ended_at WHERE {_KEY}"
 )
+_LEARN: Final = f"UPDATE payment_movement SET reason = :reason, notify_url = :notify_url WHERE {_KEY}"
+_NAMES: Final = ("endpoint", "kind", "batch_no", "number")
 
 
 class MovementTable:
@@ -185,8 +187,8 @@ class MovementTable:
         return [_movement(row) for row in rows]
 
     def add(self, transaction: Transaction, asked: Iterable[Movement]) -> list[Movement]:
-        """Store what is about to be asked for. What is there already stays, if it is the same; else Refused with
-        REFUND_MISMATCH or PAYOUT_MISMATCH. Returns the rows as they stand."""
+        """Store what is about to be asked for. What is there already stays, if it is the same, and learns the texts
+        that it does not know; else Refused with REFUND_MISMATCH or PAYOUT_MISMATCH. Returns the rows as they stand."""
         stored = []
         for movement in asked:
             known = self.find(
@@ -202,15 +204,25 @@ class MovementTable:
             if not same:
                 code = "REFUND_MISMATCH" if movement.kind is MovementKind.REFUND else "PAYOUT_MISMATCH"
                 raise Refused(code, f"{movement.number} was asked for before with another sum or trade")
-            stored.append(known)
+            stored.append(self._learn(transaction, known, movement) if known.is_open else known)
         return stored
+
+    def _learn(self, transaction: Transaction, known: Movement, asked: Movement) -> Movement:
+        """The open row with the texts that it lacks from what is asked now."""
+        after = replace(
+            known,
+            reason=asked.reason if known.reason is None else known.reason,
+            notify_url=asked.notify_url if known.notify_url is None else known.notify_url,
+        )
+        if after != known:
+            values = _values(after)
+            transaction.execute(_LEARN, {name: values[name] for name in ("reason", "notify_url", *_NAMES)})
+        return after
 
     def mark(self, transaction: Transaction, movement: Movement) -> None:
         """Write the state of a locked movement."""
         values = _values(movement)
-        kept = (
-            "state", "code", "movement_id", "evidence", "ended_at", "endpoint", "kind", "batch_no", "number",
-        )  # fmt: skip
+        kept = ("state", "code", "movement_id", "evidence", "ended_at", *_NAMES)
         transaction.execute(_UPDATE, {name: values[name] for name in kept})
 
 
@@ -262,8 +274,8 @@ def _movement(row: dict[str, Any]) -> Movement:
         code=str(row["code"]),
         movement_id=str(row["movement_id"]),
         evidence=str(row["evidence"]),
-        reason=str(row["reason"]),
-        notify_url=str(row["notify_url"]),
+        reason=None if row["reason"] is None else str(row["reason"]),
+        notify_url=None if row["notify_url"] is None else str(row["notify_url"]),
         asked_at=Instant(int(row["asked_at"])),
         ended_at=Instant(int(row["ended_at"])) if row["ended_at"] is not None else None,
     )

@@ -94,8 +94,8 @@ CREATE TABLE IF NOT EXISTS payment_movement (
   code          {text:64} NOT NULL,
   movement_id   {text:64} NOT NULL,
   evidence      {text:8} NOT NULL CHECK (evidence IN ('', 'ANSWER', 'NOTIFY', 'QUERY')),
-  reason        {text:512} NOT NULL,
-  notify_url    {text:512} NOT NULL,
+  reason        {text:512} NULL,
+  notify_url    {text:512} NULL,
   asked_at      {bigint} NOT NULL,
   ended_at      {bigint} NULL,
   PRIMARY KEY (endpoint, kind, batch_no, number)

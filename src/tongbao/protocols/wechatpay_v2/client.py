@@ -275,7 +275,11 @@ def _rejection(intent: Intent, fields: Mapping[str, str], credentials: Credentia
     if fields.get("result_code") == "FAIL":
         _authenticate(intent, fields, credentials)
         word = codec.text(fields, "err_code", 64, needed=True)
-        return Rejection(m.NEUTRAL_CODE.get(word, "STATE_CONFLICT"), word, fields.get("err_code_des", "")[:256])
+        code = m.NEUTRAL_CODE.get(word, "STATE_CONFLICT")
+        if isinstance(intent, RefundTrade) and word == "INVALID_REQUEST":
+            # other parameters than at the first call of this number (section 2.3): the refund may have happened
+            code = "REFUND_MISMATCH"
+        return Rejection(code, word, fields.get("err_code_des", "")[:256])
     if fields.get("result_code") != "SUCCESS":
         raise codec.invalid("result_code", "is neither SUCCESS nor FAIL")
     return None
