@@ -203,10 +203,10 @@ def number(fields: Mapping[str, str], name: str, grammar: re.Pattern[str], *, ne
 
 
 def check_app(fields: Mapping[str, str], own: str) -> None:
-    """The application that is named is the one in the settings (T25; sheet wechatpay, section 4.1). Raises
-    RemoteProtocolError."""
+    """The application that is named is the one in the settings (T25; sheet wechatpay, section 4.1); an empty element
+    names none (section 2.2). Raises RemoteProtocolError."""
     for name in ("appid", "mch_appid"):
-        if fields.get(name, own) != own:
+        if (fields.get(name) or own) != own:
             raise invalid(name, "is another application's", "SELLER_UNKNOWN")
 
 

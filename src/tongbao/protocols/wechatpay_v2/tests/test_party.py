@@ -80,6 +80,14 @@ def test_T25_another_applications_answer_is_refused(pair: Pair, intent: Intent, 
     assert (caught.value.field, caught.value.code) == (field, "SELLER_UNKNOWN")
 
 
+def test_an_empty_application_names_none(pair: Pair) -> None:
+    """An empty element is signed as one that is not there (sheet wechatpay, section 2.2)."""
+    sent = told(pair, Notification(id="EV-1", at=NOW, trade=PAID))
+    body = signed(pair, codec.read_fields(sent.body)).replace(b"</xml>", b"<appid></appid></xml>")
+    read = pair.manifest.client.decode_notification(post(TARGET, body, codec.KIND), pair.credentials, NOW)
+    assert read.trade.amount == Money(101)
+
+
 def test_T25_a_scan_for_another_application_is_refused(pair: Pair) -> None:
     """The platform's question after a scan names merchant and application, and both are compared."""
     own = pair.credentials.values["appid"]
