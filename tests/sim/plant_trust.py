@@ -15,12 +15,18 @@ from tongbao.merchant.trust import TrustStore
 from tongbao.protocols.wechatpay_v3.codec import PROBE, platform_name, read_body
 from tongbao.protocols.wechatpay_v3.event import read_event
 from tongbao.service.channel import Channel
+from tongbao.service.command import RULES
+from tongbao.service.once import Onces
 from tongbao.service.platform import Platform, PlatformSettings, Secrets
 from tongbao.service.ring import RingCache
+from tongbao.service.seen import TakeWord
 from tongbao.sim.loop import pause
 from tongbao.sim.platform import Parts
 from tongbao.sim.trust.change import LINGER, Change
+from tongbao.sim.trust.play import make_platform
 from tongbao.sim.trust.shop import TrustSeller
+from tongbao.store.commit import Decision, Now, Rules
+from tongbao.store.committer import Committer
 from tongbao.store.step import Database
 from tongbao.wire.contract import Call, ClientEnd, Credentials
 from tongbao.wire.http import Headers, Request, Response
@@ -233,3 +239,28 @@ def forgetful_platform(
 
 
 FORGETFUL = Parts(platform=forgetful_platform)
+
+
+class _NeverSeen(Onces):
+    """A memory of nonces that has none."""
+
+    def take(self, word: str, monotonic: float) -> bool:
+        return True
+
+
+def _decide(command: Any, sheet: Any, now: Now, lane: int) -> Decision:
+    return Decision(True) if isinstance(command, TakeWord) else RULES.decide(command, sheet, now, lane)
+
+
+def twice_platform(
+    world: World, database: Database, secrets: Secrets, settings: PlatformSettings, channels: Mapping[str, Channel]
+) -> Platform:
+    """A platform that carries out a question as often as it hears it."""
+    platform = make_platform(world, database, secrets, settings, channels)
+    rules = Rules(RULES.needs, _decide)
+    platform.committer = Committer(database, rules, world.clock, settings.lane, settings.holder, by_force=False)
+    platform.onces = _NeverSeen()
+    return platform
+
+
+TWICE = Parts(platform=twice_platform)

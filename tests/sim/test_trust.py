@@ -74,6 +74,7 @@ CANARIES: Final[dict[str, tuple[TrustCast, str]]] = {
     "the key's name is not looked at": (TrustCast(seller=plant_trust.seller_with(plant_trust.Nameless)), "hostile"),
     "a probe is taken": (TrustCast(seller=plant_trust.seller_with(plant_trust.TakesProbes)), "hostile"),
     "what can be opened is taken": (TrustCast(seller=plant_trust.seller_with(plant_trust.OnlyOpens)), "hostile"),
+    "a question is carried out as often as it comes": (TrustCast(parts=plant_trust.TWICE), "hostile"),
     "a platform's process keeps its keys for ever": (TrustCast(parts=plant_trust.FORGETFUL), ""),
 }
 """By name: the planted fault, and the profile that looks for it ('' for all)."""

@@ -4,40 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from tongbao.sim.attacker import FORGED, Act, Attacker
 from tongbao.sim.network import Seen
-from tongbao.sim.trust.register import Register
 from tongbao.sim.trust.shop import PATH, TrustShop
-from tongbao.sim.trust.wire import AGAIN, change_headers, signed_by_thief
+from tongbao.sim.trust.wire import AGAIN, RoughWire, change_headers, signed_by_thief
 from tongbao.sim.universe import Universe
 from tongbao.wire.http import Request
+
+LATEST: Final = 40
 
 
 class TrustAttacker(Attacker):
     """Holds every message ever sent, of every phase of the change."""
 
-    def __init__(self, universe: Universe, shops: list[TrustShop], register: Register) -> None:
+    def __init__(self, universe: Universe, shops: list[TrustShop], wire: RoughWire) -> None:
         super().__init__(universe, shops)
-        self._register = register
+        self._wire = wire
         self._names = sorted({name.encode("ascii") for shop in shops for name in shop.names})
 
     def pick(self) -> Seen:
-        """Half of the time a notification, of which there are few."""
-        random = self.universe.dice.random
-        notes = [seen for seen in self.universe.network.seen if seen.request.raw_path == b"/notify"]
-        return random.choice(notes) if notes and random.random() < 0.5 else super().pick()
+        """Half of the time a notification, of which there are few; else one of the latest, or any."""
+        random, seen = self.universe.dice.random, self.universe.network.seen
+        notes, which = [one for one in seen if one.request.raw_path == b"/notify"], random.random()
+        if notes and which < 0.5:
+            return random.choice(notes)
+        return random.choice(seen[-LATEST:] if which < 0.8 else seen)
 
     def acts(self) -> Sequence[Act]:
         return self._replay, self._replay, self._misdirect, self._forge, self._change
 
     async def _replay(self, seen: Seen) -> None:
         """A message of before, as it was: within its five minutes it may be taken once more and changes nothing; after
-        that it is refused for its age, or for a name that the shop has let go."""
+        that it is refused for its age, or for a name that the shop has let go. The platform carries out no question
+        twice (T24)."""
         if seen.request.raw_path == b"/notify":
             await self._send(replace(seen.request, headers=(*seen.request.headers, AGAIN)))
         elif seen.request.raw_path.startswith(PATH):
-            await self._send(seen.request)
+            known = (seen.request.header("authorization") or "") in self._wire.carried_out
+            response = await self._send(seen.request)
+            if known and response is not None and response.status < 300:
+                self.universe.blame(f"T24 the platform answered the question to {seen.request.raw_path!r} twice")
 
     async def _misdirect(self, seen: Seen) -> None:
         """One merchant's notification to another."""

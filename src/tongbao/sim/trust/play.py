@@ -138,8 +138,9 @@ class TrustStage(Stage):
         self.trusting: list[TrustSeller] = []
         self.pairs: dict[str, tuple[str, str]] = {}
         self.register = Register(universe, self.pairs)
+        self.wire = RoughWire(self.register)
         super().__init__(universe, cast)
-        universe.network.wire = RoughWire(self.register, [seller.shop for seller in self.trusting])
+        universe.network.wire = self.wire
         self.changes = [cast.change(universe, self.house, seller) for seller in self.trusting]
         self.buyer.changes = {change.seller.shop: change for change in self.changes}
 
@@ -149,6 +150,7 @@ class TrustStage(Stage):
             pair = 0 if shared else number
             shop = TrustShop(number, NAME, pair, random.random() < 0.6, random.choice((1, 2, 2, 3)))
             self.pairs[shop.merchant] = shop.names
+            self.wire.join(shop)
             self.trusting.append(
                 self.cast.seller(self.universe, shop, self.cast.receiver, self.register, self.cast.store)
             )
@@ -162,7 +164,7 @@ class TrustStage(Stage):
         return wallet
 
     def make_attacker(self) -> Attacker:
-        return TrustAttacker(self.universe, [seller.shop for seller in self.trusting], self.register)
+        return TrustAttacker(self.universe, [seller.shop for seller in self.trusting], self.wire)
 
     def keys_of(self, shop: Shop, platform: Platform) -> list[MerchantKey]:
         return keys_of(next(seller.shop for seller in self.trusting if seller.shop is shop), platform)

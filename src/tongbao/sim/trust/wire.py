@@ -90,14 +90,22 @@ class _Answer:
 
 
 class RoughWire(Wire):
-    """Between the platform and the shops."""
+    """Between the platform and the shops. ``carried_out``: the proofs of questions that were answered, and may have
+    changed something."""
 
-    def __init__(self, register: Register, shops: list[TrustShop]) -> None:
+    def __init__(self, register: Register) -> None:
         self.register = register
         self._universe = register.universe
-        self._merchants = {shop.host: shop.merchant for shop in shops}
-        self._names = sorted({name.encode("ascii") for shop in shops for name in shop.names})
-        self._old: dict[str, list[_Answer]] = {shop.merchant: [] for shop in shops}
+        self._merchants: dict[str, str] = {}
+        self._names: list[bytes] = []
+        self.carried_out: set[str] = set()
+        self._old: dict[str, list[_Answer]] = {}
+
+    def join(self, shop: TrustShop) -> None:
+        """One more shop is at the other end."""
+        self._merchants[shop.host] = shop.merchant
+        self._names = sorted({*self._names, *(name.encode("ascii") for name in shop.names)})
+        self._old[shop.merchant] = []
 
     def leave(self, sender: str, request: Request) -> None:
         if self._is_note(sender, request):
@@ -133,6 +141,8 @@ class RoughWire(Wire):
         if not (request.raw_path.startswith(PATH) and signed and merchant in self._old):
             return response
         self.register.enter(merchant, response.headers, response.body)
+        if request.method == "POST":
+            self.carried_out.add(request.header("authorization") or "")
         dice, now = self._universe.dice, self._universe.loop.time()
         answer = _Answer((request.method, request.raw_path, request.raw_query, request.body), now, response)
         able = [one for one in self._old[merchant] if one.at < now - OLD or one.question == answer.question]
