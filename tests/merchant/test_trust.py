@@ -12,7 +12,7 @@ import pytest
 from tests.protocol.bench import NOW, make_pair
 from tests.support.clock import Hands
 from tongbao.kernel.error import ConfigurationError
-from tongbao.kernel.time import later
+from tongbao.kernel.time import HOUR, later
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.trust import AGAIN, REFRESH, TrustStore
@@ -83,6 +83,20 @@ def test_their_age_is_told_by_the_clock_that_fetched_them(tmp_path: Path) -> Non
     TrustStore(tmp_path).keep(own, [certificate()], NOW)
     reader = TrustStore(tmp_path)
     assert [reader.is_due(own, later(NOW, gap)) for gap in (0, REFRESH - 1, REFRESH)] == [False, False, True]
+
+
+def test_T20_beside_a_public_key_kept_certificates_are_renewed_and_none_are_begun() -> None:
+    """A change takes days, in which a certificate may be followed by the next; where there are none any more, the
+    question is put once in an hour."""
+    store, none = TrustStore(), bare()
+    full = make_pair("wechatpay_v3", ALGORITHM).credentials
+    public = replace(next(key for key in full.ring.verify if key.algorithm == ALGORITHM), chain=())
+    both = replace(none, ring=replace(none.ring, verify=(*none.ring.verify, public)))
+    assert not store.is_due(both, NOW)
+    store.keep(both, [certificate()], NOW)
+    assert [store.is_due(both, later(NOW, gap)) for gap in (REFRESH - 1, REFRESH)] == [False, True]
+    assert store.may_ask(both, later(NOW, REFRESH))
+    assert [store.is_due(both, later(NOW, REFRESH + gap)) for gap in (AGAIN, HOUR - 1, HOUR)] == [False, False, True]
 
 
 def test_configured_keys_come_first(tmp_path: Path) -> None:

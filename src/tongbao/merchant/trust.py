@@ -89,11 +89,14 @@ class TrustStore:
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
         """Whether to fetch the certificates again: none were fetched, by this process or another one that shares the
-        folder, or they have grown old. Never with a configured public key that needs none: answers come under it, and
-        such a merchant may have none to fetch."""
-        if any(not key.chain and not isinstance(key.material, bytes) for key in credentials.ring.verify):
-            return False
+        folder, or they have grown old. With a configured public key, only those that are kept already: during a change
+        notifications may still come under a certificate, and under the next one. A merchant with the public key alone
+        may have none to fetch, so that then nobody asks more often than once in an hour."""
         kept = self._read(credentials)
+        if any(not key.chain and not isinstance(key.material, bytes) for key in credentials.ring.verify):
+            asked = kept.asked_at
+            if not kept.keys or (asked is not None and now < later(asked, HOUR)):
+                return False
         fresh = kept.fresh_at
         if fresh is None and kept.stamp[0] >= 0:
             fresh = Instant(kept.stamp[0] // 1_000_000)
