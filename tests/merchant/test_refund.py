@@ -239,6 +239,28 @@ def test_a_refund_by_its_own_number_is_asked_about(sqlite_database: Database) ->
     assert client.query_refund("RF1", trade_no=TRADE)[0].state is MovementState.SUCCEEDED
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sqlite_database",
+        pytest.param("postgresql_database", marks=pytest.mark.slow),
+        pytest.param("mysql_database", marks=pytest.mark.slow),
+    ],
+)
+def test_what_stays_open_is_in_no_other_refunds_way(request: pytest.FixtureRequest, kind: str) -> None:
+    """More refunds that the platform does not know than are read at once: the one behind them is asked about."""
+    shop, gateway, _ = make(request.getfixturevalue(kind), "yeepay")
+    gateway.silent = 4
+    for number in ("RF1", "RF2", "RF3", "RF4"):
+        with pytest.raises(OutcomeUnknown):
+            shop.receiver.refund("A1", number, Money(100))
+    done = replace(gateway.refunds["RF4"], state=MovementState.SUCCEEDED)
+    gateway.refunds = {"RF4": done}
+    assert [movement.number for movement in shop.receiver.poll_movements(-1, limit=2)] == ["RF4"]
+    asked = [intent.refund_no for intent in gateway.asked if isinstance(intent, QueryRefund)]
+    assert asked == ["RF1", "RF2", "RF3", "RF4"]
+
+
 def test_F11_an_answer_that_never_came_is_asked_for_again(sqlite_database: Database) -> None:
     """Unknown is not failed: the row stays open, and the same number asks for the same refund."""
     shop, gateway, _ = make(sqlite_database, "yeepay")

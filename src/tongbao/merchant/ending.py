@@ -14,7 +14,7 @@ from typing import Any, Final
 from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
-from tongbao.kernel.time import SECOND, later
+from tongbao.kernel.time import SECOND, Instant, later
 from tongbao.merchant.book import OrderBook
 from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
@@ -416,12 +416,20 @@ class Endings:
     # --- inquiries -------------------------------------------------------------------------------------------------
 
     def poll(self, older_than: int, limit: int) -> Core[list[Movement]]:
-        """Ask how refunds and payouts stand that are open for more than ``older_than`` seconds. What cannot be asked
-        about, or gives no clear answer, stays open."""
+        """Ask how all refunds and payouts stand that are open for more than ``older_than`` seconds; ``limit`` rows are
+        read at once. What cannot be asked about, or gives no clear answer, stays open, and is in nobody's way."""
         before = later(self._clock.business(), -older_than * SECOND)
-        rows: list[Movement] = yield Work(
-            lambda: self._database.read(lambda transaction: self._table.waiting(transaction, before, limit))
-        )
+        last: Movement | None = None
+        moved: list[Movement] = []
+        while rows := (yield from self._page(before, limit, last)):
+            moved += yield from self._poll(rows)
+            last = rows[-1]
+        return moved
+
+    def _page(self, before: Instant, limit: int, last: Movement | None) -> Core[list[Movement]]:
+        return (yield Work(lambda: self._database.read(lambda rows: self._table.waiting(rows, before, limit, last))))  # type: ignore[no-any-return]
+
+    def _poll(self, rows: Sequence[Movement]) -> Core[list[Movement]]:
         moved = []
         for row in rows:
             endpoint = self._endpoints.names.get(row.endpoint)

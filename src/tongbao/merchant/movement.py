@@ -177,12 +177,22 @@ class MovementTable:
         )
         return [_movement(row) for row in rows if str(row["order_no"]) == order_no]
 
-    def waiting(self, transaction: Transaction, asked_before: Instant, limit: int) -> list[Movement]:
-        """Open movements that were asked for before that instant, oldest first."""
+    def waiting(
+        self, transaction: Transaction, asked_before: Instant, limit: int, after: Movement | None = None
+    ) -> list[Movement]:
+        """Open movements that were asked for before that instant, oldest first; those that follow ``after``."""
+        said: dict[str, object] = {"before": asked_before}
+        place = f"asked_at, {', '.join(_NAMES)}"
+        beyond = ""
+        if after is not None:
+            said |= {name: value for name, value in _values(after).items() if name in ("asked_at", *_NAMES)}
+            beyond = (
+                f" AND asked_at >= :asked_at AND ({place}) > (:asked_at, {', '.join(f':{name}' for name in _NAMES)})"
+            )
         rows = transaction.rows(
             f"SELECT {_COLUMNS} FROM payment_movement WHERE state IN ('asked', 'accepted') AND asked_at < :before"
-            f" ORDER BY asked_at, number LIMIT {int(limit)}",
-            {"before": asked_before},
+            f"{beyond} ORDER BY {place} LIMIT {max(int(limit), 1)}",
+            said,
         )
         return [_movement(row) for row in rows]
 

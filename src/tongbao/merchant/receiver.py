@@ -119,7 +119,8 @@ class Receiver(_Shell):
         return drive(self._core.endings.give_up(order_no, refund_no), self._exchange)
 
     def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
-        """Ask how open refunds and payouts stand; returns those that ended or are stuck."""
+        """Ask how all refunds and payouts stand that were asked for more than ``older_than`` seconds ago and are open;
+        returns those that ended or are stuck. ``limit``: how many rows are read at once."""
         return drive(self._core.endings.poll(older_than, limit), self._exchange)
 
     def close(self) -> None:
@@ -201,7 +202,7 @@ class AsyncReceiver(_Shell):
         return movement
 
     async def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
-        """Ask how open refunds and payouts stand; returns those that ended or are stuck."""
+        """Ask how open refunds and payouts stand; see ``Receiver.poll_movements``."""
         moved: list[Movement] = await self._drive(self._core.endings.poll(older_than, limit))
         return moved
 
