@@ -127,7 +127,7 @@ class DoubleBank(Liar):
         now = self.world.clock.business()
 
         def again(desk: Desk) -> None:
-            if order.state == "succeeded" and not desk.is_posted(f"again:{instruction_no}"):
+            if order.state == "succeeded" and not desk.posted(f"again:{instruction_no}"):
                 desk.post(
                     f"again:{instruction_no}", "pay", order.bank, card_account(number), platform_account(order.bank),
                     order.amount, now,

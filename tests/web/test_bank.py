@@ -52,7 +52,7 @@ def test_a_good_card_pays_at_once(tmp_path: Path, method: str, card: str) -> Non
 @pytest.mark.slow
 def test_a_chargeback_is_in_the_statement(tmp_path: Path) -> None:
     """A bank that takes a part of a payment back says so in its statement, and both books agree after it was read. It
-    takes no payment back twice, and none for more than was paid."""
+    takes no payment back twice, none for more than was paid, and refunds no more than what it left."""
 
     async def test(here: Branch) -> None:
         handover = await here.start("A1")
@@ -64,6 +64,9 @@ def test_a_chargeback_is_in_the_statement(tmp_path: Path) -> None:
             await here.bank.charge_back(handover.instruction_no, 1)
         with pytest.raises(Refused, match="order_unknown"):
             await here.bank.charge_back("nobody's", 1)
+        asked = {"amount": 601, "currency": "CNY", "pays": handover.instruction_no}
+        more = (await call(here, "ICBC", "refund", instruction_no="X", **asked))[1]
+        assert (more["result"], more["reason"]) == ("failed", "more_than_paid")
         assert await here.bank.balance(CARDS["ok"]) == BALANCE - 600
         day = business_date(here.home.now)
         here.home.clock.advance(DAY)

@@ -115,7 +115,7 @@ _SQL: Final = {
     "seq": "SELECT COALESCE(MAX(seq), 0) + 1 FROM bank_entry",
     "entry": "INSERT INTO bank_entry (seq, key, kind, bank, debit, credit, amount, at, business_day) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "posted": "SELECT 1 FROM bank_entry WHERE key = ?",
+    "posted": "SELECT amount FROM bank_entry WHERE key = ?",
     "move": "UPDATE bank_account SET balance = balance + ? WHERE code = ?",
     "statement": "SELECT seq, key, kind, bank, debit, credit, amount, at, business_day FROM bank_entry "
     "WHERE bank = ? AND business_day = ? ORDER BY seq",
@@ -198,8 +198,9 @@ class Desk:
         """What may still be taken from an account."""
         return next((int(row[0] - row[1]) for row in self._connection.execute(_SQL["balance"], (code,))), 0)
 
-    def is_posted(self, key: str) -> bool:
-        return bool(self._connection.execute(_SQL["posted"], (key,)).fetchone())
+    def posted(self, key: str) -> int:
+        """Minor units of the entry with this key; 0 where there is none."""
+        return next((int(row[0]) for row in self._connection.execute(_SQL["posted"], (key,))), 0)
 
     def post(self, key: str, kind: str, bank: str, debit: str, credit: str, amount: int, at: Instant) -> int:
         """One entry of one posting: balanced by construction, once per ``key``. Its number in the book."""

@@ -144,11 +144,10 @@ def take_refund(desk: Desk, bank: str, number: str, pays: str, amount: int, curr
         act_on(desk, number, now)
         return desk.order(number) or known
     paid = desk.order(pays)
-    given = sum(back.amount for back in desk.refunds_of(pays) if back.state in ("accepted", "succeeded"))
     reason = ""
     if paid is None or paid.bank != bank or paid.state != "succeeded" or paid.kind != "pay":
         reason = "not_paid"
-    elif paid.currency != currency or given + amount > paid.amount:
+    elif paid.currency != currency or _given_back(desk, pays) + amount > paid.amount:
         reason = "more_than_paid"
     card = desk.card(paid.card) if paid is not None else None
     if card is not None and card.outcome == "closed":
@@ -187,6 +186,17 @@ def _give_back(desk: Desk, order: Order, now: Instant) -> None:
     desk.save(ORDER, replace(order, state="succeeded", bank_ref=reference(now, seq), act_at=None, ended_at=now))
 
 
+def _given_back(desk: Desk, number: str) -> int:
+    """What of a payment has gone back, or will: its refunds, and what its holder's denial took, in minor units."""
+    refunds = sum(back.amount for back in desk.refunds_of(number) if back.state in ("accepted", "succeeded"))
+    return refunds + desk.posted(_denial(number))
+
+
+def _denial(number: str) -> str:
+    """The key of the entry that takes a payment back: there is one at most."""
+    return f"chargeback:{number}"
+
+
 def charge_back(desk: Desk, number: str, amount: int | None, now: Instant) -> tuple[str, int]:
     """The holder denies a payment: ``amount`` minor units of it (None: all that was not given back) go back to him, out
     of the platform's account, once per payment. The platform reads it in the statement. The bank's reference, and how
@@ -194,10 +204,9 @@ def charge_back(desk: Desk, number: str, amount: int | None, now: Instant) -> tu
     paid = desk.order(number)
     if paid is None or paid.kind != "pay" or paid.state != "succeeded":
         raise BankRefused("order_unknown")
-    given = sum(back.amount for back in desk.refunds_of(number) if back.state in ("accepted", "succeeded"))
-    key, left = f"chargeback:{number}", paid.amount - given
+    key, left = _denial(number), paid.amount - _given_back(desk, number)
     taken = left if amount is None else amount
-    if desk.is_posted(key) or not 0 < taken <= left:
+    if desk.posted(key) or not 0 < taken <= left:
         raise BankRefused("order_over")
     to = vault(paid.bank) if paid.bank == OUTLET else card_account(paid.card)
     seq = desk.post(key, "chargeback", paid.bank, platform_account(paid.bank), to, taken, now)
@@ -408,7 +417,7 @@ def issue(desk: Desk, card: Card, balance: int) -> None:
 
 def fund_platform(desk: Desk, bank: str, amount: int, key: str, now: Instant) -> None:
     """Money reaches the platform's account from outside (a buyer's top-up), once per ``key``."""
-    if desk.is_posted(f"fund:{key}"):
+    if desk.posted(f"fund:{key}"):
         return
     desk.open_account(platform_account(bank), bank, UNBOUNDED)
     desk.open_account(vault(bank), bank, UNBOUNDED)
