@@ -195,10 +195,10 @@ class ApproveOperator:
 
 @dataclass(frozen=True, slots=True)
 class CloseOperator:
-    """``actor`` and ``checker``, two others (T67), close an operator, or refuse one who was entered: his password
-    proves nothing from now on, his name is never given again, and what he did stands. ``names`` are all operators' as
-    they were read; two who may approve must remain, one of whom may enter others, or nobody could go on. Outcome: his
-    status."""
+    """``actor`` and ``checker``, two others (T67), active still when it is decided, close an operator for a reason, or
+    refuse one who was entered: his password proves nothing from now on, his name is never given again, and what he did
+    stands. ``names`` are all operators' as they were read; two who may approve must remain, one of whom may enter
+    others, or nobody could go on. Outcome: his status."""
 
     name: str
     names: tuple[str, ...]
@@ -207,7 +207,7 @@ class CloseOperator:
     reason: str
 
     def needs(self, sheet: Sheet, lane: int) -> Needs:
-        for name in {self.name, *self.names}:
+        for name in {self.name, self.actor, self.checker, *self.names}:
             yield OPERATOR, (name,)
 
     def decide(self, sheet: Sheet, now: Now, lane: int) -> Decision:
@@ -218,6 +218,12 @@ class CloseOperator:
             raise Refused("STATE_CONFLICT", "the operator is closed")
         if not self.checker or len({self.actor, self.checker, self.name}) < 3:
             raise Refused("MAKER_IS_CHECKER", "two others close an operator")
+        for name in (self.actor, self.checker):
+            one: Operator | None = sheet.get(OPERATOR, name)
+            if one is None or one.status != "active":
+                raise Refused("STATE_CONFLICT", f"{name} is no active operator")
+        if not self.reason:
+            raise Refused("FIELD_MISSING", "reason: an operator is closed for one")
         rest: list[Operator] = [sheet.get(OPERATOR, name) for name in self.names if name != self.name]
         able = [one.role for one in rest if one.status == "active" and one.role in ("checker", "both")]
         if len(able) < 2 or "both" not in able:
