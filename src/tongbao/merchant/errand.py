@@ -198,14 +198,19 @@ class Errands:
         return replace(refund, refund_no=intent.refund_no)
 
     def query_refund_core(self, question: QueryRefund) -> Core[tuple[RefundView, ...]]:
-        """What became of refunds: asked with all their numbers, or with those that the protocol can say, if only the
-        refund's own."""
-        ways: list[Intent] = [*_named(question)]
+        """What became of refunds, page by page: asked with all their numbers, or with those that the protocol can say,
+        if only the refund's own."""
+        ways = [*_named(question)]
         if question.refund_no and not question.batch_no:
             ways.append(replace(question, trade_no="", out_trade_no=""))
             ways.append(replace(question, refund_no="", batch_no=question.refund_no, out_trade_no=""))
-        outcome = yield from self._ask(self._said(ways))
-        return expect(outcome, RefundFound).refunds
+        refunds: tuple[RefundView, ...] = ()
+        while True:
+            page = [replace(way, offset=len(refunds)) for way in ways]
+            found = expect((yield from self._ask(self._said(page))), RefundFound)
+            refunds += found.refunds
+            if not found.refunds or len(refunds) >= found.total:
+                return refunds
 
     def _refund_batch(self, batch: RefundBatch) -> Core[BatchTaken]:
         outcome = yield from self._ask(self._said([batch]))
@@ -391,7 +396,7 @@ class Errands:
         return self._call(self._said([batch], Carriage.BROWSER))
 
 
-def _named(intent: Any) -> list[Intent]:
+def _named(intent: Any) -> list[Any]:
     """The intent with both numbers of its trade, then with the platform's alone, then with the merchant's alone."""
     if not intent.trade_no or not intent.out_trade_no:
         return [intent]

@@ -175,6 +175,9 @@ _WORDS: Final = {
 WIRE_CODE: Final = {code: _WORDS.get(code, "PARAM_ERROR") for code in REFUSALS}
 """Our refusal code -> the interface's word. Total over ``REFUSALS``."""
 
+CODES_OF: Final[dict[str, dict[str, str]]] = {REFUND.path: {"LIMIT_EXCEEDED": "ERROR"}}
+"""Address -> words of its own list (sheet wechatpay, section 3.4: a refund knows no AMOUNT_LIMIT)."""
+
 ENDED_WORD: Final[dict[str, str]] = {TradeState.CLOSED: "ORDERCLOSED", **dict.fromkeys(PAID_STATES, "ORDERPAID")}
 """The word for an order that cannot be paid or closed, by the state that a refusal names. A shop that is not paid must
 not hear that it is: it would ship."""

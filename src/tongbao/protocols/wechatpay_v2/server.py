@@ -112,11 +112,11 @@ class Server:
 
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
         """HTTP 200 and a word, but for a missing certificate, which the web server before the interface refuses."""
-        word = _word(error)
         if isinstance(error, RemoteProtocolError) and error.field == _CERTIFICATE and claim is None:
             headers = ((b"Content-Type", b"text/html"), (b"Content-Length", str(len(NO_CERTIFICATE)).encode("ascii")))
             return Response(400, headers, NO_CERTIFICATE)
         parsed: Parsed | None = claim.parsed if claim is not None else None
+        word = _word(error, parsed.service.path if parsed is not None else "")
         able = ring is not None and any(key.algorithm == parsed.algorithm for key in ring.sign) if parsed else False
         bill = parsed is not None and parsed.service is m.BILL
         if parsed is None or word in m.UNSIGNED or bill or (parsed.service.signed and not able):
@@ -268,11 +268,11 @@ def _opened(outcome: TradeOpened, kind: str, now: Instant) -> dict[str, str]:
 # --- refusals ----------------------------------------------------------------------------------------------------
 
 
-def _word(error: TongbaoError) -> str:
+def _word(error: TongbaoError, path: str = "") -> str:
     if isinstance(error, Refused) and error.state in m.ENDED_WORD:
         return m.ENDED_WORD[error.state]
     if isinstance(error, ProtocolError | Refused):
-        return m.WIRE_CODE.get(error.code, "PARAM_ERROR")
+        return m.CODES_OF.get(path, {}).get(error.code) or m.WIRE_CODE.get(error.code, "PARAM_ERROR")
     return "SYSTEMERROR"
 
 

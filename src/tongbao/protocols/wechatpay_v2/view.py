@@ -17,8 +17,9 @@ from tongbao.wire.vocabulary import Method, Product, TradeState, TradeView
 Fields = Mapping[str, str]
 
 _ACCOUNT: Final = "支付用户零钱"
-_REFUNDS_MOST: Final = 99
-"""Refunds that one answer may tell: a merchant makes fifty of an order, the platform may give back besides."""
+_REFUNDS_MOST: Final = 50
+"""Refunds that one answer tells: as many as a merchant makes of an order. What the platform gives back besides is on
+the next page (sheet wechatpay, section 3.5: ``offset``)."""
 
 
 def _sum(amount: Money | None, name: str) -> str:
@@ -157,18 +158,18 @@ def read_refund(fields: Fields, mch_id: str) -> RefundView:
 
 
 def write_refunds(views: tuple[RefundView, ...], total: int = 0) -> dict[str, str]:
-    """Refunds of one order, numbered from 0; ``total`` of them are there, where this is a page. Raises
-    LocalProtocolError."""
-    first = views[0]
+    """The first page of refunds of one order, numbered from 0; ``total`` of them are there, where ``views`` begin
+    behind the first. Raises LocalProtocolError."""
+    first, page = views[0], views[:_REFUNDS_MOST]
     said = {
         "transaction_id": first.trade_no,
         "out_trade_no": first.out_trade_no,
         "total_fee": _sum(first.total, "total"),
         "cash_fee": _sum(first.total, "total"),
         "total_refund_count": str(total or len(views)),
-        "refund_count": str(len(views)),
+        "refund_count": str(len(page)),
     }
-    for place, view in enumerate(views):
+    for place, view in enumerate(page):
         if view.state is None:
             raise LocalProtocolError("state", "is missing")
         ended = view.state is MovementState.SUCCEEDED and view.ended_at is not None

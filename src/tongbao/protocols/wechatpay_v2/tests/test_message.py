@@ -13,8 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from tests.protocol.bench import NOW, Pair, make_pair, rsa_key
+from tests.support.clock import Hands
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.merchant.client import Client
+from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.ending import UNDECIDED
 from tongbao.protocols.wechatpay_v2 import codec
 from tongbao.protocols.wechatpay_v2 import messages as m
@@ -44,6 +47,7 @@ from tongbao.wire.vocabulary import (
     TradeState,
     TradeView,
 )
+from tongbao.wire.world import Limits
 
 QUERY = QueryTrade(merchant="", out_trade_no="T20250101000001")
 REFUND = RefundTrade(merchant="", refund_no="R1", out_trade_no="T1", amount=Money(1), total=Money(2))
@@ -281,8 +285,7 @@ def test_T32_what_was_given_back_is_not_notified_as_a_payment(pair: Pair) -> Non
 
 
 def test_all_refunds_of_an_order_are_read(pair: Pair) -> None:
-    """Fifty of the merchant's and one of the platform's fit into one answer; a page says how many there are; behind the
-    last there is none."""
+    """An answer is a page of fifty, and says how many there are; our client asks on. Behind the last there is none."""
     refunds = tuple(
         RefundView(
             merchant=pair.credentials.merchant,
@@ -295,16 +298,38 @@ def test_all_refunds_of_an_order_are_read(pair: Pair) -> None:
             total=Money(101),
             ended_at=NOW,
         )
-        for n in range(51)
+        for n in range(120)
     )
-    for offset in (0, 40, 51):
+    for offset in (0, 80, 120):
         intent = QueryRefund(merchant="", out_trade_no=QUERY.out_trade_no, offset=offset)
         ((_, claim, verified),) = pair.ask(intent)
         assert verified.intent == replace(intent, merchant=pair.credentials.merchant)
-        answer = pair.manifest.server.answer(claim, RefundFound(refunds[offset:], total=51), pair.ring, NOW)
+        answer = pair.manifest.server.answer(claim, RefundFound(refunds[offset:], total=120), pair.ring, NOW)
         read = pair.manifest.client.decode(intent, answer, pair.credentials, NOW)
-        if offset == 51:
+        if offset == 120:
             assert isinstance(read, Rejection)
             assert read.code == "REFUND_NOT_FOUND"
         else:
-            assert read == RefundFound(refunds[offset:], total=51)
+            assert read == RefundFound(refunds[offset : offset + 50], total=120)
+
+    heard: list[int] = []
+
+    def send(request: Request, limits: Limits) -> Response:
+        claim = pair.manifest.server.claim(request)
+        asked = pair.manifest.server.decode(claim, pair.ring, NOW).intent
+        assert isinstance(asked, QueryRefund)
+        heard.append(asked.offset)
+        return pair.manifest.server.answer(claim, RefundFound(refunds[asked.offset :], total=120), pair.ring, NOW)
+
+    configuration = MerchantConfiguration(protocol="wechatpay_v2", credentials=pair.settings, environment="sandbox")
+    with Client(configuration, send=send, clock=Hands(NOW)) as client:
+        assert client.query_refund(order_no=QUERY.out_trade_no) == refunds
+    assert heard == [0, 50, 100]
+
+
+def test_one_refund_too_many_is_no_sum_too_large(pair: Pair) -> None:
+    """Of a refund by the word of its own list, of a transfer by its own."""
+    for intent, word in ((REFUND, "ERROR"), (TRANSFER, "AMOUNT_LIMIT")):
+        ((_, claim, _),) = pair.ask(intent)
+        answer = pair.manifest.server.refuse(claim, Refused("LIMIT_EXCEEDED"), pair.ring, NOW)
+        assert codec.read_fields(answer.body)["err_code"] == word
