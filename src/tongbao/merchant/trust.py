@@ -89,9 +89,10 @@ class TrustStore:
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
         """Whether to fetch the certificates again: none were fetched, by this process or another one that shares the
-        folder, or they have grown old. With a configured public key, only those that are kept already: during a change
-        notifications may still come under a certificate, and under the next one. A merchant with the public key alone
-        may have none to fetch, so that then nobody asks more often than once in an hour."""
+        folder, or they have grown old, or are of a time to come (the clock ran ahead that told when they were fetched).
+        With a configured public key, only those that are kept already: during a change notifications may still come
+        under a certificate, and under the next one. A merchant with the public key alone may have none to fetch, so
+        that then nobody asks more often than once in an hour."""
         kept = self._read(credentials)
         if any(not key.chain and not isinstance(key.material, bytes) for key in credentials.ring.verify):
             asked = kept.asked_at
@@ -100,7 +101,7 @@ class TrustStore:
         fresh = kept.fresh_at
         if fresh is None and kept.stamp[0] >= 0:
             fresh = Instant(kept.stamp[0] // 1_000_000)
-        return fresh is None or now >= later(fresh, REFRESH)
+        return fresh is None or not fresh <= now < later(fresh, REFRESH)
 
     def _read(self, credentials: Credentials) -> _Kept:
         name = _name(credentials)
