@@ -78,6 +78,29 @@ def test_no_acknowledgement_is_lost_that_lands_while_others_are_written_down(sta
     assert stage.play(scene) == [("delivered", 1)] * len(numbers)
 
 
+def test_F31_a_delivery_is_never_before_it_was_due(stage: Stage) -> None:
+    """A worker's clock was ahead when it claimed, and is set right while the message flies: the timetable holds."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.submit(PutKey(make_key(house), "maker"))
+        await paid(house)
+        due = (await event(house)).next_at
+
+        async def set_right(request: Request, limits: Limits = NOTIFY_LIMITS) -> Response:
+            house.clock.advance(-HOUR)
+            return text("no")
+
+        house.platform.world = replace(house.platform.world, send=set_right)
+        deliverer = Deliverer(house.platform)
+        await deliverer.round(1)
+        await deliverer.drain()
+        house.clock.advance(HOUR)
+        row = await event(house)
+        return [row.attempts, row.next_at - due - MAPI.timetable[0] * SECOND]
+
+    assert stage.play(scene) == [1, 0]
+
+
 def test_a_finish_counts_once(stage: Stage) -> None:
     """The same result written down twice is one attempt."""
 

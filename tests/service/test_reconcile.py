@@ -246,6 +246,25 @@ def test_F51_the_duty_compares_every_day_once(stage: Stage) -> None:
     assert stage.play(scene) == [True, 0, 0, True, 0, 1, [("ICBC", NUMBER, 4, 4)]]
 
 
+def test_I45_a_bank_that_never_owed_us_anything_is_asked_as_well(stage: Stage) -> None:
+    """It took a payment and told of another sum, which was not believed: only its statement says what it has."""
+
+    async def scene(house: House) -> list[Any]:
+        await house.open("A")
+        number = await house.start("A", bank="CMB")
+        await house.say(number, amount=999)
+        put(house, [FUND])
+        house.bank.statements["CMB", NUMBER] = [
+            StatementLine("r1", "pay", number, 1_000, "CNY", True, house.clock.now),
+        ]
+        house.clock.advance(DAY)
+        done = await Reconciler(house.platform).round()
+        balances = await house.balances()
+        return [done, balances["bank CMB"], balances["pending"], (await house.trade("A")).state]
+
+    assert stage.play(scene) == [2, -1_000, 994, "finished"]
+
+
 def test_F51_a_silent_bank_changes_nothing(stage: Stage) -> None:
     """No statement is no statement: the outcome is unknown, and nothing is written."""
 

@@ -475,11 +475,11 @@ class Reconciler:
         return max(later(bounds(day)[1], AFTER), self._silent.get(bank, Instant(0)))
 
     async def next_due(self) -> Instant | None:
-        """When the next statement is due (business time), or None where nobody has an account with a bank."""
+        """When the next statement is due (business time), or None where no bank was ever asked."""
         return min((self._due(bank, day) for bank, day in await self._open()), default=None)
 
     async def _open(self) -> list[tuple[str, date]]:
-        """The next day to compare of each bank that owes or owed us anything."""
+        """The next day to compare of each bank that owes or owed us anything, or was ever asked for something."""
         database = self._platform.database
         last: dict[str, int] = {row[0]: row[1] for row in await database.read("statement.last")}
         first: dict[str, Instant] = {}

@@ -120,13 +120,15 @@ class Deliverer:
         clock = self._platform.world.clock
         started = clock.monotonic()
         answer_class, response = await self._send(claimed)
+        # never before it was due: a clock that was ahead when it was claimed may have been set right since (F31, I23)
+        at = max(clock.business(), claimed.event.next_at or clock.business())
         return Delivered(
             claimed,
             answer_class,
             response.status if response else 0,
             shown(response.body) if response else "",
             int((clock.monotonic() - started) * 1000),
-            clock.business(),
+            at,
         )
 
     async def _send(self, claimed: Claimed) -> tuple[str, Response | None]:

@@ -48,8 +48,11 @@ SELECT instruction_no, kind, amount, currency, state FROM instruction WHERE inst
 SELECT bank, MAX(day) FROM statement GROUP BY bank;
 
 -- name: statement.banks
--- every bank that owes or owed us anything; asked once a day, and right under every collation
-SELECT code, opened_at FROM account WHERE code LIKE 'bank:%' ORDER BY code;
+-- every bank that owes or owed us anything, or was asked for something: it may have money of which we never heard;
+-- asked once a day, and right under every collation
+SELECT code, opened_at FROM account WHERE code LIKE 'bank:%'
+UNION ALL
+SELECT 'bank:' || bank, MIN(created_at) FROM instruction GROUP BY bank;
 
 -- name: statement.of_trade
 SELECT i.instruction_no, i.bank, i.kind, i.moved_at, COALESCE(g.state, ''), COALESCE(g.case_id, '') FROM instruction i
