@@ -14,8 +14,9 @@ import pytest
 from tests.merchant.conftest import Shop, make_shop
 from tests.protocol.bench import Pair, make_pair
 from tests.support.clock import NOW
-from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database, Transaction
 from tongbao.protocols.wechatpay_v2 import codec as xml
@@ -87,28 +88,56 @@ def uncertified(_: Pair, __: Any, answer: Response) -> Response:
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "raised", "state"),
+    ("name", "change", "raised", "state", "code"),
     [
-        ("wechatpay_v3", as_sent, OutcomeUnknown, "asked"),
-        ("wechatpay_v3", forged, RemoteProtocolError, "asked"),
-        ("wechatpay_v3", signed, Refused, "failed"),
-        ("wechatpay_v2", incommunicable, OutcomeUnknown, "asked"),
-        ("wechatpay_v2", uncertified, OutcomeUnknown, "asked"),
-        ("wechatpay_v2", unsigned, RemoteProtocolError, "asked"),
-        ("wechatpay_v2", as_sent, Refused, "failed"),
+        ("wechatpay_v3", as_sent, OutcomeUnknown, "asked", "MERCHANT_FUNDS"),
+        ("wechatpay_v3", forged, RemoteProtocolError, "asked", ""),
+        ("wechatpay_v3", signed, Refused, "failed", "MERCHANT_FUNDS"),
+        ("wechatpay_v2", incommunicable, OutcomeUnknown, "asked", "INSUFFICIENT_FUNDS"),
+        ("wechatpay_v2", uncertified, OutcomeUnknown, "asked", "CERT_REQUIRED"),
+        ("wechatpay_v2", unsigned, RemoteProtocolError, "asked", ""),
+        ("wechatpay_v2", as_sent, Refused, "failed", "INSUFFICIENT_FUNDS"),
     ],
 )
 def test_T82_only_a_signed_refusal_ends_a_refund(
-    sqlite_database: Database, name: str, change: Any, raised: type[Exception], state: str
+    sqlite_database: Database, name: str, change: Any, raised: type[Exception], state: str, code: str
 ) -> None:
-    """Anybody on the way can say the others: the row stays open, and its sum is not given back under another number."""
+    """Anybody on the way can say the others: the row stays open, and its sum is not given back under another number.
+    What was said is there to be read."""
     shop = make(sqlite_database, name, change)
-    with pytest.raises(raised):
+    with pytest.raises(raised) as answered:
         shop.receiver.refund("A1", "R1", Money(1_000))
-    assert shop.rows("SELECT state FROM payment_movement") == [{"state": state}]
+    assert shop.rows("SELECT state, code FROM payment_movement") == [{"state": state, "code": code}]
+    if isinstance(answered.value, OutcomeUnknown):
+        assert (answered.value.refusal.code if answered.value.refusal else "") == code
     with pytest.raises(Refused) as caught:
         shop.receiver.refund("A1", "R2", Money(1_000))
     assert (caught.value.code == "REFUND_EXCEEDS") == (state == "asked")
+
+
+def scan(shop: Shop, **said: Any) -> Any:
+    client = Client(shop.endpoint.configuration, send=shop.more["send"], clock=shop.clock)
+    return client.scan("A20231114", Money(1_000), "tea", "130000000000000000", **said)
+
+
+def test_a_payment_at_the_counter_leaves_out_the_address_of_the_settings(sqlite_database: Database) -> None:
+    """WeChat Pay has no notification of it; an address that the call itself names cannot be said."""
+    shop = make(sqlite_database, "wechatpay_v2", as_sent, refusal="CODE_INVALID")
+    assert shop.endpoint.configuration.notify_url
+    with pytest.raises(Refused, match="CODE_INVALID"):
+        scan(shop)
+    with pytest.raises(LocalProtocolError, match="notify_url"):
+        scan(shop, notify_url="https://shop.example.com/counter")
+
+
+def test_T82_a_refusal_at_the_counter_is_told_and_proves_nothing(sqlite_database: Database) -> None:
+    """The refusal has no signature, so the payment is asked about; what it says is no less for that."""
+    shop = make(sqlite_database, "wechatpay_v3", as_sent, refusal="BUYER_DISABLED")
+    with pytest.raises(OutcomeUnknown) as caught:
+        scan(shop)
+    assert caught.value.refusal is not None
+    assert caught.value.refusal.code == "BUYER_DISABLED"
+    assert caught.value.refusal.detail.startswith("USER_ACCOUNT_ABNORMAL")
 
 
 @pytest.mark.parametrize("name", sorted(ALGORITHM))

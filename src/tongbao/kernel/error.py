@@ -8,7 +8,7 @@
     │   ├── LocalProtocolError   our caller asked for what the protocol cannot say; nothing was sent
     │   └── RemoteProtocolError  the peer's bytes break the protocol; nothing moved on our side
     │       └── InvalidSignature     the peer could not prove who it is
-    ├── OutcomeUnknown       sent, no answer: money may have moved; only an inquiry resolves it
+    ├── OutcomeUnknown       sent, no proven answer: money may have moved; only an inquiry resolves it
     └── ConfigurationError   the operator must act; nothing was started
 """
 
@@ -69,8 +69,16 @@ class InvalidSignature(RemoteProtocolError):
 
 
 class OutcomeUnknown(TongbaoError):
-    """A request was sent and no answer came: the other side may have acted. Inquire; never repeat under a new
-    number."""
+    """A request was sent and no answer came that proves anything: the other side may have acted. Inquire; never repeat
+    under a new number.
+
+    ``refusal`` is the refusal that came without a proof, where one came: what a person may act upon (a wrong code, not
+    enough money), though anybody on the way could have said it. None where nothing came.
+    """
+
+    def __init__(self, detail: str = "", *, refusal: Refused | None = None) -> None:
+        super().__init__(detail)
+        self.refusal = refusal
 
 
 class ConfigurationError(TongbaoError):

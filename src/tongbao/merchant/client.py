@@ -142,7 +142,9 @@ class _Base(Errands):
 
     def _scan(self, order_no: str, amount: Money, subject: str, code: str, options: PaymentOptions) -> Core[TradeView]:
         said = PaymentOptions(**{**options, "presentation": Presentation.BARCODE, "code": code})
-        intent = self._said([self.trade(order_no, amount, subject, **said)])
+        # not every protocol tells of such a payment: addresses of the settings are said where they can be
+        bare = PaymentOptions(notify_url="", return_url="") | said
+        intent = self._said([self.trade(order_no, amount, subject, **each) for each in (said, bare)])
         trade = expect((yield from self._ask(intent)), TradeFound).trade
         if trade.out_trade_no != order_no or trade.amount != amount:
             raise RemoteProtocolError("amount", "the answer is about another trade, or another sum")
@@ -224,7 +226,8 @@ class Client(_Base, MoneyDesk):
         self, order_no: str, amount: Money, subject: str, shown: str, **options: Unpack[PaymentOptions]
     ) -> TradeView:
         """Take a payment by the code that the buyer's wallet has ``shown``. Refused with BUYER_PAYING means that the
-        trade stands and he must still agree in his wallet: query until it ends, or close it."""
+        trade stands and he must still agree in his wallet: query until it ends, or close it. So does OutcomeUnknown,
+        whose ``refusal`` is what the platform said without a proof, its own word in ``detail``."""
         return self._drive(self._scan(order_no, amount, subject, shown, options))
 
     def create_combined(

@@ -305,7 +305,8 @@ class Endings:
         texts of the first time.
 
         Raises Refused: ORDER_UNKNOWN, TRADE_STATE (the order is not paid), REFUND_EXCEEDS, REFUND_MISMATCH, or the
-        platform's own; OutcomeUnknown and NotSent leave the row open, to be asked again under the same number.
+        platform's own; OutcomeUnknown and NotSent leave the row open, to be asked again under the same number. Its
+        code is then the platform's unproven refusal, if one came.
         """
         endpoint, intent, row = yield Work(
             lambda: self._database.run(
@@ -316,8 +317,14 @@ class Endings:
             return row  # type: ignore[no-any-return]
         try:
             view = yield from Errands(endpoint.configuration, self._clock).refund_core(intent)
+        except OutcomeUnknown as unknown:
+            if unknown.refusal is not None:
+                yield from self._note_word(row, unknown.refusal.code)
+            raise
         except Refused as refusal:
-            if refusal.code not in UNDECIDED:
+            if refusal.code in UNDECIDED:
+                yield from self._note_word(row, refusal.code)
+            else:
                 yield from self._note(row, MovementState.FAILED, refusal.code, "")
             raise
         return (yield from self._note(row, view.state or MovementState.ACCEPTED, code_of(view), view.refund_id))
@@ -412,6 +419,16 @@ class Endings:
             return after
 
         return (yield Work(lambda: self._database.run(work)))  # type: ignore[no-any-return]
+
+    def _note_word(self, row: Movement, code: str) -> Core[None]:
+        """Write down a refusal after which the row stays as it is: it proves nothing, and says what to look at."""
+
+        def work(transaction: Transaction) -> None:
+            known = self._table.find(transaction, row.endpoint, row.kind, row.batch_no, row.number, lock=True)
+            if known is not None and known.state == ASKED:
+                self._table.mark(transaction, replace(known, code=code[:64]))
+
+        yield Work(lambda: self._database.run(work))
 
     # --- inquiries -------------------------------------------------------------------------------------------------
 

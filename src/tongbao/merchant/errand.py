@@ -144,7 +144,10 @@ class Errands:
         if isinstance(outcome, Rejection):
             said = f"{outcome.wire_code} {outcome.detail}".strip()
             if not outcome.proven and _moves(intent):
-                raise OutcomeUnknown(f"{type(intent).__name__} was refused without a signature: {said}")
+                refusal = Refused(outcome.code, said)
+                raise OutcomeUnknown(
+                    f"{type(intent).__name__} was refused without a signature: {said}", refusal=refusal
+                )
             raise Refused(outcome.code, said)
         return outcome
 
