@@ -16,16 +16,32 @@ from tests.protocol.bench import Pair, make_pair
 from tests.support.clock import NOW
 from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import MINUTE, later
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database, Transaction
+from tongbao.merchant.movement import MovementTable, list_movements
+from tongbao.merchant.verdict import VerdictKind
 from tongbao.protocols.wechatpay_v2 import codec as xml
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.wire.http import Request, Response
-from tongbao.wire.movement import MovementState, QueryRefund, RefundFound, RefundView
+from tongbao.wire.movement import MovementState, PayOut, QueryRefund, RefundFound, RefundTrade, RefundView
+from tongbao.wire.party import Party, Payee
+from tongbao.wire.vocabulary import Notification, TradeView
 from tongbao.wire.world import NoAnswer
 
 TRADE = "4200000000202501010000000001"
+MADE = RefundView(
+    refund_no="R1",
+    refund_id="50000000000000000000000000001",
+    trade_no=TRADE,
+    out_trade_no="A1",
+    state=MovementState.ACCEPTED,
+    amount=Money(1_000),
+    total=Money(1_000),
+    created_at=NOW,
+)
+DONE = replace(MADE, state=MovementState.SUCCEEDED, ended_at=NOW)
 ALGORITHM = {"wechatpay_v2": "HMAC-SHA256", "wechatpay_v3": "WECHATPAY2-SHA256-RSA2048"}
 
 
@@ -35,19 +51,23 @@ def make(
     change: Callable[[Pair, Any, Response], Response],
     known: tuple[RefundView, ...] = (),
     refusal: str = "MERCHANT_FUNDS",
+    made: RefundView | None = None,
 ) -> Shop:
-    """A shop with a paid order A1, whose platform refuses every refund and has those that are ``known``; ``change`` is
-    what becomes of its answer."""
+    """A shop with a paid order A1, whose platform refuses every refund, or makes it, and has those that are ``known``;
+    ``change`` is what becomes of its answer."""
     pair = make_pair(name, ALGORITHM[name])
     server = pair.manifest.server
 
     def send(request: Request, limits: Any) -> Response:
+        now = shop.clock.now
         claim = server.claim(request)
-        intent = server.decode(claim, pair.ring, NOW).intent
+        intent = server.decode(claim, pair.ring, now).intent
         if known and isinstance(intent, QueryRefund):
-            return change(pair, intent, server.answer(claim, RefundFound(known), pair.ring, NOW))
+            return change(pair, intent, server.answer(claim, RefundFound(known), pair.ring, now))
+        if made and isinstance(intent, RefundTrade):
+            return change(pair, intent, server.answer(claim, RefundFound((made,)), pair.ring, now))
         code = "REFUND_NOT_FOUND" if isinstance(intent, QueryRefund) else refusal
-        return change(pair, intent, server.refuse(claim, Refused(code), pair.ring, NOW))
+        return change(pair, intent, server.refuse(claim, Refused(code), pair.ring, now))
 
     configuration = MerchantConfiguration(
         protocol=name, credentials=dict(pair.settings), environment="sandbox", gateway="http://127.0.0.1:1"
@@ -168,7 +188,7 @@ HOWTO = Path(__file__).parents[2] / "docs"
         pytest.param("mysql_database", marks=pytest.mark.slow),
     ],
 )
-def test_F11_a_refund_of_before_the_texts_is_asked_for_with_those_that_are_given(
+def test_F23_a_refund_of_before_the_texts_is_asked_for_with_those_that_are_given(
     request: pytest.FixtureRequest, kind: str, tongue: str
 ) -> None:
     """The table of before, and the statements that the manual gives for it: what the row does not know it learns."""
@@ -191,7 +211,7 @@ def test_F11_a_refund_of_before_the_texts_is_asked_for_with_those_that_are_given
     assert asked == [first] * 3
 
 
-def test_F11_that_a_number_had_other_parameters_ends_no_refund(sqlite_database: Database) -> None:
+def test_F23_that_a_number_had_other_parameters_ends_no_refund(sqlite_database: Database) -> None:
     """It is what WeChat Pay signs where the refund may have happened at the first asking (sheet wechatpay, section
     2.3); to other requests the word says no more than that something was wrong."""
     shop = make(sqlite_database, "wechatpay_v2", as_sent, refusal="REFUND_MISMATCH")
@@ -212,6 +232,7 @@ def test_a_person_gives_a_refund_up_that_was_never_made(sqlite_database: Databas
     shop = make(sqlite_database, name, change)
     with pytest.raises(OutcomeUnknown):
         shop.receiver.refund("A1", "R1", Money(1_000))
+    shop.clock.now = later(NOW, 10 * MINUTE)
     row = shop.receiver.give_up_refund("A1", "R1")
     assert (row.state, row.code) == ("failed", "GIVEN_UP")
     assert shop.receiver.give_up_refund("A1", "R1") == row
@@ -219,6 +240,87 @@ def test_a_person_gives_a_refund_up_that_was_never_made(sqlite_database: Databas
         shop.receiver.refund("A1", "R2", Money(1_000))
     with pytest.raises(Refused, match="REFUND_NOT_FOUND"):
         shop.receiver.give_up_refund("A1", "R3")
+    pair = make_pair(name, ALGORITHM[name])
+    note = Notification(id="EV-1", at=shop.clock.now, trade=TradeView(), refund=DONE)
+    address = shop.endpoint.configuration.notify_url
+    told = pair.manifest.server.notify(note, address, pair.ring, shop.clock.now)
+    verdict = shop.receiver.accept_notification(told).verdict
+    if name == "wechatpay_v3":  # v2 asks whether it is so, and this platform does not know it
+        assert (verdict.kind, verdict.reason) == (VerdictKind.CASE, "ENDED_OTHERWISE")
+    assert shop.rows("SELECT state FROM payment_movement WHERE number = 'R1'") == [{"state": "failed"}]
+
+
+def test_F29_what_was_asked_for_just_now_is_not_given_up(sqlite_database: Database) -> None:
+    """Its answer may be under way: ten minutes after the last try, not after the first."""
+    shop = make(sqlite_database, "wechatpay_v3", as_sent)
+    for minute in (0, 9):
+        shop.clock.now = later(NOW, minute * MINUTE)
+        with pytest.raises(OutcomeUnknown):
+            shop.receiver.refund("A1", "R1", Money(1_000))
+    shop.clock.now = later(NOW, 18 * MINUTE)
+    with pytest.raises(Refused, match="STATE_CONFLICT: it was asked for less than 600 seconds ago"):
+        shop.receiver.give_up_refund("A1", "R1")
+    shop.clock.now = later(NOW, 19 * MINUTE)
+    assert shop.receiver.give_up_refund("A1", "R1").code == "GIVEN_UP"
+
+
+def test_T41_a_refund_that_is_asked_for_meanwhile_is_not_given_up(sqlite_database: Database) -> None:
+    """The platform says that it has none, and then it is asked again: the row stays open."""
+
+    def ask_again(_: Pair, intent: Any, answer: Response) -> Response:
+        if isinstance(intent, QueryRefund):
+            with pytest.raises(OutcomeUnknown):
+                shop.receiver.refund("A1", "R1", Money(1_000))
+        return answer
+
+    shop = make(sqlite_database, "wechatpay_v3", ask_again)
+    with pytest.raises(OutcomeUnknown):
+        shop.receiver.refund("A1", "R1", Money(1_000))
+    shop.clock.now = later(NOW, 10 * MINUTE)
+    with pytest.raises(Refused, match="STATE_CONFLICT: it was asked for again"):
+        shop.receiver.give_up_refund("A1", "R1")
+    assert shop.rows("SELECT state FROM payment_movement") == [{"state": "asked"}]
+
+
+@pytest.mark.parametrize("state", [MovementState.ACCEPTED, MovementState.SUCCEEDED])
+def test_F28_an_answer_that_comes_after_a_refund_was_given_up_is_believed(
+    sqlite_database: Database, state: MovementState
+) -> None:
+    """The platform signed that it makes the refund: the row says so, and its sum is gone again."""
+
+    def give_up(_: Pair, intent: Any, answer: Response) -> Response:
+        if isinstance(intent, RefundTrade):
+            shop.clock.now = later(NOW, 10 * MINUTE)
+            assert shop.receiver.give_up_refund("A1", "R1").code == "GIVEN_UP"
+            shop.clock.now = NOW
+        return answer
+
+    shop = make(sqlite_database, "wechatpay_v3", give_up, made=DONE if state is MovementState.SUCCEEDED else MADE)
+    assert shop.receiver.refund("A1", "R1", Money(1_000)).state == state
+    assert shop.rows("SELECT state, code, evidence FROM payment_movement") == [
+        {"state": str(state), "code": "", "evidence": "ANSWER"}
+    ]
+    with pytest.raises(Refused, match="REFUND_EXCEEDS"):
+        shop.receiver.refund("A1", "R2", Money(1_000))
+
+
+@pytest.mark.parametrize(("refusal", "code"), [("PAYOUT_NOT_FOUND", "GIVEN_UP"), ("SYSTEM", "")])
+def test_a_person_gives_up_a_payout_that_was_never_made(sqlite_database: Database, refusal: str, code: str) -> None:
+    """A payout likewise, if the platform says that it has none."""
+    shop = make(sqlite_database, "wechatpay_v2", as_sent, refusal=refusal)
+    asked = PayOut(merchant="", payout_no="P1", payee=Payee(Party("o1"), ""), amount=Money(200), memo="佣金")
+    shop.database.run(lambda rows: MovementTable().add(rows, list_movements(shop.endpoint, asked, NOW)))
+    with pytest.raises(Refused, match="less than 600 seconds"):
+        shop.receiver.give_up_payout("trial", "P1")
+    shop.clock.now = later(NOW, 10 * MINUTE)
+    with pytest.raises(Refused, match="PAYOUT_NOT_FOUND"):
+        shop.receiver.give_up_payout("trial", "P2")
+    if code:
+        assert shop.receiver.give_up_payout("trial", "P1").state == "failed"
+    else:
+        with pytest.raises(OutcomeUnknown):
+            shop.receiver.give_up_payout("trial", "P1")
+    assert [row["code"] for row in shop.rows("SELECT code FROM payment_movement")] == [code]
 
 
 def silent(_: Pair, intent: Any, answer: Response) -> Response:
@@ -240,14 +342,11 @@ def test_T41_what_the_platform_knows_is_not_given_up(
     sqlite_database: Database, change: Any, amount: int, state: str, raised: type[Exception]
 ) -> None:
     """Nor what it may know, where it does not answer, or another sum of it: the row stays open."""
-    view = RefundView(
-        refund_no="R1", refund_id="50000000000000000000000000001", trade_no=TRADE, out_trade_no="A1",
-        state=MovementState.ACCEPTED, amount=Money(amount), total=Money(1_000), created_at=NOW,
-    )  # fmt: skip
-    shop = make(sqlite_database, "wechatpay_v3", change, (view,))
+    shop = make(sqlite_database, "wechatpay_v3", change, (replace(MADE, amount=Money(amount)),))
     with pytest.raises(OutcomeUnknown):
         shop.receiver.refund("A1", "R1", Money(1_000))
     shop.database.run(lambda rows: rows.execute(f"UPDATE payment_movement SET state = '{state}'"))
+    shop.clock.now = later(NOW, 10 * MINUTE)
     with pytest.raises(raised):
         shop.receiver.give_up_refund("A1", "R1")
     assert shop.rows("SELECT state FROM payment_movement") == [{"state": state}]

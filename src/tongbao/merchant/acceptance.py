@@ -14,9 +14,10 @@ from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, RemoteProto
 from tongbao.kernel.port import Clock
 from tongbao.kernel.time import SECOND, Instant, later
 from tongbao.merchant import step
+from tongbao.merchant.asking import Asking, Ended
 from tongbao.merchant.book import OrderBook
 from tongbao.merchant.database import Database, Transaction
-from tongbao.merchant.ending import Ended, Endings, is_ending
+from tongbao.merchant.ending import Endings, is_ending
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.exchange import Core, Work, ask, learn
 from tongbao.merchant.movement import MovementTable
@@ -155,7 +156,9 @@ class Acceptance:
         self._database = database
         self._clock = clock
         self._hooks = hooks
-        self.endings = Endings(self.endpoints, book, MovementTable(), database, clock, hooks.ended, hooks.crashpoint)
+        table = MovementTable()
+        self.asking = Asking(self.endpoints, book, table, database, clock, hooks.ended)
+        self.endings = Endings(self.endpoints, table, database, clock, hooks.ended, hooks.crashpoint)
         self._minute = -1
         self._invalid = 0
 

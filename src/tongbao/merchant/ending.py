@@ -1,84 +1,28 @@
 """How refunds and payouts end for the shop: a notification is believed like one of a payment, step by step.
 
 Steps 1 to 10 are those of every message. Then: 11, it names nobody else; 12, every line is one of ours, with the very
-sum that was asked for; 13, the platform itself says so; 14 and 15, one transaction; 16, the word of success. Also the
-asking itself: the shop's own row is committed before the request leaves, and says afterwards how it stands.
+sum that was asked for; 13, the platform itself says so; 14 and 15, one transaction; 16, the word of success. How the
+shop asks for them is in ``asking``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
 
-from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
 from tongbao.kernel.time import SECOND, Instant, later
-from tongbao.merchant.book import OrderBook
+from tongbao.merchant.asking import Ended, answer, query
 from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.errand import Errands
 from tongbao.merchant.exchange import Core, Work, ask
-from tongbao.merchant.line import (
-    Line,
-    agrees,
-    code_of,
-    ended_since,
-    is_about,
-    line_of,
-    match_lines,
-    told_lines,
-    told_of,
-)
-from tongbao.merchant.movement import (
-    ASKED,
-    ENDED,
-    GIVEN_UP,
-    OPEN,
-    STUCK,
-    Movement,
-    MovementKind,
-    MovementTable,
-    ended,
-    list_movements,
-)
+from tongbao.merchant.line import Line, agrees, ended_since, line_of, match_lines, told_lines, told_of
+from tongbao.merchant.movement import ENDED, STUCK, Movement, MovementKind, MovementTable, ended
 from tongbao.merchant.verdict import Stop, VerdictKind
-from tongbao.wire.movement import (
-    BatchHead,
-    BatchView,
-    MovementState,
-    PayOutView,
-    QueryPayOut,
-    QueryPayOutBatch,
-    QueryRefund,
-    RefundTrade,
-    RefundView,
-)
+from tongbao.wire.movement import BatchHead, BatchView, QueryPayOutBatch
 from tongbao.wire.vocabulary import Confirmed, ConfirmNotification, Notification
-from tongbao.wire.world import NotSent
-
-Ended = Callable[[Transaction, Movement], object]
-"""A hook on the shop's own connection, inside the transaction, once for each refund or payout that ended."""
-
-UNDECIDED: Final = frozenset(
-    (
-        "SYSTEM",
-        "RATE_LIMITED",
-        "STALE",
-        "SIGN_INVALID",
-        "REFUND_MISMATCH",
-        "PAYOUT_MISMATCH",
-        "IDEMPOTENCY_CONFLICT",
-        "ALREADY_EXISTS",
-    )
-)
-"""Refusals after which a movement may have happened, or may yet: its row stays open. That a number was used before is
-what some platforms say to the second asking for the very same refund; that a signature is wrong, to a request which the
-network delivered twice."""
-
-_NOT_THERE: Final = frozenset(("REFUND_NOT_FOUND", "NOT_FOUND"))
-"""How the platform says that it has no such refund."""
 
 
 def is_ending(notification: Notification, endpoint: Endpoint) -> bool:
@@ -113,7 +57,6 @@ class Endings:
     def __init__(
         self,
         endpoints: EndpointTable,
-        book: OrderBook,
         table: MovementTable,
         database: Database,
         clock: Clock,
@@ -121,7 +64,6 @@ class Endings:
         crashpoint: Callable[[str], object],
     ) -> None:
         self._endpoints = endpoints
-        self._book = book
         self._table = table
         self._database = database
         self._clock = clock
@@ -172,7 +114,7 @@ class Endings:
         errands = Errands(endpoint.configuration, self._clock)
         if QueryPayOutBatch not in errands.offered:
             raise Stop(13, "PROOF_UNAVAILABLE", "it names no line, and nobody can be asked")
-        found = yield from _answer(errands.batch_lines_core(batch.batch_no))
+        found = yield from answer(errands.batch_lines_core(batch.batch_no))
         lines = told_lines(rows, head, found)
         verdict, reason = yield Work(
             lambda: self._database.run(
@@ -211,7 +153,7 @@ class Endings:
             if not notification.id:
                 raise Stop(13, "NOT_CONFIRMED", "it carries no id to ask for")
             question = ConfirmNotification(merchant=merchant, notification_id=notification.id)
-            outcome = yield from _answer(ask(endpoint.configuration, question, self._clock))
+            outcome = yield from answer(ask(endpoint.configuration, question, self._clock))
             if not isinstance(outcome, Confirmed) or outcome.genuine is not True:
                 raise Stop(13, "NOT_CONFIRMED", "the platform does not know this notification, or no longer")
             proven = True
@@ -228,7 +170,7 @@ class Endings:
             movement = line.movement
             if movement.batch_no in asked:
                 continue
-            views = yield from self._query(endpoint, movement, whole=True)
+            views = yield from query(endpoint, movement, self._clock, whole=True)
             if views is None:
                 return False
             if movement.batch_no:
@@ -242,35 +184,6 @@ class Endings:
                     raise Stop(13, "QUERY_DISAGREES", f"{one.movement.number[:64]} did not end so")
                 yield from self._found(since)
         return True
-
-    def _query(
-        self, endpoint: Endpoint, movement: Movement, *, whole: bool = False
-    ) -> Core[Sequence[RefundView | PayOutView] | None]:
-        """What the platform says of a movement (of its whole batch); None where the protocol has no question for it."""
-        errands = Errands(endpoint.configuration, self._clock)
-        merchant = endpoint.configuration.merchant
-        if movement.kind is MovementKind.REFUND:
-            if QueryRefund not in errands.offered:
-                return None
-            question = QueryRefund(
-                merchant=merchant,
-                refund_no="" if movement.batch_no else movement.number,
-                batch_no=movement.batch_no,
-                trade_no="" if whole and movement.batch_no else movement.trade_no,
-                out_trade_no="" if movement.batch_no else movement.order_no,
-            )
-            return (yield from _answer(errands.query_refund_core(question)))  # type: ignore[no-any-return]
-        if QueryPayOut not in errands.offered:
-            return None
-        if whole and movement.batch_no and QueryPayOutBatch in errands.offered:
-            found = yield from _answer(errands.batch_lines_core(movement.batch_no))
-            return found.payouts  # type: ignore[no-any-return]
-        payout = QueryPayOut(
-            merchant=merchant,
-            payout_no="" if whole and movement.batch_no else movement.number,
-            batch_no=movement.batch_no,
-        )
-        return (yield from _answer(errands.query_payout_core(payout)))  # type: ignore[no-any-return]
 
     def _apply(self, transaction: Transaction, lines: Sequence[Line], evidence: str) -> tuple[VerdictKind, str]:
         """Step 14: each line's row moves once; an end that contradicts an earlier one is a case for a person, and so is
@@ -298,138 +211,6 @@ class Endings:
             return VerdictKind.CASE, STUCK
         return (VerdictKind.APPLIED, "") if moved else (VerdictKind.DUPLICATE, "")
 
-    # --- asking ----------------------------------------------------------------------------------------------------
-
-    def refund(self, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str) -> Core[Movement]:
-        """Write the refund down, ask for it, and write down the answer. The same number again asks again, with the
-        texts of the first time.
-
-        Raises Refused: ORDER_UNKNOWN, TRADE_STATE (the order is not paid), REFUND_EXCEEDS, REFUND_MISMATCH, or the
-        platform's own; OutcomeUnknown and NotSent leave the row open, to be asked again under the same number. Its
-        code is then the platform's unproven refusal, if one came.
-        """
-        endpoint, intent, row = yield Work(
-            lambda: self._database.run(
-                lambda transaction: self._write_down(transaction, order_no, refund_no, amount, reason, notify_url)
-            )
-        )
-        if not row.is_open:
-            return row  # type: ignore[no-any-return]
-        try:
-            view = yield from Errands(endpoint.configuration, self._clock).refund_core(intent)
-        except OutcomeUnknown as unknown:
-            if unknown.refusal is not None:
-                yield from self._note_word(row, unknown.refusal.code)
-            raise
-        except Refused as refusal:
-            if refusal.code in UNDECIDED:
-                yield from self._note_word(row, refusal.code)
-            else:
-                yield from self._note(row, MovementState.FAILED, refusal.code, "")
-            raise
-        return (yield from self._note(row, view.state or MovementState.ACCEPTED, code_of(view), view.refund_id))
-
-    def _write_down(
-        self, transaction: Transaction, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str
-    ) -> tuple[Endpoint, RefundTrade, Movement]:
-        order = self._book.lock(transaction, order_no)
-        if order is None:
-            raise Refused("TRADE_NOT_FOUND", f"no order {order_no[:64]}")
-        endpoint = self._endpoints.of_order(order.endpoint)
-        if endpoint is None:
-            raise Refused("TRADE_NOT_FOUND", f"no endpoint is called {order.endpoint}")
-        if not order.is_paid:
-            raise Refused("TRADE_STATE", "the order is not paid")
-        if amount.minor <= 0 or amount.currency != order.amount.currency:
-            raise Refused("AMOUNT_INVALID", "a refund is above zero, in the order's currency")
-        intent = RefundTrade(
-            merchant=endpoint.configuration.merchant,
-            refund_no=refund_no,
-            trade_no=order.trade_no,
-            out_trade_no=order.order_no,
-            amount=amount,
-            total=order.amount,
-            reason=reason,
-            notify_url=notify_url,
-        )
-        said: Any = Errands(endpoint.configuration, self._clock).refund_intent(intent)
-        asked = list_movements(endpoint, said, self._clock.business(), order.order_no)[0]
-        asked = replace(asked, order_no=order.order_no, trade_no=order.trade_no)
-        others = [
-            one.amount.minor
-            for one in self._table.of_order(transaction, order.order_no)
-            if one.counts and (one.batch_no, one.number) != (asked.batch_no, asked.number)
-        ]
-        if sum(others) + amount.minor > order.amount.minor:
-            raise Refused("REFUND_EXCEEDS", "more than was paid and not yet asked back")
-        [row] = self._table.add(transaction, [asked])
-        return endpoint, replace(intent, reason=row.reason or "", notify_url=row.notify_url or ""), row
-
-    def give_up(self, order_no: str, refund_no: str) -> Core[Movement]:
-        """Note a refund as failed that was asked for, never answered with a proof, and, as a person has seen on the
-        platform's own site, never made. What the platform knows is not given up.
-
-        Raises Refused: REFUND_NOT_FOUND, STATE_CONFLICT (the platform took it on, or knows it); OutcomeUnknown where
-        the platform cannot be asked.
-        """
-        found: list[Movement] = yield Work(
-            lambda: self._database.read(lambda transaction: self._table.of_order(transaction, order_no))
-        )
-        row = next((one for one in found if (one.batch_no or one.number) == refund_no), None)
-        endpoint = self._endpoints.names.get(row.endpoint) if row is not None else None
-        if row is None or endpoint is None:
-            raise Refused("REFUND_NOT_FOUND", f"no refund {refund_no[:64]} of this order was asked for")
-        if not row.is_open:
-            return row
-        known = Refused("STATE_CONFLICT", "the platform knows this refund; poll_movements asks how it ends")
-        if row.state != ASKED:
-            raise known
-        try:
-            views = yield from self._query(endpoint, row)
-        except Stop as stop:
-            cause = stop.__cause__
-            if not isinstance(cause, Refused) or cause.code not in _NOT_THERE:
-                raise OutcomeUnknown(f"the platform was asked for the refund and did not say: {stop.detail}") from stop
-            views = ()
-        if any(is_about(row, view) for view in views or ()):
-            raise known
-        return (yield from self._note(row, MovementState.FAILED, GIVEN_UP, "", evidence="QUERY", only=(ASKED,)))
-
-    def _note(
-        self,
-        row: Movement,
-        state: MovementState,
-        code: str,
-        movement_id: str,
-        *,
-        evidence: str = "ANSWER",
-        only: Sequence[str] = OPEN,
-    ) -> Core[Movement]:
-        """Write down what the platform answered, unless a notification was quicker."""
-
-        def work(transaction: Transaction) -> Movement:
-            known = self._table.find(transaction, row.endpoint, row.kind, row.batch_no, row.number, lock=True)
-            if known is None or known.state not in only:
-                return known or row
-            now = self._clock.business()
-            after = ended(known, state, evidence, now, code=code, movement_id=movement_id)
-            self._table.mark(transaction, after)
-            if state in ENDED and self._hook is not None:
-                self._hook(transaction, after)
-            return after
-
-        return (yield Work(lambda: self._database.run(work)))  # type: ignore[no-any-return]
-
-    def _note_word(self, row: Movement, code: str) -> Core[None]:
-        """Write down a refusal after which the row stays as it is: it proves nothing, and says what to look at."""
-
-        def work(transaction: Transaction) -> None:
-            known = self._table.find(transaction, row.endpoint, row.kind, row.batch_no, row.number, lock=True)
-            if known is not None and known.state == ASKED:
-                self._table.mark(transaction, replace(known, code=code[:64]))
-
-        yield Work(lambda: self._database.run(work))
-
     # --- inquiries -------------------------------------------------------------------------------------------------
 
     def poll(self, older_than: int, limit: int) -> Core[list[Movement]]:
@@ -453,7 +234,7 @@ class Endings:
             if endpoint is None:
                 continue
             try:
-                views = yield from self._query(endpoint, row)
+                views = yield from query(endpoint, row, self._clock)
             except Stop:
                 continue
             for view in views or ():
@@ -472,14 +253,3 @@ class Endings:
                 self._apply(transaction, [replace(line, movement=known)], "QUERY")
 
         yield Work(lambda: self._database.run(work))
-
-
-def _answer(core: Core[Any]) -> Core[Any]:
-    try:
-        return (yield from core)
-    except (NotSent, OutcomeUnknown, LocalProtocolError) as error:
-        raise Stop(13, "PROOF_UNAVAILABLE", str(error)) from error
-    except Refused as error:
-        raise Stop(13, "QUERY_DISAGREES", f"the query was refused: {error.code}") from error
-    except RemoteProtocolError as error:
-        raise Stop(13, "PROOF_INVALID", str(error)) from error

@@ -55,6 +55,7 @@ class Movement:
     """With ``reason``: the texts that it was first asked for with. A platform may refuse others under the same number
     (sheet wechatpay, section 10). None: not known, in a row of before these columns."""
     asked_at: Instant | None = None
+    """When it was last asked for, until an answer; from then on that try's time."""
     ended_at: Instant | None = None
 
     @property
@@ -136,7 +137,9 @@ _UPDATE: Final = (
     "UPDATE payment_movement SET state = :state, code = :code, movement_id = :movement_id, evidence = :evidence,"
     f" ended_at = :ended_at WHERE {_KEY}"
 )
-_LEARN: Final = f"UPDATE payment_movement SET reason = :reason, notify_url = :notify_url WHERE {_KEY}"
+_RENEW: Final = (
+    f"UPDATE payment_movement SET reason = :reason, notify_url = :notify_url, asked_at = :asked_at WHERE {_KEY}"
+)
 _NAMES: Final = ("endpoint", "kind", "batch_no", "number")
 
 
@@ -198,8 +201,9 @@ class MovementTable:
         return [_movement(row) for row in rows]
 
     def add(self, transaction: Transaction, asked: Iterable[Movement]) -> list[Movement]:
-        """Store what is about to be asked for. What is there already stays, if it is the same, and learns the texts
-        that it does not know; else Refused with REFUND_MISMATCH or PAYOUT_MISMATCH. Returns the rows as they stand."""
+        """Store what is about to be asked for. What is there already stays, if it is the same, and learns when it was
+        last asked for, and the texts that it does not know; else Refused with REFUND_MISMATCH or PAYOUT_MISMATCH.
+        Returns the rows as they stand."""
         stored = []
         for movement in asked:
             known = self.find(
@@ -215,19 +219,20 @@ class MovementTable:
             if not same:
                 code = "REFUND_MISMATCH" if movement.kind is MovementKind.REFUND else "PAYOUT_MISMATCH"
                 raise Refused(code, f"{movement.number} was asked for before with another sum or trade")
-            stored.append(self._learn(transaction, known, movement) if known.is_open else known)
+            stored.append(self._renew(transaction, known, movement) if known.is_open else known)
         return stored
 
-    def _learn(self, transaction: Transaction, known: Movement, asked: Movement) -> Movement:
-        """The open row with the texts that it lacks from what is asked now."""
+    def _renew(self, transaction: Transaction, known: Movement, asked: Movement) -> Movement:
+        """The open row with the time of this try, until one is answered, and with the texts that it lacks."""
         after = replace(
             known,
+            asked_at=(asked.asked_at if known.state == ASKED else None) or known.asked_at,
             reason=asked.reason if known.reason is None else known.reason,
             notify_url=asked.notify_url if known.notify_url is None else known.notify_url,
         )
         if after != known:
             values = _values(after)
-            transaction.execute(_LEARN, {name: values[name] for name in ("reason", "notify_url", *_NAMES)})
+            transaction.execute(_RENEW, {name: values[name] for name in ("reason", "notify_url", "asked_at", *_NAMES)})
         return after
 
     def mark(self, transaction: Transaction, movement: Movement) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
 from tongbao.merchant.acceptance import Acceptance, Apply, Hooks, JobMaker
+from tongbao.merchant.asking import Ended
 from tongbao.merchant.book import OrderBook
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database
-from tongbao.merchant.ending import Ended
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
 from tongbao.merchant.exchange import Core, Send, SyncSend, drive, drive_async
 from tongbao.merchant.mail import mail_job
@@ -49,7 +49,8 @@ class Receiver(_Shell):
 
     ``apply(transaction, order, payment)`` runs inside the acceptance transaction, on the shop's own connection
     (``transaction.connection``), once per order, when it is first proven paid. ``moved`` runs on later changes;
-    ``ended(transaction, movement)`` once for each refund or payout that ended.
+    ``ended(transaction, movement)`` once for each refund or payout that ended, and once more for one that was given
+    up and was made after all.
     ``after_commit`` makes jobs, by default the buyer's mail; ``run_jobs`` runs them.
     ``send`` replaces the HTTP transport.
     """
@@ -107,16 +108,20 @@ class Receiver(_Shell):
 
         Raises Refused (TRADE_NOT_FOUND, TRADE_STATE, REFUND_EXCEEDS, REFUND_MISMATCH, or the platform's own code).
         """
-        return drive(self._core.endings.refund(order_no, refund_no, amount, reason, notify_url), self._exchange)
+        return drive(self._core.asking.refund(order_no, refund_no, amount, reason, notify_url), self._exchange)
 
     def give_up_refund(self, order_no: str, refund_no: str) -> Movement:
         """Note as failed (``GIVEN_UP``) a refund that was refused without a proof, and of which a person has seen on
         the platform's own site that it was never made: its sum is then free for another number.
 
-        Raises Refused (REFUND_NOT_FOUND; STATE_CONFLICT where the platform knows it) and OutcomeUnknown (nobody
-        answers).
+        Raises Refused (REFUND_NOT_FOUND; STATE_CONFLICT where the platform knows it, or it was asked for in the last
+        ten minutes) and OutcomeUnknown (nobody answers).
         """
-        return drive(self._core.endings.give_up(order_no, refund_no), self._exchange)
+        return drive(self._core.asking.give_up_refund(order_no, refund_no), self._exchange)
+
+    def give_up_payout(self, endpoint: str, payout_no: str, batch_no: str = "") -> Movement:
+        """The same for a payout that was written down for the endpoint of that name (PAYOUT_NOT_FOUND)."""
+        return drive(self._core.asking.give_up_payout(endpoint, payout_no, batch_no), self._exchange)
 
     def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
         """Ask how all refunds and payouts stand that were asked for more than ``older_than`` seconds ago and are open;
@@ -192,13 +197,18 @@ class AsyncReceiver(_Shell):
         self, order_no: str, refund_no: str, amount: Money, *, reason: str = "", notify_url: str = ""
     ) -> Movement:
         """Give money of a paid order back; see ``Receiver.refund``."""
-        core = self._core.endings.refund(order_no, refund_no, amount, reason, notify_url)
+        core = self._core.asking.refund(order_no, refund_no, amount, reason, notify_url)
         movement: Movement = await self._drive(core)
         return movement
 
     async def give_up_refund(self, order_no: str, refund_no: str) -> Movement:
         """Note a refund as failed that was never made; see ``Receiver.give_up_refund``."""
-        movement: Movement = await self._drive(self._core.endings.give_up(order_no, refund_no))
+        movement: Movement = await self._drive(self._core.asking.give_up_refund(order_no, refund_no))
+        return movement
+
+    async def give_up_payout(self, endpoint: str, payout_no: str, batch_no: str = "") -> Movement:
+        """Note a payout as failed that was never made; see ``Receiver.give_up_payout``."""
+        movement: Movement = await self._drive(self._core.asking.give_up_payout(endpoint, payout_no, batch_no))
         return movement
 
     async def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:

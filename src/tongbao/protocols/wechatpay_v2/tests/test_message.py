@@ -16,9 +16,9 @@ from tests.protocol.bench import NOW, Pair, make_pair, rsa_key
 from tests.support.clock import Hands
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.merchant.asking import UNDECIDED
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
-from tongbao.merchant.ending import UNDECIDED
 from tongbao.protocols.wechatpay_v2 import codec
 from tongbao.protocols.wechatpay_v2 import messages as m
 from tongbao.wire.http import Request, Response

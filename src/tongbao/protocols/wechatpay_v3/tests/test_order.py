@@ -11,7 +11,7 @@ import pytest
 from tests.protocol.bench import NOW, Pair, make_pair
 from tongbao.kernel.error import Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.merchant.ending import UNDECIDED
+from tongbao.merchant.asking import UNDECIDED
 from tongbao.protocols.wechatpay_v3 import codec
 from tongbao.protocols.wechatpay_v3 import messages as m
 from tongbao.wire.party import Party
