@@ -46,11 +46,13 @@ class Seal:
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 32:
             raise ValueError("the installation's secret has at least 32 bytes")
-        self._secret = secret
+        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
 
     def _mac(self, label: str, *parts: str) -> bytes:
-        text = "\x1f".join((label, *parts)).encode()
-        return hmac.digest(self._secret, text, hashlib.sha256)
+        # the key is taken in once: half of what a short text costs
+        mac = self._keyed.copy()
+        mac.update("\x1f".join((label, *parts)).encode())
+        return mac.digest()
 
     def _short(self, label: str, width: int, *parts: str) -> str:
         # the first of 50 digits

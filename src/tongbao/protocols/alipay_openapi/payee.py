@@ -44,6 +44,8 @@ def check_account(content: Content, app: str) -> None:
 def own_numbers(intent: Intent, app: str) -> Intent:
     """The intent as the platform knows its parties: whoever names his payee's number means himself."""
     if isinstance(intent, CreateTrade):
+        if not intent.seller.id and not intent.splits:
+            return intent
         splits = tuple(_own_giver(split, app) for split in intent.splits)
         return replace(intent, seller=_own(intent.seller, app), splits=splits)
     if isinstance(intent, RefundTrade | SplitTrade):
