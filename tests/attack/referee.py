@@ -34,6 +34,8 @@ class Referee:
 
     arena: Arena
     counted: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    """How often at an endpoint of each folder, '' for none."""
     seen: set[tuple[str, ...]] = field(default_factory=set)
     digest: Any = field(default_factory=hashlib.sha256)
 
@@ -58,6 +60,7 @@ class Referee:
         if verdict.kind is VerdictKind.DUPLICATE:
             assert changes == 0
         self.counted[str(verdict.kind)] += 1
+        self.asked[desk.manifest.name if desk is not None else ""] += 1
         path = (verdict.endpoint, str(verdict.kind), str(verdict.step), verdict.reason, verdict.detail)
         self.digest.update(repr(path).encode())
         new = path not in self.seen
@@ -101,15 +104,20 @@ class Referee:
 
 
 def attack(arena: Arena, seed: int, rounds: int, guide: Guide | None = None) -> Referee:
-    """``rounds`` forgeries. What led to a verdict not seen before, and with a ``guide`` what took a step through the
-    code that none before it took, becomes a start for further ones."""
+    """``rounds`` forgeries; every folder's messages are as often the start of one as any other's. What led to a verdict
+    not seen before, and with a ``guide`` what took a step through the code that none before it took, becomes a start
+    for further ones."""
     chance = Random(seed)
     referee = Referee(arena)
     corpus = [request for _, request in arena.sent]
+    genuine: dict[str, list[Request]] = {}
+    for desk, request in arena.sent:
+        genuine.setdefault(desk.manifest.name, []).append(request)
+    names = list(genuine)
     hand = Hand(chance, corpus[:], [desk.endpoint.path for desk in arena.desks])
     for _ in range(rounds):
         arena.pass_time(chance.choice((110, 150, 400)))
-        start = chance.choice(corpus[-CORPUS_MAX:] if chance.random() < 0.4 else corpus[: len(arena.sent)])
+        start = chance.choice(corpus[-CORPUS_MAX:] if chance.random() < 0.4 else genuine[chance.choice(names)])
         forged = forge(hand, start)
         if guide is None:
             _, new = referee.send(forged)

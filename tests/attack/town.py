@@ -126,18 +126,19 @@ class Town:
         assert not any(secret in repr(self.home.logged) for secret in (SECRET, SECOND_SECRET, NUMBERED_SECRET))
 
 
-async def settle(home: House, number: str, protocol: str, algorithm: str, secret: str, hosts: str = "[]") -> None:
-    """An approved merchant of one protocol with one key."""
+async def settle(home: House, number: str, protocol: str, *keys: tuple[str, str, str], hosts: str = "[]") -> None:
+    """An approved merchant of one protocol with his keys: algorithm, use and text of each."""
     merchant = Merchant(
         number, f"shop {number}", "applied", "test", f"{number}@shop.example", '["instant","escrow","dual"]',
         f'["{protocol}"]', hosts, NOTIFY, RETURN, 90, 60, 1, 0, False, "{}", "", "", Instant(0), 0,
     )  # fmt: skip
     await home.platform.submit(RegisterMerchant(merchant, "op1"))
     await home.platform.submit(ChangeMerchant(number, "approved", "op2", "ok"))
-    envelope = home.platform.vault.close(secret.encode(), number, protocol, "first")
-    zero = Instant(0)
-    key = MerchantKey(number, protocol, "first", 0, algorithm, "both", envelope, "active", zero, zero)
-    await home.platform.submit(PutKey(key, "op1"))
+    for algorithm, use, text in keys:
+        name, zero = f"{algorithm}-{use}", Instant(0)
+        envelope = home.platform.vault.close(text.encode(), number, protocol, name)
+        key = MerchantKey(number, protocol, name, 0, algorithm, use, envelope, "active", zero, zero)
+        await home.platform.submit(PutKey(key, "op1"))
     home.platform.rings.forget()
 
 
@@ -146,8 +147,8 @@ async def town(folder: Path, environment: str = "test") -> AsyncIterator[Town]:
     """The first merchant is the house's own; the second may use addresses of one host only; the third speaks
     YeePay's protocol."""
     async with house(folder, environment) as home:
-        await settle(home, SECOND, "alipay_mapi", "MD5", SECOND_SECRET, '["shop.example"]')
-        await settle(home, NUMBERED, "yeepay", "HMAC-MD5", NUMBERED_SECRET)
+        await settle(home, SECOND, "alipay_mapi", ("MD5", "both", SECOND_SECRET), hosts='["shop.example"]')
+        await settle(home, NUMBERED, "yeepay", ("HMAC-MD5", "both", NUMBERED_SECRET))
         yield Town(home, build_web(home.platform, PlainPages()))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,17 +27,30 @@ def _accept(seed: int, rounds: int) -> dict[str, Any]:
         build_arena(Path(folder) / "shop.sqlite") as arena,
     ):
         referee = attack(arena, seed, rounds, guide)
-    return {"answers": referee.counted, "verdicts": len(referee.seen), "steps": len(guide.seen)}
+    return {
+        "answers": referee.counted,
+        "folders": referee.asked,
+        "verdicts": len(referee.seen),
+        "steps": len(guide.seen),
+    }
 
 
 def _face(seed: int, rounds: int) -> dict[str, Any]:
     guide = Guide()
     with tempfile.TemporaryDirectory(prefix="tongbao-forgery-") as folder:
-        answers = asyncio.run(bombard(Path(folder), seed, rounds, guide))
-    return {"answers": answers, "steps": len(guide.seen)}
+        answers, folders = asyncio.run(bombard(Path(folder), seed, rounds, guide))
+    return {"answers": answers, "folders": folders, "steps": len(guide.seen)}
 
 
 _PLAYS: Final[dict[str, Callable[[int, int], dict[str, Any]]]] = {"acceptance": _accept, "faces": _face}
+
+
+def _sums(pieces: Sequence[dict[str, Any]], figure: str) -> str:
+    """What was counted under each name, in all pieces."""
+    total = Counter[str]()
+    for piece in pieces:
+        total.update(piece.get(figure, {}))
+    return ", ".join(f"{name or 'none'} {count:,}" for name, count in sorted(total.items()))
 
 
 def run(target: str, forgeries: int, journal: Journal, say: Callable[[str], None]) -> bool:
@@ -55,13 +68,10 @@ def run(target: str, forgeries: int, journal: Journal, say: Callable[[str], None
         cpu = round(time.process_time() - began, 1)
         journal.add({"target": target, "seed": seed, "sent": rounds, "cpu": cpu, **figures})
     pieces = [piece for piece in journal.pieces() if piece["target"] == target]
-    answers = Counter[str]()
-    for piece in pieces:
-        answers.update(piece["answers"])
     say(
         f"forgeries against {target}: {sum(piece['sent'] for piece in pieces):,} sent; answers "
-        + ", ".join(f"{name} {count:,}" for name, count in sorted(answers.items()))
-        + f"; up to {max((piece['steps'] for piece in pieces), default=0):,} steps through our code in one piece;"
+        f"{_sums(pieces, 'answers')}; of folders {_sums(pieces, 'folders')}"
+        f"; up to {max((piece['steps'] for piece in pieces), default=0):,} steps through our code in one piece;"
         " nothing accepted that nobody said"
     )
     return True

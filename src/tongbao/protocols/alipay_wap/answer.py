@@ -47,8 +47,10 @@ def write_created(asked: Fields, token: str, key: Key) -> Response:
 
 
 def write_error(asked: Fields, word: str, detail: str) -> Response:
-    """The refusal of a creation; nobody signs it. ``msg`` says the word in small letters."""
+    """The refusal of a creation; nobody signs it. ``msg`` says the word in small letters. A field's name that no field
+    of the interface could have is not said again: XML has no words for some."""
     number = m.NUMBER_OF.get(word, "0000")
+    detail = detail if detail.isascii() and detail.isprintable() else ""
     leaves = {"code": number, "sub_code": number, "msg": word.lower().replace("_", " "), "detail": detail}
     fields = {"res_error": write_document(m.ERROR_ROOT, leaves, declared=True), **_common(asked)}
     return _respond(encode_form(tuple(fields.items())))

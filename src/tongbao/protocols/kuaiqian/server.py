@@ -33,7 +33,7 @@ from tongbao.wire import http
 from tongbao.wire.contract import Claim, SignatureTrail, Verified
 from tongbao.wire.form import encode_form, split_form
 from tongbao.wire.http import Request, Response
-from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.key import Key, KeyRing, KeyState
 from tongbao.wire.movement import RefundFound
 from tongbao.wire.vocabulary import Carriage, CreateTrade, Notification, Outcome, Rejection, TradeFound, TradeState
 
@@ -163,11 +163,17 @@ def _signing(word: str, ring: KeyRing) -> Key:
     return ring.signing(ALGORITHM_OF.get(word, MD5))
 
 
+def _word(claim: Claim, ring: KeyRing) -> str:
+    """The ``signType`` of an answer: the question's, or one that can be signed where that cannot; '' where none can."""
+    able = [WORD_OF[key.algorithm] for key in ring.sign if key.algorithm in WORD_OF and key.state is KeyState.ACTIVE]
+    asked: str = claim.parsed.get("signType", "")
+    return asked if asked in able else next(iter(able), "")
+
+
 def _reply(claim: Claim, error: str, items: list[dict[str, str]], ring: KeyRing) -> Response:
     count = str(len(items)) if items and not error else ""
     pages = {"currentPage": "1", "pageCount": "1", "pageSize": "20", "recordCount": count} if count else {}
-    word = claim.parsed.get("signType", "")
-    word = word if word in ALGORITHM_OF else WORD_OF[MD5]
+    word = _word(claim, ring)
     head = {"version": m.VERSION, "signType": word, "merchantAcctId": claim.merchant}
     head |= {"errCode": error} if error else pages
     key = _signing(word, ring)
@@ -205,7 +211,7 @@ def _refusal(claim: Claim | None, code: str, ring: KeyRing | None) -> Response:
     if claim is not None and claim.operation == m.REFUND:
         return write_refund({"MERCHANT": claim.merchant[:-2], "RESULT": REFUSED, "CODE": code})
     if claim is not None and claim.operation in (m.QUERY, m.REFUND_QUERY):
-        if ring is not None and any(key.algorithm in WORD_OF for key in ring.sign):
+        if ring is not None and _word(claim, ring):
             return _reply(claim, code, [], ring)
         head = {"version": m.VERSION, "merchantAcctId": claim.merchant, "errCode": code}
         return soap.write_reply(head, [], claim.operation)

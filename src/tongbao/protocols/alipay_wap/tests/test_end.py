@@ -9,8 +9,8 @@ from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.protocols.alipay_wap import PROTOCOL
 from tongbao.protocols.alipay_wap import messages as m
-from tongbao.protocols.alipay_wap.codec import canonical, ordered, sign
-from tongbao.wire.form import encode_form
+from tongbao.protocols.alipay_wap.codec import canonical, ordered, read_document, sign
+from tongbao.wire.form import encode_form, parse_form
 from tongbao.wire.http import FORM, get, post
 from tongbao.wire.key import Key
 from tongbao.wire.vocabulary import CreateTrade, EnterTrade, Presentation, Product, TradeOpened
@@ -110,3 +110,12 @@ def test_T34_a_sum_within_the_document_is_read_strictly(text: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         server.decode(claim, credentials.ring, NOW)
     assert caught.value.field == "total_fee"
+
+
+@pytest.mark.parametrize(("name", "said"), [("total_fee", "total_fee"), ("service\x00", ""), ("茶\x81", "")])
+def test_a_refusal_says_no_name_again_that_xml_has_no_words_for(name: str, said: str) -> None:
+    """A field that nobody should send is refused like any other."""
+    answer = PROTOCOL.server.refuse(None, RemoteProtocolError(name, "is there twice", "DUPLICATE_PARAM"), None, NOW)
+    assert answer.status == 200
+    leaves = read_document(dict(parse_form(answer.body))["res_error"], "res_error", m.ERROR_ROOT)
+    assert leaves.get("detail", "") == said

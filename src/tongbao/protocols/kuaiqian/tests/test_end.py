@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tongbao.kernel.error import ConfigurationError, LocalProtocolError, RemoteProtocolError
+from tests.protocol.bench import make_pair
+from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import parse_china
 from tongbao.protocols.kuaiqian import PROTOCOL, credentials_for, soap
 from tongbao.protocols.kuaiqian import messages as m
-from tongbao.protocols.kuaiqian.codec import MD5
+from tongbao.protocols.kuaiqian.codec import MD5, RSA
 from tongbao.wire.bank import BANKS
 from tongbao.wire.form import parse_form
 from tongbao.wire.http import Response
@@ -22,6 +24,7 @@ from tongbao.wire.vocabulary import (
     Notification,
     Product,
     QueryTrade,
+    Rejection,
     TradeFound,
     TradeState,
     TradeView,
@@ -130,3 +133,18 @@ def test_settings_are_checked(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         CLIENT.load(SETTINGS | {name: value})
     assert caught.value.field == name
+
+
+def test_a_question_with_another_kind_of_signature_is_refused_by_one_that_the_merchant_has() -> None:
+    """Where he asks by a kind that was not agreed, or that there is not: the refusal is signed all the same."""
+    pair = make_pair("kuaiqian", RSA)
+    asked = pair.manifest.client.encode(QueryTrade(merchant="", out_trade_no=NUMBER), pair.credentials, NOW).request()
+    for word in (b"1", b"9", b""):
+        body = asked.body.replace(b"<signType>4</signType>", b"<signType>%b</signType>" % word)
+        claim = SERVER.claim(replace(asked, body=body))
+        with pytest.raises(InvalidSignature) as refusal:
+            SERVER.decode(claim, pair.ring, NOW)
+        answer = SERVER.refuse(claim, refusal.value, pair.ring, NOW)
+        assert answer.status == 200
+        read = pair.manifest.client.decode(QueryTrade(merchant="", out_trade_no=NUMBER), answer, pair.credentials, NOW)
+        assert isinstance(read, Rejection)
