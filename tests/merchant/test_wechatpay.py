@@ -211,10 +211,13 @@ def test_F23_a_refund_of_before_the_texts_is_asked_for_with_those_that_are_given
     assert asked == [first] * 3
 
 
-def test_F23_that_a_number_had_other_parameters_ends_no_refund(sqlite_database: Database) -> None:
-    """It is what WeChat Pay signs where the refund may have happened at the first asking (sheet wechatpay, section
-    2.3); to other requests the word says no more than that something was wrong."""
-    shop = make(sqlite_database, "wechatpay_v2", as_sent, refusal="REFUND_MISMATCH")
+@pytest.mark.parametrize(("name", "change"), [("wechatpay_v2", as_sent), ("wechatpay_v3", signed)])
+def test_F23_that_a_number_had_other_parameters_ends_no_refund(
+    sqlite_database: Database, name: str, change: Any
+) -> None:
+    """It is what WeChat Pay says where the refund may have happened at the first asking (sheet wechatpay, section
+    10); to other requests the word says no more than that something was wrong."""
+    shop = make(sqlite_database, name, change, refusal="REFUND_MISMATCH")
     with pytest.raises(Refused, match="REFUND_MISMATCH: INVALID_REQUEST"):
         shop.receiver.refund("A1", "R1", Money(1_000))
     assert shop.rows("SELECT state FROM payment_movement") == [{"state": "asked"}]

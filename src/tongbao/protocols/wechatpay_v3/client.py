@@ -161,7 +161,7 @@ class Client:
             check_apps(Fields(said), credentials)
             return _asking(intent, credentials, said)
         if response.status not in (200, 204):
-            return _rejection(response, ring, now)
+            return _rejection(intent, response, ring, now)
         if isinstance(intent, FetchBill):
             return BillOpened((response.body,), response.body.startswith(_GZIP))
         if isinstance(intent, FetchCertificates):
@@ -282,7 +282,7 @@ def _headers(
     )
 
 
-def _rejection(response: Response, ring: KeyRing, now: Instant) -> Rejection:
+def _rejection(intent: Intent, response: Response, ring: KeyRing, now: Instant) -> Rejection:
     """A refusal, proven only by a signature. Raises RemoteProtocolError where it is none of the interface's, or where
     it bears a signature that is wrong."""
     if not (response.status == 202 or 400 <= response.status < 600):
@@ -292,7 +292,11 @@ def _rejection(response: Response, ring: KeyRing, now: Instant) -> Rejection:
         codec.check_signed(response.headers, response.body, ring, now)
     fields = Fields(codec.read_body(response.body))
     word = fields.text("code", 64, needed=True)
-    code = m.NEUTRAL_CODE.get(word.replace("_", ""), "SYSTEM" if response.status >= 500 else "STATE_CONFLICT")
+    bare = word.replace("_", "")
+    code = m.NEUTRAL_CODE.get(bare, "SYSTEM" if response.status >= 500 else "STATE_CONFLICT")
+    if isinstance(intent, RefundTrade) and bare == "INVALIDREQUEST":
+        # other parameters than at the first call of this number (section 10): the refund may have happened
+        code = "REFUND_MISMATCH"
     return Rejection(code, word, fields.text("message", 4_096)[:256], proven=signed)
 
 
