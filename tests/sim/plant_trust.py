@@ -5,8 +5,9 @@ Each is a ``TrustCast``. Nothing in the program knows of them: they are other ob
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from tongbao.kernel.error import InvalidSignature
@@ -18,7 +19,7 @@ from tongbao.service.channel import Channel
 from tongbao.service.command import RULES
 from tongbao.service.once import Onces
 from tongbao.service.platform import Platform, PlatformSettings, Secrets
-from tongbao.service.ring import RingCache
+from tongbao.service.ring import RingCache, parse_material
 from tongbao.service.seen import TakeWord
 from tongbao.sim.loop import pause
 from tongbao.sim.platform import Parts
@@ -85,6 +86,21 @@ class ForgetsOne(Change):
         await self.seller.switch(forgotten, before, restart=True)
 
 
+class SignsUnfetched(Change):
+    """The next certificate signs before anybody has fetched it."""
+
+    async def _fetch(self) -> None:
+        await pause(1)
+
+
+class DoesNotLook(Change):
+    """The shop asks for the certificates and does not look at what it got."""
+
+    async def _fetch(self) -> None:
+        for name in [*self.seller.trusts, *self.seller.trusts]:
+            await self._ask(name)
+
+
 # --- what shops keep -----------------------------------------------------------------------------------------------
 
 
@@ -96,6 +112,13 @@ class Replaces(TrustStore):
         more = known.ring.verify[len(credentials.ring.verify) :]
         secret = tuple(key for key in credentials.ring.verify if isinstance(key.material, bytes))
         return replace(known, ring=replace(known.ring, verify=(*secret, *more))) if more else known
+
+
+class KeepsOne(TrustStore):
+    """Keeps the first certificate that it is told of, and no other."""
+
+    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
+        return super().keep(credentials, certificates[:1], now)
 
 
 class Shares(TrustStore):
@@ -110,7 +133,7 @@ class Shares(TrustStore):
         known = super().known(replace(credentials, merchant="anybody"))
         return replace(known, merchant=credentials.merchant)
 
-    def keep(self, credentials: Credentials, certificates: Any, now: Instant) -> int:
+    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
         return super().keep(replace(credentials, merchant="anybody"), certificates, now)
 
 
@@ -216,6 +239,9 @@ def seller_with(end: type[_End]) -> type[TrustSeller]:
 # --- the platform's keys -------------------------------------------------------------------------------------------
 
 
+_parse = lru_cache(64)(parse_material)
+
+
 class KeptForEver(RingCache):
     """A process of the platform that never reads its keys again."""
 
@@ -234,7 +260,7 @@ def forgetful_platform(
 ) -> Platform:
     """A platform with such keys."""
     platform = Platform(world, database, secrets, settings, channels)
-    platform.rings = KeptForEver(platform.database, platform.vault, world.clock)
+    platform.rings = KeptForEver(platform.database, platform.vault, world.clock, _parse)
     return platform
 
 

@@ -15,7 +15,7 @@ from tongbao.sim.trust.play import TrustCast, draw_trust_plan, run_seed
 
 pytestmark = pytest.mark.slow
 
-FULL: Final = 40
+FULL: Final = 32
 CHUNK: Final = 8
 WITHIN: Final = 60
 
@@ -69,6 +69,11 @@ CANARIES: Final[dict[str, tuple[TrustCast, str]]] = {
     "the platform signs by what the shop does not know": (TrustCast(change=plant_trust.SignsUnasked), ""),
     "one process is forgotten": (TrustCast(change=plant_trust.ForgetsOne), ""),
     "what is fetched replaces the public key": (TrustCast(store=plant_trust.Replaces), ""),
+    "the next certificate signs before it is fetched": (TrustCast(change=plant_trust.SignsUnfetched), ""),
+    "one certificate is kept of those that are told": (
+        TrustCast(store=plant_trust.KeepsOne, change=plant_trust.DoesNotLook),
+        "",
+    ),
     "all merchants keep one file": (TrustCast(store=plant_trust.Shares), ""),
     "an old message is taken": (TrustCast(seller=plant_trust.seller_with(plant_trust.Timeless)), "hostile"),
     "the key's name is not looked at": (TrustCast(seller=plant_trust.seller_with(plant_trust.Nameless)), "hostile"),

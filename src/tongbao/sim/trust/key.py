@@ -29,6 +29,7 @@ THIEF: Final = 1
 """Numbers of keys: the authority's, and the attacker's own. The platform's and the shops' follow."""
 
 PLATFORM: Final = 10
+NEXT: Final = 15
 SHOP: Final = 20
 
 _SIEVED: Final = 20_000

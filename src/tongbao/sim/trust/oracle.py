@@ -35,12 +35,12 @@ class TrustOracle:
         """Every process trusts the public key and nothing else: of the platform's latest notifications under each name,
         each at its own time, it takes the one and refuses the other."""
         shop = change.seller.shop
-        certificate, public = shop.names
         for name in change.seller.trusts:
             trusted = change.seller.names_trusted(name)
-            if trusted != {public}:
+            if trusted != {shop.public}:
                 self.universe.blame(f"{name} trusts {sorted(trusted)} in the end")
-            for key, wanted in ((certificate, "KEY_UNKNOWN"), (public, "")):
+            for key in shop.names:
+                wanted = "" if key == shop.public else "KEY_UNKNOWN"
                 said = self._read(change, name, key)
                 if said not in (wanted, "nothing"):
                     self.universe.blame(f"{name} says {said or 'yes'} to a notification under {key} in the end")
@@ -64,7 +64,9 @@ class TrustOracle:
         late = [
             message
             for message in self.register.messages.values()
-            if message.merchant == shop.merchant and message.name == shop.names[0] and message.entered > over
+            if message.merchant == shop.merchant and message.name in shop.certificates and message.entered > over
         ]
         if late:
-            self.universe.blame(f"the platform signed under {shop.name}'s certificate after the change: {late[:3]}")
+            self.universe.blame(
+                f"the platform signed under a certificate of {shop.name}'s after the change: {late[:3]}"
+            )

@@ -24,6 +24,7 @@ from tongbao.sim.profile import Plan, draw_plan
 from tongbao.sim.seller import Seller, Shop
 from tongbao.sim.trust.attacker import TrustAttacker
 from tongbao.sim.trust.change import STEPS, Change
+from tongbao.sim.trust.key import PLATFORM
 from tongbao.sim.trust.oracle import TrustOracle
 from tongbao.sim.trust.register import Register
 from tongbao.sim.trust.shop import NAME, TrustSeller, TrustShop, keys_of
@@ -136,7 +137,7 @@ class TrustStage(Stage):
 
     def __init__(self, universe: Universe, cast: TrustCast) -> None:
         self.trusting: list[TrustSeller] = []
-        self.pairs: dict[str, tuple[str, str]] = {}
+        self.pairs: dict[str, str] = {}
         self.register = Register(universe, self.pairs)
         self.wire = RoughWire(self.register)
         super().__init__(universe, cast)
@@ -148,8 +149,10 @@ class TrustStage(Stage):
         shared = random.random() < 0.5
         for number in range(self.universe.plan.shops):
             pair = 0 if shared else number
-            shop = TrustShop(number, NAME, pair, random.random() < 0.6, random.choice((1, 2, 2, 3)))
-            self.pairs[shop.merchant] = shop.names
+            kept, processes = random.random() < 0.6, random.choice((1, 2, 2, 3))
+            shop = TrustShop(number, NAME, PLATFORM + pair, kept, processes, kept and random.random() < 0.5)
+            certificate, public = shop.names[-2:]
+            self.pairs |= {certificate: public, public: certificate}
             self.wire.join(shop)
             self.trusting.append(
                 self.cast.seller(self.universe, shop, self.cast.receiver, self.register, self.cast.store)

@@ -62,11 +62,11 @@ def names_of(credentials: Credentials) -> frozenset[str]:
 
 
 class Register:
-    """Knows every genuine message. ``pairs``: by merchant, the names of the platform's pair of keys. ``notes``:
-    the latest notification under each name. The trace counts what became of messages: ``taken genuine key``, and so
-    on."""
+    """Knows every genuine message. ``pairs``: by name of a certificate or public key, the other name of the same pair
+    of keys, where it has one. ``notes``: the latest notification under each name. The trace counts what became of
+    messages: ``taken genuine key``, and so on."""
 
-    def __init__(self, universe: Universe, pairs: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, universe: Universe, pairs: Mapping[str, str]) -> None:
         self.universe = universe
         self.messages: dict[tuple[bytes, ...], Message] = {}
         self._pairs = pairs
@@ -120,7 +120,7 @@ class Register:
         if message.merchant != credentials.merchant:
             return "foreign"
         name = self._name(headers)
-        if name != message.name and name not in self._pairs[message.merchant]:
+        if name not in (message.name, self._pairs.get(message.name)):
             return "changed"
         if abs(now - message.at) > WINDOW:
             return "old"

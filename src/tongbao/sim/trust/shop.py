@@ -23,10 +23,11 @@ from tongbao.sim.loop import Life, pause
 from tongbao.sim.platform import BASE
 from tongbao.sim.seller import Counter, MakeReceiver, Pages, Seller, Shop
 from tongbao.sim.till import answer_json
-from tongbao.sim.trust.key import PLATFORM, SHOP, certificate, rsa_key
+from tongbao.sim.trust.key import NEXT, SHOP, certificate, rsa_key
 from tongbao.sim.trust.register import Register, WatchedEnd, names_of
 from tongbao.sim.universe import Universe
 from tongbao.trade.party import MerchantKey
+from tongbao.wire.certificate import load_chain
 from tongbao.wire.contract import ClientEnd
 from tongbao.wire.http import Request, Response
 from tongbao.wire.loader import load_protocol
@@ -36,6 +37,8 @@ from tongbao.wire.world import NotSent, World
 
 NAME: Final = "wechatpay_v3"
 PATH: Final = f"/{NAME}/".encode("ascii")
+
+(ALGORITHM,), (CONTENT,) = load_protocol(NAME).algorithms, load_protocol(NAME).content_keys
 
 TRUSTS: Final = ("certificate", "both", "public_key")
 """What a process of a shop may trust, in the order of the change."""
@@ -47,16 +50,22 @@ CERTIFIED: Final = ("platform_certificate", "platform_serial_no")
 @dataclass(frozen=True, slots=True)
 class TrustShop(Shop):
     """``pair``: the number of the platform's pair of keys for this shop; shops may share one. ``kept``: its
-    certificates are fetched and kept in a folder; else they are configured."""
+    certificates are fetched and kept in a folder; else they are configured. ``renews``: before the change, a
+    certificate of another pair follows the first, and the public key is that pair's."""
 
     pair: int
     kept: bool
     processes: int
+    renews: bool
 
     @property
-    def party(self) -> Party:
-        """The shop and its keys, as the sandbox has them."""
-        own, theirs = SHOP + self.number, PLATFORM + self.pair
+    def pairs(self) -> tuple[int, ...]:
+        """The numbers of the platform's pairs, in the order in which they come."""
+        return (self.pair, NEXT + self.number) if self.renews else (self.pair,)
+
+    def party(self, theirs: int) -> Party:
+        """The shop and its keys, as the sandbox has them, with one of the platform's pairs."""
+        own = SHOP + self.number
         return Party(
             self.merchant,
             f"{self.name}@shop.example",
@@ -73,14 +82,26 @@ class TrustShop(Shop):
         manifest = load_protocol(NAME)
         said = {"notify_url": f"http://{self.host}/notify"}
         base = f"{BASE}{PATH.decode('ascii').rstrip('/')}"
-        made: dict[str, str] = manifest.credentials_for(self.merchant, merchant_ring(manifest, self.party), base, said)
+        made: dict[str, str] = manifest.credentials_for(
+            self.merchant, merchant_ring(manifest, self.party(self.pairs[-1])), base, said
+        )
         return made
 
     @property
-    def names(self) -> tuple[str, str]:
-        """Under which names the platform may sign: the certificate's, and the public key's."""
-        settings = self.settings
-        return settings[CERTIFIED[1]], settings[PUBLIC[1]]
+    def certificates(self) -> tuple[str, ...]:
+        """The serial numbers of the platform's certificates, in the order in which they come."""
+        chains = (load_chain(self.party(pair).platform_chain, "platform") for pair in self.pairs)
+        return tuple(f"{chain[0].serial_number:X}" for chain in chains)
+
+    @property
+    def public(self) -> str:
+        """The id of the public key: that of the last pair."""
+        return self.settings[PUBLIC[1]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names under which the platform may sign. The last two are of one pair."""
+        return (*self.certificates, self.public)
 
     @property
     def configuration(self) -> MerchantConfiguration:
@@ -167,8 +188,9 @@ class TrustSeller(Seller):
         self.counters[name].receiver, self.counters[name].client = counter.receiver, counter.client
 
     def names_trusted(self, name: str) -> frozenset[str]:
-        """Under which names a process takes messages now."""
-        return names_of(self.counters[name].client.configuration.keys)
+        """Under which names a process takes messages now; none where it has never come up yet."""
+        counter = self.counters.get(name)
+        return frozenset() if counter is None else names_of(counter.client.configuration.keys)
 
     def make_pages(self, life: Life, world: World, counter: Counter) -> Pages:
         return TrustPages(self, world, counter)
@@ -201,17 +223,25 @@ class TrustPages(Pages):
 
 def keys_of(shop: TrustShop, platform: Platform) -> list[MerchantKey]:
     """The keys of a shop as the platform stores them before the change: it signs by its certificate."""
-    manifest, party, zero = load_protocol(NAME), shop.party, Instant(0)
-    (algorithm,), (content,) = manifest.algorithms, manifest.content_keys
+    party = shop.party(shop.pair)
     public = public_pem(rsa_key(SHOP + shop.number).public_key())
-    wanted = (
-        (algorithm, "verify", public + party.merchant_chain),
-        (algorithm, "sign", party.platform_key + party.platform_chain),
-        (content, "both", party.secret),
-    )
-    keys = []
-    for name, use, secret in wanted:
-        key_id = f"{name}-{use}"
-        envelope = platform.vault.close(secret.encode(), shop.merchant, NAME, key_id)
-        keys.append(MerchantKey(shop.merchant, NAME, key_id, 0, name, use, envelope, "active", zero, zero))
-    return keys
+    return [
+        stored(shop, platform, ALGORITHM, "verify", public + party.merchant_chain),
+        signing(shop, platform, shop.pair),
+        stored(shop, platform, CONTENT, "both", party.secret),
+    ]
+
+
+def signing(shop: TrustShop, platform: Platform, pair: int, name: str = "", state: str = "active") -> MerchantKey:
+    """One of the platform's pairs, with its certificate; ``name`` '' is the place of the one that signs."""
+    party = shop.party(pair)
+    return stored(shop, platform, ALGORITHM, "sign", party.platform_key + party.platform_chain, name, state)
+
+
+def stored(
+    shop: TrustShop, platform: Platform, algorithm: str, use: str, secret: str, name: str = "", state: str = "active"
+) -> MerchantKey:
+    """A key as the platform stores it."""
+    zero, key_id = Instant(0), f"{algorithm}-{use}{name}"
+    envelope = platform.vault.close(secret.encode(), shop.merchant, NAME, key_id)
+    return MerchantKey(shop.merchant, NAME, key_id, 0, algorithm, use, envelope, state, zero, zero)
