@@ -1,4 +1,5 @@
-"""The load: clients who create and pay, who write down what they wanted and what they were told, and ask again."""
+"""The load: clients who create, pay and want money back, who write down what they wanted and what they were told, and
+ask again."""
 
 from __future__ import annotations
 
@@ -11,17 +12,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from tests.attack.town import create
-from tests.support.platform import MERCHANT, Stage, make_buyer
+from tests.support.platform import MERCHANT, Stage, make_buyer, make_merchant
 from tests.support.process import find_port
 from tests.web.house import SECRET, put_key
-from tongbao.kernel.time import Instant
+from tongbao.kernel.time import Instant, business_date
+from tongbao.service.refund_act import refunds_of
 from tongbao.wire.http import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 MONEY = 10**10
 FEN = 1_000
+BACK: Final[tuple[tuple[int, ...], ...]] = ((), (FEN,), (400, 600), (1,))
+"""What buyers want back of their payments, in turn: nothing, all of it, all of it in two parts, a part."""
 CLIENTS = 8
 WAIT = 60
 
@@ -35,7 +40,7 @@ async def furnish(stage: Stage) -> None:
     """A merchant with a key, and a buyer who can pay for all of it."""
     stage.clock.now = stage.clock.wire_now = now()
     async with stage.open_house() as house:
-        await house.furnish()
+        await house.furnish(merchant=make_merchant(refund_days=90))
         for name in range(CLIENTS):
             await house.add_buyer(make_buyer(shopper(name)), MONEY)
         await put_key(house.platform, "md5-1", "MD5", "both", SECRET.encode())
@@ -109,6 +114,14 @@ class ShopChild(Child):
         return ["tests.kill.shop", self.where, str(self.port), self.gateway]
 
 
+@dataclass(frozen=True)
+class Return:
+    """One refund that is wanted."""
+
+    order_no: str
+    fen: int
+
+
 @dataclass
 class Book:
     """What the clients wanted and what they were told. ``told`` holds acknowledged payments; nothing leaves it."""
@@ -120,6 +133,10 @@ class Book:
     told: set[str] = field(default_factory=set)
     already: set[str] = field(default_factory=set)
     """Payments that were found done when they were asked for again."""
+    returns: dict[str, Return] = field(default_factory=dict)
+    """What is wanted back, by the number of the shop's batch."""
+    returned: set[str] = field(default_factory=set)
+    """Those of them that the shop said the platform has taken on."""
     repeats: int = 0
 
     @property
@@ -168,6 +185,17 @@ class Load:
             if not await self._again(patient):
                 return
 
+    async def give_back(self, batch_no: str, *, patient: bool = True) -> None:
+        """Have the shop refund, asking again until it says that the platform has taken the refund on."""
+        wanted = self.book.returns[batch_no]
+        while self.shop is not None and batch_no not in self.book.returned:
+            status = await self.shop.ask("/refund", f"{wanted.order_no} {batch_no} {wanted.fen}".encode())
+            assert status in (0, 200, 409, 503), status
+            if status == 200:
+                self.book.returned.add(batch_no)
+            elif not await self._again(patient):
+                return
+
     async def _again(self, patient: bool) -> bool:
         self.book.repeats += 1
         await asyncio.sleep(0.02)
@@ -181,6 +209,11 @@ class Load:
             number = f"K{name}-{turn}"
             self.book.wanted.append(number)
             await self.buy(number)
+            if self.shop is not None and not self.stopping:
+                for n, fen in enumerate(BACK[turn % len(BACK)]):
+                    batch_no = f"{business_date(now()):%Y%m%d}K{name}T{turn}N{n}"
+                    self.book.returns[batch_no] = Return(number, fen)
+                    await self.give_back(batch_no)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -193,6 +226,7 @@ class Load:
             await asyncio.gather(*clients)
         self.stopping = False
         await asyncio.gather(*(self.buy(number) for number in self.book.waiting))
+        await asyncio.gather(*(self.give_back(batch_no) for batch_no in self.book.returns))
 
 
 async def strike(load: Load, seed: int, blows: int, blow: Callable[[], Awaitable[None]]) -> None:
@@ -206,18 +240,23 @@ async def strike(load: Load, seed: int, blows: int, blow: Callable[[], Awaitable
 
 
 async def judge(stage: Stage, book: Book) -> None:
-    """Every acknowledged payment stands, none is doubled, the buyer paid for exactly what was paid, the audit is
-    clean."""
+    """Every acknowledged payment and refund stands, none is doubled, the buyer paid for exactly what was paid and not
+    given back, the audit is clean."""
     stage.clock.now = stage.clock.wire_now = now()
     async with stage.open_house() as house:
         paid = 0
         for number in book.wanted:
             trade = await house.trade(number, MERCHANT)
             captured = [one for one in await house.payments(number) if one.state == "captured"]
-            assert trade.state in ("paid", "finished"), (number, trade.state)
+            back = sorted(one.fen for one in book.returns.values() if one.order_no == number)
+            refunds = await refunds_of(house.platform, trade)
+            assert trade.state in (("closed",) if sum(back) == trade.amount else ("paid", "finished")), (number, trade)
             assert len(captured) == 1, number
-            paid += trade.amount
+            assert sorted(one.amount for one in refunds) == back, number
+            assert {one.state for one in refunds} <= {"succeeded"}, number
+            paid += trade.amount - sum(back)
         assert set(book.wanted) == book.told | book.already
+        assert set(book.returns) == book.returned
         left = [await house.platform.balance(f"buyer:{shopper(name)}:balance:CNY") for name in range(CLIENTS)]
         assert sum(left) == CLIENTS * MONEY - paid
         assert await house.audit() == []

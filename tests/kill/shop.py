@@ -1,12 +1,14 @@
 """The shop's process that is killed: the real acceptance over the shop's own database, behind a small server.
 
-``POST /order`` writes an order down and says so after the commit; ``POST /notify`` is the acceptance's.
+``POST /order`` writes an order down and says so after the commit, ``POST /refund`` gives money of it back and says so
+when the platform has taken that on; ``POST /notify`` is the acceptance's.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import psycopg
 
 from tests.web.house import MERCHANT, SECRET
+from tongbao.kernel.error import OutcomeUnknown, Refused
 from tongbao.kernel.money import Money
 from tongbao.merchant.book import OrderTable
 from tongbao.merchant.configuration import MerchantConfiguration
@@ -23,6 +26,7 @@ from tongbao.merchant.order import Order
 from tongbao.merchant.receiver import Receiver
 from tongbao.merchant.schema import statements
 from tongbao.wire.http import Request
+from tongbao.wire.world import NotSent
 
 PRICE = 1_000
 
@@ -74,6 +78,23 @@ class Shop:
 
         self.database.run(work)
 
+    def give_back(self, number: str, batch_no: str, fen: int) -> int:
+        """Refund: 200 taken on, 409 not known to be paid yet (it is asked about), 503 ask again. Raises Refused for
+        whatever else the platform says no to."""
+        try:
+            movement = self.receiver.refund(number, batch_no, Money(fen))
+        except (OutcomeUnknown, NotSent):
+            return 503
+        except Refused as refusal:
+            if refusal.code == "SYSTEM":
+                return 503
+            if refusal.code != "TRADE_STATE":
+                raise
+            self.receiver.confirm_by_query(number)
+            return 409
+        assert movement.state in ("accepted", "succeeded"), movement
+        return 200
+
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Plain SQL."""
         return self.database.read(lambda transaction: transaction.rows(query))
@@ -83,6 +104,9 @@ class Shop:
         if path == "/order":
             self.take_order(body.decode("ascii"))
             return 200, b"TAKEN"
+        if path == "/refund":
+            number, batch_no, fen = body.decode("ascii").split(" ")
+            return self.give_back(number, batch_no, int(fen)), b""
         request = Request("POST", "http", "127.0.0.1", b"/notify", b"", (), body)
         answer = self.receiver.accept_notification(request).response
         return answer.status, answer.body
@@ -91,6 +115,18 @@ class Shop:
 def count_told(shop: Shop) -> int:
     """How many orders a notification told of."""
     return len(shop.rows("SELECT DISTINCT order_no FROM payment_inbox WHERE evidence = 'NOTIFY'"))
+
+
+def check_returns(shop: Shop, returned: set[str]) -> None:
+    """Every refund that was said to be taken on is in the shop's books, once, and has ended well: the worker is waited
+    for, a minute at most."""
+    for _ in range(600):
+        shop.receiver.poll_movements(older_than=-1, limit=1_000)
+        if not shop.rows("SELECT number FROM payment_movement WHERE state <> 'succeeded'"):
+            break
+        time.sleep(0.1)
+    rows = shop.rows("SELECT batch_no, state FROM payment_movement")
+    assert sorted((row["batch_no"], row["state"]) for row in rows) == sorted((no, "succeeded") for no in returned)
 
 
 def check_shop(shop: Shop, wanted: list[str]) -> int:

@@ -1,4 +1,5 @@
-"""A siege: web, worker and shop, each a process of its own, killed at random moments while clients order and pay.
+"""A siege: web, worker and shop, each a process of its own, killed at random moments while clients order, pay and
+are given money back.
 
 On SQLite one process of the platform writes: the worker's duties run within the web's, as they do in the product.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.kill.load import Child, Load, ShopChild, furnish, judge, strike
-from tests.kill.shop import Shop, check_shop, count_told
+from tests.kill.shop import Shop, check_returns, check_shop, count_told
 from tests.support.platform import Stage
 
 
@@ -25,6 +26,8 @@ class Siege:
     """Payments acknowledged."""
     already: int
     """Payments nobody was told of, found done when they were asked for again."""
+    returned: int
+    """Refunds acknowledged."""
     repeats: int
     notified: int
     """Orders that the shop was told of by a notification; of the others it asked itself."""
@@ -33,7 +36,8 @@ class Siege:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
         return (
             f"{self.kills.total()} kills ({kills}), {self.ordered:,} orders, {self.told:,} payments acknowledged,"
-            f" {self.already:,} found done, {self.repeats:,} requests repeated, {self.notified:,} orders told of"
+            f" {self.already:,} found done, {self.returned:,} refunds acknowledged, {self.repeats:,} requests repeated,"
+            f" {self.notified:,} orders told of"
         )
 
 
@@ -75,6 +79,7 @@ def besiege(stage: Stage, shop_where: str, seed: int, kills: int) -> Siege:
             await _hear(shop)
             counter.kill()
             told = await asyncio.to_thread(check_shop, shop, load.book.wanted)
+            await asyncio.to_thread(check_returns, shop, load.book.returned)
         finally:
             for child in children.values():
                 child.kill()
@@ -87,4 +92,6 @@ def besiege(stage: Stage, shop_where: str, seed: int, kills: int) -> Siege:
     finally:
         shop.receiver.close()
     book = load.book
-    return Siege(struck, len(book.ordered), len(book.told), len(book.already), book.repeats, notified)
+    return Siege(
+        struck, len(book.ordered), len(book.told), len(book.already), len(book.returned), book.repeats, notified
+    )

@@ -34,11 +34,12 @@ def shop_where(stage: Stage, tmp_path: Path, request: pytest.FixtureRequest) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_F01_F02_F03_kill_9_under_load(stage: Stage, shop_where: str) -> None:
-    """Web, worker and shop are killed at random moments: no acknowledged order or payment is lost, none is done twice,
-    each order is sent out once, the audit is clean. ``make soak`` kills two hundred times."""
+    """Web, worker and shop are killed at random moments: no acknowledged order, payment or refund is lost, none is done
+    twice, each order is sent out once, the audit is clean. ``make soak`` kills two hundred times."""
     siege = besiege(stage, shop_where, 10, 10)
     assert siege.kills.total() == 10
     assert siege.told > 10
+    assert siege.returned > 10
     assert siege.repeats > 0
     assert siege.notified > 0
 
