@@ -14,7 +14,7 @@ from tests.merchant.test_alipay import PARTNER, key_pair
 from tests.support.clock import NOW
 from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import china_text
+from tongbao.kernel.time import DAY, china_text, later
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database
@@ -424,3 +424,18 @@ def test_a_bill_is_the_file_that_was_announced() -> None:
         check_bill(plain, digest)
     with pytest.raises(RemoteProtocolError):
         check_bill(b"\x1f\x8bbroken", "")
+
+
+def test_F05_a_refund_of_yesterdays_number_is_asked_about_and_not_again(sqlite_database: Database) -> None:
+    """Where a number begins with its day, the platform may refuse it on the next, which would end what the first try
+    has made: nothing is sent, the row stays open, and the question for it ends it."""
+    shop, gateway, _ = make(sqlite_database)
+    gateway.silent = 1
+    with pytest.raises(OutcomeUnknown):
+        shop.receiver.refund("A1", BATCH, Money(350))
+    shop.clock.now = later(shop.clock.now, DAY)
+    with pytest.raises(LocalProtocolError, match="batch_no"):
+        shop.receiver.refund("A1", BATCH, Money(350))
+    assert (len(gateway.asked), rows(shop)[0]["state"]) == (1, "asked")
+    assert [movement.batch_no for movement in shop.receiver.poll_movements(-1)] == [BATCH]
+    assert rows(shop)[0]["state"] == "succeeded"
