@@ -12,7 +12,8 @@ SELECT merchant_id, out_trade_no FROM trade WHERE buyer_id = :buyer_id
 ORDER BY created_at DESC, trade_no DESC LIMIT :most;
 
 -- name: trade.due
-SELECT merchant_id, out_trade_no, due_at FROM trade WHERE due_at <= :now ORDER BY due_at LIMIT :most;
+-- in one order on every database, also where several are due at once
+SELECT merchant_id, out_trade_no, due_at FROM trade WHERE due_at <= :now ORDER BY due_at, merchant_id, out_trade_no LIMIT :most;
 
 -- name: trade.next_due
 SELECT MIN(due_at) FROM trade WHERE due_at IS NOT NULL;
@@ -38,7 +39,8 @@ SELECT merchant_id, key_id, version, algorithm, use, secret, state, created_at, 
 WHERE merchant_id {in merchants} AND protocol = :protocol ORDER BY merchant_id, created_at, key_id;
 
 -- name: instruction.due
-SELECT instruction_no FROM instruction WHERE inquire_at <= :now ORDER BY inquire_at LIMIT :most;
+-- in one order on every database, also where several are due at once
+SELECT instruction_no FROM instruction WHERE inquire_at <= :now ORDER BY inquire_at, instruction_no LIMIT :most;
 
 -- name: instruction.next_due
 SELECT MIN(inquire_at) FROM instruction WHERE inquire_at IS NOT NULL;
