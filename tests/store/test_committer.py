@@ -398,6 +398,35 @@ class TestLostConnection:
         assert self.play(postgresql_stage, scene) == [1, 2, 3, 4]
         assert totals(postgresql_stage) == {"a": 4}
 
+    def test_F07_a_commit_that_is_cancelled_is_told_as_what_became_of_it(self, postgresql_stage: Stage) -> None:
+        """Somebody cancels statements while a commit is made durable, which takes a tenth of a second here: what
+        happened is not decided over again."""
+        cancel = (
+            b"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            b" AND query LIKE 'COMMIT%' AND state = 'active'"
+        )
+
+        async def whole() -> list[Any]:
+            slow = {"commit_delay": "100000", "commit_siblings": "0"}
+            database = PostgresqlDatabase(postgresql_stage.where, session=slow)
+            await database.open()
+            committer = make_committer(database)
+            await committer.start()
+            waiting = [asyncio.create_task(committer.submit(Add("a")))]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            waiting += [asyncio.create_task(committer.submit(Add("a"))) for _ in range(3)]
+            with psycopg.connect(postgresql_stage.where, autocommit=True) as connection:
+                while not all(one.done() for one in waiting):
+                    await asyncio.sleep(0.01)
+                    connection.execute(cancel)
+            await committer.stop()
+            await database.close()
+            return [one.result() for one in waiting]
+
+        assert asyncio.run(whole()) == [1, 2, 3, 4]
+        assert totals(postgresql_stage) == {"a": 4}
+
     def test_F08_a_connection_lost_before_the_commit_is_replaced(self, postgresql_stage: Stage) -> None:
         """The server throws all idle sessions out; the pool's dead sockets are not the caller's trouble."""
         throw_out = (

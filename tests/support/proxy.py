@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
-COMMIT: Final = b"COMMIT;"
+COMMITS: Final = (b"COMMIT;", b"COMMIT AND CHAIN;")
 """How the driver asks for a commit: a simple query, which may begin the next transaction as well."""
 
 COMMITTED: Final = b"COMMIT\x00"
@@ -96,10 +96,10 @@ class _Link:
 
     async def _relay_up(self) -> None:
         while data := await _read(self._client):
-            if COMMIT in data:
+            if any(commit in data for commit in COMMITS):
                 word = self._proxy.script.pop(0) if self._proxy.script else "pass"
                 self._proxy.seen.append(word)
-                self._proxy.chained.append(b"BEGIN;" in data)
+                self._proxy.chained.append(b"AND CHAIN;" in data)
                 if word in ("cut_before", "vanish"):
                     self._proxy.refusing = word == "vanish"
                     return

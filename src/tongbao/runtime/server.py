@@ -172,9 +172,11 @@ async def _drain(shares: Sequence[Shared], seconds: float) -> None:
         shared.draining = True
         for connection in list(shared.connections):
             connection.drain()
-    while loop.time() < deadline and any(shared.connections or shared.tasks for shared in shares):
+    while loop.time() < deadline and any(shared.connections or shared.tasks or shared.ready for shared in shares):
         await asyncio.sleep(0.02)
         _sweep(shares, loop.time())
+    for shared in shares:
+        shared.ready.clear()
     tasks = [task for shared in shares for task in shared.tasks]
     for task in tasks:
         task.cancel()

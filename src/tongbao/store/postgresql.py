@@ -169,10 +169,10 @@ class PostgresqlDatabase:
         self._limits = (readers, writers)
         self._read_pool: Any = None
         self._write_pool: Any = None
-        self._kept: Any = None
-        """A writing connection between two scripts: the committer's next batch begins at once on that of the last."""
         self._begun: Any = None
-        """The connection whose next transaction was begun in the turn of its last commit."""
+        """A writing connection between two scripts: the transaction of the next was begun with the commit of the
+        last, and the script that follows at once takes it."""
+        self._closing = False
 
     async def open(self, *, check: bool = True) -> None:
         """Connect both pools. Raises ConfigurationError where acknowledged commits would not be durable (F12)."""
@@ -202,39 +202,35 @@ class PostgresqlDatabase:
     async def run(self, make: Callable[[], Script[T]]) -> T:
         """Run a fresh script in one transaction. Raises Conflict, ConnectionLost, CommitUnknown, or the script's
         own."""
-        connection, self._kept = self._kept, None
+        connection, self._begun = self._begun, None
+        begun = connection is not None
         if connection is None:
             try:
                 connection = await self._write_pool.acquire()
             except _LOST + _GOING as error:
                 raise ConnectionLost(str(error)) from error
         try:
-            return await self._drive(connection, make())
+            return await self._drive(connection, make(), begun=begun)
         finally:
-            await self._release(connection)
+            if self._begun is connection and self._closing:
+                self._begun = None
+            if self._begun is not connection:
+                await self._release(connection)
 
-    async def _release(self, connection: Any, *, keep: bool = True) -> None:
-        """Kept for the next, or back to the pool, but never dirty. A connection that broke has left the pool and says
-        nothing more."""
+    async def _release(self, connection: Any) -> None:
+        """Back to the pool, but never dirty. A connection that broke has left the pool and says nothing more."""
         try:
-            if self._begun is connection:
-                connection, self._kept = self._kept, connection
-            elif connection.is_in_transaction():
+            if connection.is_in_transaction():
                 connection.terminate()
-            elif keep and self._kept is None and not connection.is_closed():
-                connection, self._kept = None, connection
-            if connection is not None:
-                await self._write_pool.release(connection)
+            await self._write_pool.release(connection)
         except _LOST:
             return
 
-    async def _drive(self, connection: Any, script: Script[T]) -> T:
+    async def _drive(self, connection: Any, script: Script[T], *, begun: bool) -> T:
         ahead = _Ahead(self._tell)
         committing = False
         try:
-            if self._begun is connection:
-                self._begun = None
-            else:
+            if not begun:
                 await connection.execute("BEGIN;")
             answer: Any = None
             while True:
@@ -245,8 +241,11 @@ class PostgresqlDatabase:
                 self._tell("before", step)
                 if isinstance(step, Commit):
                     committing, more = True, step.more()
-                    await connection.execute("COMMIT; BEGIN;" if more else "COMMIT;")
+                    # one statement, so that whatever goes wrong with it says what became of the commit
+                    tag = await connection.execute("COMMIT AND CHAIN;" if more else "COMMIT;")
                     committing = False
+                    if tag != "COMMIT":
+                        raise Conflict("the transaction was broken before its commit")
                     self._begun = connection if more else self._begun
                     answer = None
                 else:
@@ -259,6 +258,10 @@ class PostgresqlDatabase:
             raise Conflict(str(error)) from error
         except _LOST + _GOING as error:
             raise (CommitUnknown if committing else ConnectionLost)(str(error)) from error
+        except asyncpg.PostgresError as error:
+            if committing:
+                raise CommitUnknown(str(error)) from error
+            raise
         finally:
             script.close()
             await ahead.drop()
@@ -303,9 +306,10 @@ class PostgresqlDatabase:
 
     async def close(self) -> None:
         """Close both pools."""
-        if self._kept is not None:
-            connection, self._kept, self._begun = self._kept, None, None
-            await self._release(connection, keep=False)
+        self._closing = True
+        if self._begun is not None:
+            connection, self._begun = self._begun, None
+            await self._release(connection)
         for pool in (self._read_pool, self._write_pool):
             if pool is not None:
                 await pool.close()
