@@ -272,6 +272,27 @@ def test_F11_an_answer_that_never_came_is_asked_for_again(sqlite_database: Datab
     assert {intent.refund_no for intent in gateway.asked} == {"RF1"}
 
 
+def test_F11_a_refusal_of_the_second_asking_ends_no_batch(sqlite_database: Database) -> None:
+    """A batch of one that was taken on, and is refused when it is asked for again: it stays open until the question,
+    its sum is in no other batch, and it goes where the first asking said, whatever the settings say now."""
+    shop, gateway, _ = make(sqlite_database)
+    shop.receiver.refund("A1", BATCH, Money(1_000))
+    moved = replace(shop.endpoint.configuration, notify_url=NOTIFY.replace("notify", "moved"))
+    shop = Shop(
+        shop.database, shop.platform, replace(shop.endpoint, configuration=moved), shop.clock, {"send": gateway}
+    )
+    gateway.refusal = "MERCHANT_FUNDS"
+    with pytest.raises(Refused, match="MERCHANT_FUNDS"):
+        shop.receiver.refund("A1", BATCH, Money(1_000))
+    assert [intent.notify_url for intent in gateway.asked] == [NOTIFY, NOTIFY]
+    assert rows(shop) == [{"number": TRADE, "batch_no": BATCH, "state": "accepted", "code": "", "evidence": "ANSWER"}]
+    with pytest.raises(Refused, match="REFUND_EXCEEDS"):
+        shop.receiver.refund("A1", BATCH[:-1] + "2", Money(1_000))
+    gateway.refusal = ""
+    assert [movement.batch_no for movement in shop.receiver.poll_movements(-1)] == [BATCH]
+    assert rows(shop)[0]["state"] == "succeeded"
+
+
 def test_more_than_was_paid_is_never_asked_back(sqlite_database: Database) -> None:
     """Open and done refunds count, failed ones do not; a number keeps its sum; an unpaid order has none."""
     shop, gateway, _ = make(sqlite_database, "yeepay")

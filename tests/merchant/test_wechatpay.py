@@ -51,10 +51,11 @@ def make(
     change: Callable[[Pair, Any, Response], Response],
     known: tuple[RefundView, ...] = (),
     refusal: str = "MERCHANT_FUNDS",
-    made: RefundView | None = None,
+    made: tuple[RefundView, ...] = (),
 ) -> Shop:
-    """A shop with a paid order A1, whose platform refuses every refund, or makes it, and has those that are ``known``;
-    ``change`` is what becomes of its answer."""
+    """A shop with a paid order A1, whose platform says those that are ``made`` to the first refunds and refuses every
+    other, and has those that are ``known``; ``change`` is what becomes of its answer."""
+    views = iter(made)
     pair = make_pair(name, ALGORITHM[name])
     server = pair.manifest.server
 
@@ -64,8 +65,9 @@ def make(
         intent = server.decode(claim, pair.ring, now).intent
         if known and isinstance(intent, QueryRefund):
             return change(pair, intent, server.answer(claim, RefundFound(known), pair.ring, now))
-        if made and isinstance(intent, RefundTrade):
-            return change(pair, intent, server.answer(claim, RefundFound((made,)), pair.ring, now))
+        view = next(views, None) if isinstance(intent, RefundTrade) else None
+        if view is not None:
+            return change(pair, intent, server.answer(claim, RefundFound((view,)), pair.ring, now))
         code = "REFUND_NOT_FOUND" if isinstance(intent, QueryRefund) else refusal
         return change(pair, intent, server.refuse(claim, Refused(code), pair.ring, now))
 
@@ -135,6 +137,71 @@ def test_T82_only_a_signed_refusal_ends_a_refund(
     assert (caught.value.code == "REFUND_EXCEEDS") == (state == "asked")
 
 
+def proven(pair: Pair, intent: Any, answer: Response) -> Response:
+    """As sent, and a refusal in v3 signed."""
+    return answer if answer.status < 400 else signed(pair, intent, answer)
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHM))
+@pytest.mark.parametrize(
+    ("lost", "refusal", "state"),
+    [
+        (False, "MERCHANT_FUNDS", "accepted"),
+        (False, "FIELD_INVALID", "accepted"),
+        (True, "NO_PRIVILEGE", "asked"),
+        (True, "REFUND_EXPIRED", "asked"),
+    ],
+)
+def test_F11_a_refusal_of_the_second_asking_ends_no_refund(
+    sqlite_database: Database, name: str, lost: bool, refusal: str, state: str
+) -> None:
+    """It is signed, and says nothing of the first asking, which was taken on, or whose answer was lost: the row stays
+    open, its sum is given to no other number, and the question ends it."""
+    answers: list[Response] = []
+
+    def lose(pair: Pair, intent: Any, answer: Response) -> Response:
+        if isinstance(intent, RefundTrade):
+            answers.append(answer)
+            if lost and len(answers) == 1:
+                raise NoAnswer("TIMEOUT")
+        return proven(pair, intent, answer)
+
+    shop = make(sqlite_database, name, lose, (DONE,), refusal, (MADE,))
+    if lost:
+        with pytest.raises(OutcomeUnknown):
+            shop.receiver.refund("A1", "R1", Money(1_000))
+    else:
+        assert shop.receiver.refund("A1", "R1", Money(1_000)).state == "accepted"
+    with pytest.raises(Refused) as caught:
+        shop.receiver.refund("A1", "R1", Money(1_000))
+    code = caught.value.code
+    assert shop.rows("SELECT state, code FROM payment_movement") == [{"state": state, "code": code if lost else ""}]
+    with pytest.raises(Refused, match="REFUND_EXCEEDS"):
+        shop.receiver.refund("A1", "R2", Money(1_000))
+    assert len(answers) == 2
+    assert [row.number for row in shop.receiver.poll_movements(-1)] == ["R1"]
+    assert shop.rows("SELECT state, code FROM payment_movement") == [{"state": "succeeded", "code": ""}]
+
+
+def test_T41_a_refusal_ends_no_refund_that_was_asked_for_again_meanwhile(sqlite_database: Database) -> None:
+    """The first asking is refused late, when a second one is under way that may be answered otherwise."""
+    asked: list[RefundTrade] = []
+
+    def ask_again(pair: Pair, intent: Any, answer: Response) -> Response:
+        asked.append(intent)
+        if len(asked) == 2:
+            raise NoAnswer("TIMEOUT")
+        shop.clock.now = later(NOW, MINUTE)
+        with pytest.raises(OutcomeUnknown):
+            shop.receiver.refund("A1", "R1", Money(1_000))
+        return answer
+
+    shop = make(sqlite_database, "wechatpay_v2", ask_again)
+    with pytest.raises(Refused, match="INSUFFICIENT_FUNDS"):
+        shop.receiver.refund("A1", "R1", Money(1_000))
+    assert shop.rows("SELECT state, code FROM payment_movement") == [{"state": "asked", "code": "INSUFFICIENT_FUNDS"}]
+
+
 def scan(shop: Shop, **said: Any) -> Any:
     client = Client(shop.endpoint.configuration, send=shop.more["send"], clock=shop.clock)
     return client.scan("A20231114", Money(1_000), "tea", "130000000000000000", **said)
@@ -174,6 +241,28 @@ def test_F11_a_refund_is_asked_for_again_with_the_same_texts(sqlite_database: Da
         with pytest.raises(OutcomeUnknown):
             shop.receiver.refund("A1", "R1", Money(100), reason=reason, notify_url=address)
     assert asked == [("破损", "https://shop.example.com/1")] * 3
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHM))
+def test_F11_other_settings_change_nothing_in_a_refund_that_is_asked_for_again(
+    sqlite_database: Database, name: str
+) -> None:
+    """The address of the settings is no refund's: one that names none says none, before they change and after."""
+    asked: list[str] = []
+
+    def lose(_: Pair, intent: Any, __: Response) -> Response:
+        asked.append(intent.notify_url)
+        raise NoAnswer("TIMEOUT")
+
+    shop = make(sqlite_database, name, lose)
+    for address in ("https://shop.example.com/1", "https://shop.example.com/2"):
+        before = shop.endpoint.configuration
+        said = replace(before, notify_url=address, credentials={**before.credentials, "notify_url": address})
+        assert said.keys.values["notify_url"] == address
+        moved = Shop(shop.database, shop.platform, replace(shop.endpoint, configuration=said), shop.clock, shop.more)
+        with pytest.raises(OutcomeUnknown):
+            moved.receiver.refund("A1", "R1", Money(100))
+    assert asked == ["", ""]
 
 
 HOWTO = Path(__file__).parents[2] / "docs"
@@ -298,7 +387,7 @@ def test_F28_an_answer_that_comes_after_a_refund_was_given_up_is_believed(
             shop.clock.now = NOW
         return answer
 
-    shop = make(sqlite_database, "wechatpay_v3", give_up, made=DONE if state is MovementState.SUCCEEDED else MADE)
+    shop = make(sqlite_database, "wechatpay_v3", give_up, made=(DONE if state is MovementState.SUCCEEDED else MADE,))
     assert shop.receiver.refund("A1", "R1", Money(1_000)).state == state
     assert shop.rows("SELECT state, code, evidence FROM payment_movement") == [
         {"state": str(state), "code": "", "evidence": "ANSWER"}

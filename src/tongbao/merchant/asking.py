@@ -61,9 +61,9 @@ UNDECIDED: Final = frozenset(
         "ALREADY_EXISTS",
     )
 )
-"""Refusals after which a movement may have happened, or may yet: its row stays open. That a number was used before is
-what some platforms say to the second asking for the very same refund; that a signature is wrong, to a request which the
-network delivered twice."""
+"""Refusals after which a movement may have happened, or may yet, even if it was asked for once: its row stays open.
+That a number was used before is what some platforms say to the second asking for the very same refund; that a signature
+is wrong, to a request which the network delivered twice."""
 
 _NOT_THERE: Final = {
     MovementKind.REFUND: frozenset(("REFUND_NOT_FOUND", "NOT_FOUND")),
@@ -140,11 +140,12 @@ class Asking:
         """Write the refund down, ask for it, and write down the answer. The same number again asks again, with the
         texts of the first time.
 
-        Raises Refused: ORDER_UNKNOWN, TRADE_STATE (the order is not paid), REFUND_EXCEEDS, REFUND_MISMATCH, or the
+        Raises Refused: TRADE_NOT_FOUND, TRADE_STATE (the order is not paid), REFUND_EXCEEDS, REFUND_MISMATCH, or the
         platform's own; OutcomeUnknown and NotSent leave the row open, to be asked again under the same number. Its
-        code is then the platform's unproven refusal, if one came.
+        code is then the platform's unproven refusal, if one came. Only a refusal of the first asking ends the row: one
+        of a later asking is about that asking, and says nothing of what the first has made.
         """
-        endpoint, intent, row = yield Work(
+        endpoint, intent, row, first = yield Work(
             lambda: self._database.run(
                 lambda transaction: self._write_down(transaction, order_no, refund_no, amount, reason, notify_url)
             )
@@ -155,19 +156,17 @@ class Asking:
             view = yield from Errands(endpoint.configuration, self._clock).refund_core(intent)
         except OutcomeUnknown as unknown:
             if unknown.refusal is not None:
-                yield from self._note_word(row, unknown.refusal.code)
+                yield from self._note_refusal(row, unknown.refusal.code)
             raise
         except Refused as refusal:
-            if refusal.code in UNDECIDED:
-                yield from self._note_word(row, refusal.code)
-            else:
-                yield from self._note(row, MovementState.FAILED, refusal.code, "")
+            yield from self._note_refusal(row, refusal.code, ends=first and refusal.code not in UNDECIDED)
             raise
         return (yield from self._note(row, view.state or MovementState.ACCEPTED, code_of(view), view.refund_id))
 
     def _write_down(
         self, transaction: Transaction, order_no: str, refund_no: str, amount: Money, reason: str, notify_url: str
-    ) -> tuple[Endpoint, RefundTrade, Movement]:
+    ) -> tuple[Endpoint, RefundTrade, Movement, bool]:
+        """The row as it stands, and whether it is new."""
         order = self._book.lock(transaction, order_no)
         if order is None:
             raise Refused("TRADE_NOT_FOUND", f"no order {order_no[:64]}")
@@ -191,15 +190,13 @@ class Asking:
         said: Any = Errands(endpoint.configuration, self._clock).refund_intent(intent)
         asked = list_movements(endpoint, said, self._clock.business(), order.order_no)[0]
         asked = replace(asked, order_no=order.order_no, trade_no=order.trade_no)
-        others = [
-            one.amount.minor
-            for one in self._table.of_order(transaction, order.order_no)
-            if one.counts and (one.batch_no, one.number) != (asked.batch_no, asked.number)
-        ]
-        if sum(others) + amount.minor > order.amount.minor:
+        before = self._table.of_order(transaction, order.order_no)
+        others = [one for one in before if (one.batch_no, one.number) != (asked.batch_no, asked.number)]
+        if sum(one.amount.minor for one in others if one.counts) + amount.minor > order.amount.minor:
             raise Refused("REFUND_EXCEEDS", "more than was paid and not yet asked back")
         [row] = self._table.add(transaction, [asked])
-        return endpoint, replace(intent, reason=row.reason or "", notify_url=row.notify_url or ""), row
+        intent = replace(intent, reason=row.reason or "", notify_url=row.notify_url or "")
+        return endpoint, intent, row, len(others) == len(before)
 
     # --- giving up -------------------------------------------------------------------------------------------------
 
@@ -280,12 +277,18 @@ class Asking:
 
         return (yield Work(lambda: self._database.run(work)))  # type: ignore[no-any-return]
 
-    def _note_word(self, row: Movement, code: str) -> Core[None]:
-        """Write down a refusal after which the row stays as it is: it proves nothing, and says what to look at."""
+    def _note_refusal(self, row: Movement, code: str, *, ends: bool = False) -> Core[None]:
+        """Write a refusal down, unless the platform took the movement on. It ends the row where ``ends``, if nobody has
+        asked again meanwhile, who may be answered otherwise; else the row stays as it is, and says what to look at."""
 
         def work(transaction: Transaction) -> None:
             known = self._find(transaction, row)
-            if known.state == ASKED:
+            if known.state != ASKED:
+                return
+            if ends and known.asked_at == row.asked_at:
+                now = self._clock.business()
+                self._mark(transaction, ended(known, MovementState.FAILED, "ANSWER", now, code=code))
+            else:
                 self._table.mark(transaction, replace(known, code=code[:64]))
 
         yield Work(lambda: self._database.run(work))

@@ -46,7 +46,7 @@ class Movement:
     trade_no: str = ""
     state: str = ASKED
     code: str = ""
-    """Why it failed, or ``STUCK``; while it is ``asked``, the last refusal that proves nothing."""
+    """Why it failed, or ``STUCK``; while it is ``asked``, the last refusal that does not end it."""
     movement_id: str = ""
     evidence: str = ""
     """``ANSWER``, ``NOTIFY`` or ``QUERY``: what the state rests on."""

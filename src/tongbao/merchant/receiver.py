@@ -104,7 +104,8 @@ class Receiver(_Shell):
     ) -> Movement:
         """Give money of a paid order back. The shop's own row comes first, so the sum can never exceed the order's, and
         the same number is always the same refund. After OutcomeUnknown or NotSent call it again with the same number;
-        reason and address are then those of the first time.
+        reason and address are then those of the first time. A refusal of a later call leaves the row open
+        (``poll_movements`` asks how it stands): the first one may have been taken on.
 
         Raises Refused (TRADE_NOT_FOUND, TRADE_STATE, REFUND_EXCEEDS, REFUND_MISMATCH, or the platform's own code).
         """
