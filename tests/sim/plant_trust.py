@@ -124,17 +124,19 @@ class KeepsOne(TrustStore):
 class Shares(TrustStore):
     """One file for all merchants of a platform."""
 
-    folder: Any = None
-
-    def __init__(self, folder: Any = None) -> None:
-        super().__init__(folder.parent / "trust")
-
     def known(self, credentials: Credentials) -> Credentials:
         known = super().known(replace(credentials, merchant="anybody"))
         return replace(known, merchant=credentials.merchant)
 
     def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
         return super().keep(replace(credentials, merchant="anybody"), certificates, now)
+
+
+class Unplayable(TrustStore):
+    """No store at all: the shop cannot be set up with it."""
+
+    def __init__(self, folder: Any = None) -> None:
+        raise RuntimeError("there is no such store")
 
 
 # --- how shops verify ----------------------------------------------------------------------------------------------
@@ -226,6 +228,14 @@ class OnlyOpens(_End):
         return read_event(read_body(request.body), credentials, now)
 
 
+class Breaks(_End):
+    """Reads well, and ends in an error that no interface knows."""
+
+    def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
+        notification = super().decode_notification(request, credentials, now)
+        raise KeyError(notification.id)
+
+
 def seller_with(end: type[_End]) -> type[TrustSeller]:
     """A shop with another half of the protocol."""
 
@@ -265,6 +275,28 @@ def forgetful_platform(
 
 
 FORGETFUL = Parts(platform=forgetful_platform)
+
+
+class KnowsNobody(RingCache):
+    """Every fourth time that keys are asked for, the merchant's own are not among them."""
+
+    async def ring(self, merchant_id: str, protocol: str) -> KeyRing:
+        found = await super().ring(merchant_id, protocol)
+        self.__dict__["asked"] = asked = self.__dict__.get("asked", 0) + 1
+        theirs = tuple(key for key in found.verify if isinstance(key.material, bytes))
+        return found if asked % 4 else replace(found, verify=theirs)
+
+
+def unknowing_platform(
+    world: World, database: Database, secrets: Secrets, settings: PlatformSettings, channels: Mapping[str, Channel]
+) -> Platform:
+    """A platform with such keys."""
+    platform = Platform(world, database, secrets, settings, channels)
+    platform.rings = KnowsNobody(platform.database, platform.vault, world.clock, _parse)
+    return platform
+
+
+UNKNOWING = Parts(platform=unknowing_platform)
 
 
 class _NeverSeen(Onces):

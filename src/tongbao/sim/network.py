@@ -38,6 +38,9 @@ class Wire:
         """The request as it arrives."""
         return request
 
+    def arrive(self, life: Life, request: Request) -> None:
+        """A life of a process begins to serve this, whoever sent it."""
+
     def bring_back(self, answerer: str, request: Request, response: Response) -> Response:
         """The answer as it arrives; ``request`` is what was answered."""
         return response
@@ -96,6 +99,7 @@ class Network:
         if process is None or process.life is None or process.app is None:
             _fail(answer, NotSent("CONNECT", request.host))
             return
+        self.wire.arrive(process.life, request)
         self._universe.spawn(process.life, self._serve(process, process.app, request, peer, answer))
 
     async def _serve(

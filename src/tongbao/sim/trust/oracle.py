@@ -42,6 +42,8 @@ class TrustOracle:
             for key in shop.names:
                 wanted = "" if key == shop.public else "KEY_UNKNOWN"
                 said = self._read(change, name, key)
+                if said == "KEY_UNKNOWN" == wanted:
+                    self.universe.note("final KEY_UNKNOWN", name, key)
                 if said not in (wanted, "nothing"):
                     self.universe.blame(f"{name} says {said or 'yes'} to a notification under {key} in the end")
 

@@ -4,7 +4,7 @@ A message is genuine if time, nonce, signature, name of the key and body are tho
 wrote. What is not genuine must be refused; only the name is no part of what is signed, so that a message whose name
 became the other name of the same pair of keys proves what it did before. What is genuine must be taken, but for one
 documented rule (the interface's page on verification): more than five minutes from the reader's clock it must be
-refused as STALE.
+refused as STALE. Whatever it is, reading it ends in one of the two: any other error is a fault.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def names_of(credentials: Credentials) -> frozenset[str]:
 class Register:
     """Knows every genuine message. ``pairs``: by name of a certificate or public key, the other name of the same pair
     of keys, where it has one. ``notes``: the latest notification under each name. The trace counts what became of
-    messages: ``taken genuine key``, and so on."""
+    messages: ``taken genuine note key``, and so on."""
 
     def __init__(self, universe: Universe, pairs: Mapping[str, str]) -> None:
         self.universe = universe
@@ -92,25 +92,31 @@ class Register:
         return next(value.decode("latin-1") for name, value in headers if name.lower() == NAME)
 
     def judge(
-        self, headers: Headers, body: bytes, credentials: Credentials, now: Instant, error: RemoteProtocolError | None,
+        self, what: str, message: Request | Response, credentials: Credentials, now: Instant, error: Exception | None,
         *, learning: bool = False,
     ) -> None:  # fmt: skip
-        """Hold what a shop made of a message against what it is. ``learning``: its key comes with it, sealed."""
-        said = _read(headers, body)
-        message = None if said is None else self.messages.get(said)
-        kind = self._kind(message, headers, credentials, now, learning=learning)
-        name = "" if message is None else "key" if message.name.startswith("PUB_") else "certificate"
-        became = "refused" if error else "taken"
-        self.universe.note(f"{became} {kind} {name}".strip(), credentials.merchant, error.code if error else "")
-        who, what = credentials.merchant, f"a message ({kind}, by {message.name if message else 'nobody'})"
-        if error is None and kind not in ("genuine", "again", "renamed"):
-            self.universe.blame(f"{who} took {what}")
-        elif kind == "genuine" and error is not None:
-            self.universe.blame(f"{who} refused {what}: {error}")
+        """Hold what a shop made of a message against what it is. ``what``: ``note`` or ``answer``; ``error``: None
+        where it was taken; ``learning``: its key comes with it, sealed."""
+        headers, said = message.headers, _read(message.headers, message.body)
+        found = None if said is None else self.messages.get(said)
+        kind = self._kind(found, headers, credentials, now, learning=learning)
+        name = "" if found is None else "key" if found.name.startswith("PUB_") else "certificate"
+        refusal = error if isinstance(error, RemoteProtocolError) else None
+        became, code = "taken" if error is None else "broke at", ""
+        if refusal is not None:
+            became, code = "refused", refusal.code
+        self.universe.note(f"{became} {kind} {what} {name}".strip(), credentials.merchant, code)
+        who, whose = credentials.merchant, f"a message ({kind}, {what}, by {found.name if found else 'nobody'})"
+        if error is not None and refusal is None:
+            self.universe.blame(f"{who} broke at {whose}: {error!r}")
+        elif error is None and kind not in ("genuine", "again", "renamed"):
+            self.universe.blame(f"{who} took {whose}")
+        elif kind == "genuine" and refusal is not None:
+            self.universe.blame(f"{who} refused {whose}: {error}")
         elif kind == "again" and isinstance(error, InvalidSignature):
-            self.universe.blame(f"{who} could not verify {what}: {error}")
-        elif kind == "old" and error is not None and not _is_stale(error) and not _is_again(headers):
-            self.universe.blame(f"{who} refused {what}, but not for its age: {error}")
+            self.universe.blame(f"{who} could not verify {whose}: {error}")
+        elif kind == "old" and refusal is not None and not _is_stale(refusal) and not _is_again(headers):
+            self.universe.blame(f"{who} refused {whose}, but not for its age: {error}")
 
     def _kind(
         self, message: Message | None, headers: Headers, credentials: Credentials, now: Instant, *, learning: bool
@@ -164,24 +170,23 @@ class WatchedEnd:
         if response.status not in (200, 202, 204):
             # unsigned by the interface's rule: it moves no money and proves nothing
             return self._inner.decode(intent, response, credentials, now)
-        learning, error = isinstance(intent, FetchCertificates), None
+        learning = isinstance(intent, FetchCertificates)
         try:
-            return self._inner.decode(intent, response, credentials, now)
-        except RemoteProtocolError as refusal:
-            error = refusal
+            outcome = self._inner.decode(intent, response, credentials, now)
+        except Exception as error:
+            self._register.judge("answer", response, credentials, now, error, learning=learning)
             raise
-        finally:
-            self._register.judge(response.headers, response.body, credentials, now, error, learning=learning)
+        self._register.judge("answer", response, credentials, now, None, learning=learning)
+        return outcome
 
     def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
-        error = None
         try:
-            return self._inner.decode_notification(request, credentials, now)
-        except RemoteProtocolError as refusal:
-            error = refusal
+            notification = self._inner.decode_notification(request, credentials, now)
+        except Exception as error:
+            self._register.judge("note", request, credentials, now, error)
             raise
-        finally:
-            self._register.judge(request.headers, request.body, credentials, now, error)
+        self._register.judge("note", request, credentials, now, None)
+        return notification
 
     def acknowledge(self, accepted: bool) -> Response:
         return self._inner.acknowledge(accepted)

@@ -1,7 +1,8 @@
 """Shops that speak WeChat Pay v3 with the real merchant's side, each with processes of its own.
 
-All processes of a shop have one order book and one folder of kept certificates. What a process trusts is in its file;
-it takes another one in at a restart, or while it runs: then what is under way ends as it began.
+All processes of a shop have one order book, and all shops one folder of kept certificates, as on a host of many. What a
+process trusts is in its file; it takes another one in at a restart, or while it runs: then what is under way ends as it
+began.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class TrustSeller(Seller):
         self._worlds: dict[str, World] = {}
         self._register = register
         self._store = store
-        self._folder = universe.disk.folder(f"trust-{shop.name}")
+        self._folder = universe.disk.folder("trust")
 
     def configured(self, world: World, trust: str) -> MerchantConfiguration:
         """What a process is configured with that trusts so."""

@@ -5,6 +5,8 @@ the platform's probe (``WECHATPAY/SIGNTEST/``); all of it, signed again by a thi
 it is, comes in the place of the one that was asked for: of more than five minutes ago, or to the same question. (An
 answer does not say which question it answers. Within five minutes, one that names no order could be anybody's; against
 that the interface has TLS alone.)
+
+Questions are remembered as they left the shop: one that arrived so, once and fresh, must not be refused as unproven.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from tongbao.kernel.time import SECOND, Instant
 from tongbao.sandbox.fault import PROBE, tamper
+from tongbao.sim.chance import VirtualClock
+from tongbao.sim.loop import Life
 from tongbao.sim.network import Wire
 from tongbao.sim.trust.key import THIEF, rsa_key
-from tongbao.sim.trust.register import SIGNED, Register
+from tongbao.sim.trust.register import SIGNED, WINDOW, Register
 from tongbao.sim.trust.shop import PATH, TrustShop
 from tongbao.wire.http import Headers, Request, Response
 
@@ -31,6 +36,7 @@ OLD: Final = 400.0
 
 KINDS: Final = ("body", "probe", "signature", "time", "name", "bare", "thief")
 _MCHID: Final = re.compile(r'mchid="([0-9]+)"')
+_SAID: Final = re.compile(r'timestamp="([0-9]+)"')
 _TIME, _NONCE, _SIGNATURE, _NAME = SIGNED
 
 
@@ -38,6 +44,12 @@ def asker(request: Request) -> str:
     """The merchant that a request claims to be from, '' for none."""
     found = _MCHID.search(request.header("authorization") or "")
     return found[1] if found else ""
+
+
+def _said(request: Request) -> tuple[str, bytes, bytes, bytes, str]:
+    """What a question's signature covers, and its proof."""
+    proof = request.header("authorization") or ""
+    return request.method, request.raw_path, request.raw_query, request.body, proof
 
 
 def _set(headers: Headers, changes: dict[bytes, bytes]) -> Headers:
@@ -100,6 +112,8 @@ class RoughWire(Wire):
         self._names: list[bytes] = []
         self.carried_out: set[str] = set()
         self._old: dict[str, list[_Answer]] = {}
+        self._arrived: dict[tuple[str, bytes, bytes, bytes, str], list[tuple[Life, Instant]]] = {}
+        """By question as it left a shop: where it arrived, and when by the clock there; a replayed one too."""
 
     def join(self, shop: TrustShop) -> None:
         """One more shop is at the other end."""
@@ -110,6 +124,26 @@ class RoughWire(Wire):
     def leave(self, sender: str, request: Request) -> None:
         if self._is_note(sender, request):
             self.register.enter_note(self._merchants[request.host], request)
+        elif request.raw_path.startswith(PATH):
+            self._arrived.setdefault(_said(request), [])
+
+    def arrive(self, life: Life, request: Request) -> None:
+        said = _said(request)
+        if said in self._arrived:
+            self._arrived[said].append((life, self._now(life)))
+
+    def _now(self, life: Life) -> Instant:
+        return VirtualClock(self._universe.loop.time, life).wire()
+
+    def _judge(self, request: Request, response: Response) -> None:
+        """Unproven is only what was changed, what comes again and what is more than five minutes old."""
+        arrived = self._arrived.get(_said(request), [])
+        if response.status != 401 or len(arrived) != 1:
+            return
+        ((life, came),) = arrived
+        stated = _SAID.search(request.header("authorization") or "")
+        if stated and all(abs(now - int(stated[1]) * SECOND) <= WINDOW for now in (came, self._now(life))):
+            self._universe.blame(f"the platform refused a genuine question to {request.raw_path!r} by {asker(request)}")
 
     def _is_note(self, sender: str, request: Request) -> bool:
         return request.host in self._merchants and sender.startswith(("worker", "gateway"))
@@ -136,6 +170,7 @@ class RoughWire(Wire):
         return replace(request, raw_path=_swap_end(request.raw_path))
 
     def bring_back(self, answerer: str, request: Request, response: Response) -> Response:
+        self._judge(request, response)
         merchant = asker(request)
         signed = _get(response.headers, _SIGNATURE)
         if not (request.raw_path.startswith(PATH) and signed and merchant in self._old):
