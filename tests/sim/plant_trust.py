@@ -125,11 +125,22 @@ class Shares(TrustStore):
     """One file for all merchants of a platform."""
 
     def known(self, credentials: Credentials) -> Credentials:
-        known = super().known(replace(credentials, merchant="anybody"))
-        return replace(known, merchant=credentials.merchant)
+        anybody = _anybody(credentials)
+        known = super().known(anybody)
+        return credentials if known is anybody else replace(known, merchant=credentials.merchant)
 
     def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
-        return super().keep(replace(credentials, merchant="anybody"), certificates, now)
+        return super().keep(_anybody(credentials), certificates, now)
+
+    def may_ask(self, credentials: Credentials, now: Instant) -> bool:
+        return super().may_ask(_anybody(credentials), now)
+
+    def is_due(self, credentials: Credentials, now: Instant) -> bool:
+        return super().is_due(_anybody(credentials), now)
+
+
+def _anybody(credentials: Credentials) -> Credentials:
+    return replace(credentials, merchant="anybody")
 
 
 class Unplayable(TrustStore):
