@@ -24,7 +24,7 @@ from tongbao.ledger.account import (
 from tongbao.ledger.entry import Entry, Posting
 from tongbao.service.command import Needs
 from tongbao.service.hold import close_case, release_needs
-from tongbao.service.refund_end import give_to_buyer, stuck_case
+from tongbao.service.refund_end import STUCK_CASE, give_to_buyer, stuck_case
 from tongbao.service.refund_stuck import check_not_charged_back, find_stuck, stuck_needs
 from tongbao.store.commit import AuditDraft, Decision, Now
 from tongbao.store.record import Case
@@ -384,12 +384,12 @@ class DecideCorrection:
 
 def _is_stuck(correction: Correction) -> bool:
     """Whether it is about a refund that is stuck."""
-    return correction.kind == "late" and correction.case_id.startswith("stuck:")
+    return correction.kind == "late" and correction.case_id.startswith(STUCK_CASE)
 
 
 def _refund_id(correction: Correction) -> str:
     """The refund that its case names."""
-    return correction.case_id.removeprefix("stuck:")
+    return correction.case_id.removeprefix(STUCK_CASE)
 
 
 def _balance(sheet: Sheet, code: str) -> int:

@@ -7,7 +7,7 @@ interface has a word for it, what the merchant gave is stuck: it waits in an acc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tongbao.kernel.record import replace
 from tongbao.kernel.time import Instant
@@ -68,9 +68,13 @@ def end_refund(
     return [*rows, (CASE, _case(failed, instruction.reason, now))], entry
 
 
+STUCK_CASE: Final = "stuck:"
+"""How the number of such a case begins."""
+
+
 def stuck_case(refund_id: str) -> str:
     """The number of the case about a refund that is stuck."""
-    return f"stuck:{refund_id}"
+    return f"{STUCK_CASE}{refund_id}"
 
 
 def _close(sheet: Sheet, refund: Refund, now: Instant) -> list[tuple[Table, Row]]:
