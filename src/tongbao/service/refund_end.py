@@ -63,7 +63,7 @@ def end_refund(
         return [*rows, (CASE, _case(replace(refund, back_to="buyer"), "", now))], entry
     if refund.cause == "merchant" and load_protocol(trade.protocol).refund_may_stick:
         return _stick(sheet, refund, trade, instruction.reason, now)
-    rows, entry = take_back(sheet, refund, trade, now, lane)
+    rows, entry = fail_refund(sheet, refund, trade, now, lane)
     failed: Refund = next(row for table, row in rows if table is REFUND)
     return [*rows, (CASE, _case(failed, instruction.reason, now))], entry
 
@@ -133,7 +133,7 @@ def _succeed(
     return [*rows, (REFUND, done), (TRADE_RETURN, after), *_close(sheet, refund, now)], entry
 
 
-def take_back(
+def fail_refund(
     sheet: Sheet, refund: Refund, trade: Trade, now: Instant, lane: int
 ) -> tuple[list[tuple[Table, Row]], Entry]:
     """The refund has failed, and its money is where it came from again. Raises Refused."""

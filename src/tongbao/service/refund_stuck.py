@@ -10,7 +10,7 @@ from tongbao.ledger.account import merchant_stuck
 from tongbao.service.command import Needs
 from tongbao.service.create import Asker
 from tongbao.service.refund import Given, refund_needs, return_of
-from tongbao.service.refund_end import stuck_case, take_back
+from tongbao.service.refund_end import fail_refund, stuck_case
 from tongbao.store.commit import Decision, Now
 from tongbao.store.schema import ACCOUNT, CASE, REFUND, TRADE
 from tongbao.store.sheet import Sheet
@@ -65,7 +65,7 @@ class TakeStuckBack:
         if known is not None and known.state == "failed":
             return Decision(Given(known, sheet.get(TRADE, *key), changed=False))
         refund, trade = find_stuck(sheet, *key, self.refund_id)
-        rows, entry = take_back(sheet, refund, trade, now.business, lane)
+        rows, entry = fail_refund(sheet, refund, trade, now.business, lane)
         ended: Refund = next(row for table, row in rows if table is REFUND)
         after: Trade = next(row for table, row in rows if table is TRADE)
         return Decision(Given(ended, after, changed=True), rows, [entry])
