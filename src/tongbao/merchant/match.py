@@ -9,9 +9,13 @@ decoded.
 from __future__ import annotations
 
 import csv
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,10 +126,30 @@ class Frame:
     cutoff: int
 
 
+_numbers: Final = count(1)
+
+
+@cache
+def _start_engine(process: int, memory: str, threads: int) -> Any:
+    """A process's engine, started once: that costs more than a comparison of a small shop's day. The process is named
+    because an engine does not live on in a forked one."""
+    settings: dict[str, Any] = {
+        "memory_limit": memory,
+        "temp_directory": str(Path(tempfile.gettempdir(), f"tongbao-spill-{process}")),
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads:
+        settings["threads"] = threads
+    return load_driver("duckdb").connect(":memory:", config=settings)
+
+
 class Matcher:
-    """One comparison. ``folder`` is where it may write; ``memory`` bounds the engine; ``kinds`` are compared, lines of
-    other kinds only counted; with a ``frame`` our lines of other days are not expected over there, and where lines
-    ``may_wait`` lone ones near the frame's ends do. Use it as a context manager."""
+    """One comparison. ``folder`` is where lists are laid down on their way; ``memory`` bounds the engine, which spills
+    to the system's temporary folder; ``kinds`` are compared, lines of other kinds only counted; with a ``frame`` our
+    lines of other days are not expected over there, and where lines ``may_wait`` lone ones near the frame's ends do.
+    Use it as a context manager."""
 
     def __init__(
         self,
@@ -143,16 +167,9 @@ class Matcher:
         self._frame = frame
         self._may_wait = may_wait and frame is not None
         self._many = 0
-        settings: dict[str, Any] = {
-            "memory_limit": memory,
-            "temp_directory": str(folder / "spill"),
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        if threads:
-            settings["threads"] = threads
-        self._engine = load_driver("duckdb").connect(str(folder / "match.duckdb"), config=settings)
+        self._book = f"match_{next(_numbers)}"
+        self._engine = _start_engine(os.getpid(), memory, threads).cursor()
+        self._engine.execute(f"ATTACH ':memory:' AS {self._book}; USE {self._book}")
         for side in Side:
             self._engine.execute(engine.MAKE.format(side=side))
 
@@ -160,6 +177,7 @@ class Matcher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._engine.execute(f"USE memory; DETACH {self._book}")
         self._engine.close()
 
     def add_file(self, side: Side, path: Path, shape: BillShape) -> None:
@@ -220,7 +238,7 @@ class Matcher:
         if (rows or 0) != here + there - (pairs or 0):
             self._take_twice(here + there, near)
         self._engine.execute(engine.ALONE_TWICE)
-        return Match(self._engine, self._charset, self._words, read)
+        return Match(self._engine, self._book, self._charset, self._words, read)
 
     def _take_twice(self, lines: int, near: engine.Stretch) -> None:
         """Keys that stand twice have made pairs of strangers: take them out, and join the others again."""
@@ -243,10 +261,11 @@ class Matcher:
 class Match:
     """What a comparison came to. Lives as long as its Matcher."""
 
-    def __init__(self, engine: Any, charset: str, words: Words, read: dict[Side, tuple[int, int]]) -> None:
+    def __init__(self, engine: Any, book: str, charset: str, words: Words, read: dict[Side, tuple[int, int]]) -> None:
         self.read = read
         """(lines, sum in minor units) of each side as it was given, whatever became of them."""
         self._engine = engine
+        self._book = book
         self._charset = charset
         self._words = words
         rows = engine.execute(
@@ -273,6 +292,7 @@ class Match:
         """Line by line, in order of class, kind and key; all differences where none is named."""
         wanted = engine.texts(tuple(str(one) for one in what or DIFFERENCES))
         cursor = self._engine.cursor()
+        cursor.execute(f"USE {self._book}")
         cursor.execute(
             "SELECT class, kind, key, hn, tn, CASE WHEN hn > 0 THEN hs // hn END, CASE WHEN tn > 0 THEN ts // tn END, "
             f"flags, moment FROM result WHERE class IN ({wanted}) ORDER BY class, kind, key"
