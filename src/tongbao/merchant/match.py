@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import csv
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -127,29 +125,41 @@ class Frame:
 
 
 _numbers: Final = count(1)
+_engines: Final[dict[tuple[str, int], Any]] = {}
+_left: Final[list[Any]] = []
 
 
-@cache
-def _start_engine(process: int, memory: str, threads: int) -> Any:
-    """A process's engine, started once: that costs more than a comparison of a small shop's day. The process is named
-    because an engine does not live on in a forked one."""
-    settings: dict[str, Any] = {
-        "memory_limit": memory,
-        "temp_directory": str(Path(tempfile.gettempdir(), f"tongbao-spill-{process}")),
-        "preserve_insertion_order": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    if threads:
-        settings["threads"] = threads
-    return load_driver("duckdb").connect(":memory:", config=settings)
+def _leave_engines() -> None:
+    """In a forked process: the parent's engines are of no use, and must not be closed here either."""
+    _left.extend(_engines.values())
+    _engines.clear()
+
+
+os.register_at_fork(after_in_child=_leave_engines)
+
+
+def _start_engine(folder: Path, memory: str, threads: int) -> Any:
+    """A process's engine, started once: that costs more than comparing a small shop's day. It spills to a folder of its
+    own beside the ``folder`` it was first wanted for, and takes it away again."""
+    if (memory, threads) not in _engines:
+        settings: dict[str, Any] = {
+            "memory_limit": memory,
+            "temp_directory": str(folder.with_name(f"{folder.name}-spill")),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if threads:
+            settings["threads"] = threads
+        _engines[memory, threads] = load_driver("duckdb").connect(":memory:", config=settings)
+    return _engines[memory, threads]
 
 
 class Matcher:
     """One comparison. ``folder`` is where lists are laid down on their way; ``memory`` bounds the engine, which spills
-    to the system's temporary folder; ``kinds`` are compared, lines of other kinds only counted; with a ``frame`` our
-    lines of other days are not expected over there, and where lines ``may_wait`` lone ones near the frame's ends do.
-    Use it as a context manager."""
+    to a folder beside the first of a process; ``kinds`` are compared, lines of other kinds only counted; with a
+    ``frame`` our lines of other days are not expected over there, and where lines ``may_wait`` lone ones near the
+    frame's ends do. Use it as a context manager."""
 
     def __init__(
         self,
@@ -168,7 +178,7 @@ class Matcher:
         self._may_wait = may_wait and frame is not None
         self._many = 0
         self._book = f"match_{next(_numbers)}"
-        self._engine = _start_engine(os.getpid(), memory, threads).cursor()
+        self._engine = _start_engine(folder, memory, threads).cursor()
         self._engine.execute(f"ATTACH ':memory:' AS {self._book}; USE {self._book}")
         for side in Side:
             self._engine.execute(engine.MAKE.format(side=side))
