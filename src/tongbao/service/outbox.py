@@ -156,9 +156,9 @@ def _finish_all(platform: Platform, done: Sequence[Delivered]) -> Script[int | N
     counted = yield Write(FINISH, "update", sorted(ends, key=FINISH.key_of))
     if counted != len(ends):
         return None
-    yield Write(ATTEMPT, "insert", attempts)
+    yield Write(ATTEMPT, "keep", attempts)
     if cases:
-        yield Write(CASE, "insert", cases)
+        yield Write(CASE, "keep", cases)
     yield Commit()
     return len(ends)
 

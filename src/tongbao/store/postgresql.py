@@ -21,6 +21,7 @@ from tongbao.store.step import (
     Observer,
     Query,
     Script,
+    Shortfall,
     Step,
     Together,
     Write,
@@ -35,6 +36,10 @@ SESSION: Final = {
     "idle_in_transaction_session_timeout": "10s",
     "application_name": "tongbao",
 }
+
+PLANS: Final = {"plan_cache_mode": "force_generic_plan"}
+"""A batch's statement is planned once: what it finds by its keys does not depend on how many there are, and planning
+it anew costs as much as writing a dozen payments."""
 
 _LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 _CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
@@ -54,7 +59,7 @@ async def _load(connection: Any, table: Table, keys: Sequence[Key], *, lock: boo
 
 
 async def _write(connection: Any, step: Write) -> int:
-    values = step.table.values_of if step.kind == "insert" else step.table.update_of
+    values = step.table.update_of if step.kind == "update" else step.table.values_of
     columns = [list(column) for column in zip(*[values(row) for row in step.rows], strict=True)]
     tag: str = await connection.execute(step.table.postgresql[step.kind], *columns)
     return int(tag.rsplit(" ", 1)[1])
@@ -98,7 +103,7 @@ async def _write_together(connection: Any, writes: Sequence[Write]) -> list[int]
     joined: list[str] = []
     for write in writes:
         table, kind = write.table, write.kind
-        values = table.values_of if kind == "insert" else table.update_of
+        values = table.update_of if kind == "update" else table.values_of
         columns = join_columns(table.write_columns[kind], [values(row) for row in write.rows])
         if columns is None:
             return [await _write(connection, write) for write in writes]
@@ -182,7 +187,7 @@ class PostgresqlDatabase:
                 self._dsn, min_size=1, max_size=readers, server_settings=self._session, reset=_leave
             )
             self._write_pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=writers, server_settings=self._session, reset=_leave
+                self._dsn, min_size=1, max_size=writers, server_settings=self._session | PLANS, reset=_leave
             )
         except (OSError, asyncpg.PostgresError) as error:
             raise ConfigurationError("database", f"cannot connect to PostgreSQL: {type(error).__name__}") from error
@@ -254,6 +259,8 @@ class PostgresqlDatabase:
         except StopIteration as end:
             result: T = end.value
             return result
+        except asyncpg.UniqueViolationError as error:
+            raise Shortfall(f"a row of {error.table_name} was put in by another node") from error
         except _CONFLICT as error:
             raise Conflict(str(error)) from error
         except _LOST + _GOING as error:

@@ -86,7 +86,7 @@ def load(connection: sqlite3.Connection, table: Table, keys: Sequence[Key]) -> l
 def write(connection: sqlite3.Connection, table: Table, kind: str, rows: Sequence[Row]) -> int:
     """Insert or update rows; how many took effect. Many rows go with one statement: between two statements this thread
     would have to wait for all others of the process."""
-    values_of = table.values_of if kind == "insert" else table.update_of
+    values_of = table.update_of if kind == "update" else table.values_of
     values = [values_of(row) for row in rows]
     count = start = 0
     for size in (MANY, FEW):

@@ -26,7 +26,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Insert or update rows of ``table``. Answer: how many rows took effect."""
+    """``insert``, ``keep`` (an insert of what is not there yet) or ``update`` rows of ``table``. Answer: how many rows
+    took effect. Where an insert's key is there already a driver may raise Shortfall instead."""
 
     table: Table
     kind: str

@@ -1,7 +1,8 @@
-"""Tables as descriptors over record types, and the three statements each of them needs, for both databases.
+"""Tables as descriptors over record types, and the statements each of them needs, for both databases.
 
-The statements are named ``TABLE.load``, ``TABLE.insert`` and ``TABLE.update``. PostgreSQL takes one array per column
-(UNNEST; a JSON parameter is a quarter as fast), SQLite runs the same statement once per row inside the writer.
+The statements are named ``load``, ``insert``, ``keep`` (an insert of what is not there yet) and ``update``. PostgreSQL
+takes one array per column (UNNEST; a JSON parameter is a quarter as fast), SQLite runs the same statement once per row
+inside the writer.
 """
 
 from __future__ import annotations
@@ -106,10 +107,20 @@ class Table:
             tuple(column.name for column in self.mutable) + key
         )
         self._booleans = [index for index, column in enumerate(self.columns) if column.kind == "boolean"]
-        self.postgresql = {"load": self._load_pg(), "insert": self._insert_pg(), "update": self._update_pg()}
+        self.postgresql = {
+            "load": self._load_pg(),
+            "insert": self._insert_pg(),
+            "keep": self._keep_pg(),
+            "update": self._update_pg(),
+        }
         self._many: dict[tuple[str, int], str] = {}
-        self.write_columns = {"insert": self.columns, "update": (*self.mutable, *self.key_columns)}
-        self.sqlite = {"load": self._load_lite(), "insert": self._insert_lite(), "update": self._update_lite()}
+        self.write_columns = {
+            "insert": self.columns,
+            "keep": self.columns,
+            "update": (*self.mutable, *self.key_columns),
+        }
+        insert = self._insert_lite()
+        self.sqlite = {"load": self._load_lite(), "insert": insert, "keep": insert, "update": self._update_lite()}
 
     def __repr__(self) -> str:
         return f"Table({self.name})"
@@ -131,7 +142,10 @@ class Table:
 
     def _insert_pg(self, array: Array = plain_array, before: int = 0) -> str:
         arrays = ", ".join(array(n, column) for n, column in enumerate(self.columns, before + 1))
-        return f"INSERT INTO {self.name} ({self._names()}) SELECT * FROM UNNEST({arrays}) ON CONFLICT DO NOTHING"
+        return f"INSERT INTO {self.name} ({self._names()}) SELECT * FROM UNNEST({arrays})"
+
+    def _keep_pg(self, array: Array = plain_array, before: int = 0) -> str:
+        return f"{self._insert_pg(array, before)} ON CONFLICT DO NOTHING"
 
     def _update_pg(self, array: Array = plain_array, before: int = 0) -> str:
         order = (*self.mutable, *self.key_columns)
@@ -147,9 +161,9 @@ class Table:
         return f"SELECT ROW({self._names()}) FROM ({self._load_pg(joined_array, before)}) AS {self.name}_rows"
 
     def write_joined(self, kind: str, before: int) -> str:
-        """An insert or update of that kind, which answers with one row for each that took effect."""
-        make = self._insert_pg if kind == "insert" else self._update_pg
-        return f"{make(joined_array, before)} RETURNING 1"
+        """A write of that kind, which answers with one row for each that took effect."""
+        make = {"insert": self._insert_pg, "keep": self._keep_pg, "update": self._update_pg}
+        return f"{make[kind](joined_array, before)} RETURNING 1"
 
     def _load_lite(self) -> str:
         where = " AND ".join(f"{part} = ?" for part in self.key)
@@ -180,7 +194,7 @@ class Table:
         columns = self.write_columns[kind]
         row = ", ".join("?" for _ in columns)
         rows = ", ".join(f"({row})" for _ in range(size))
-        if kind == "insert":
+        if kind != "update":
             return f"INSERT INTO {self.name} ({self._names()}) VALUES {rows} ON CONFLICT DO NOTHING"
         mutable = len(self.mutable)
         sets = ", ".join(f"{column.name} = fresh.column{n}" for n, column in enumerate(self.mutable, 1))
