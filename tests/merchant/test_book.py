@@ -11,7 +11,7 @@ from tests.merchant.trial import Platform
 from tests.support.clock import NOW, Hands
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import later
+from tongbao.kernel.time import Instant, later
 from tongbao.merchant.book import MappedOrderBook, OrderTable
 from tongbao.merchant.database import Database, Dialect, Transaction
 from tongbao.merchant.endpoint import Endpoint
@@ -190,13 +190,18 @@ def test_a_shop_maps_its_own_table(database: Database) -> None:
 
 
 def test_a_mapped_table_lists_who_waits_in_any_pending_state(sqlite_database: Database) -> None:
-    """Two values mean pending; both are found, oldest first."""
+    """Two values mean pending; both are found, oldest first, page by page."""
     own_table(sqlite_database)
     for number, status, created in (("B", 0, 2), ("A", 1, 1), ("C", 2, 0), ("D", 0, int(later(NOW, 1)))):
         insert = f"INSERT INTO \"order\" VALUES ('{number}', '1.00', {status}, NULL, NULL, {created})"
         execute(sqlite_database, insert)
     book = shop_book(sqlite_database)
-    assert list(sqlite_database.read(lambda transaction: book.waiting(transaction, NOW, 10))) == ["A", "B"]
+
+    def look(since: int, limit: int, after: str = "") -> list[str]:
+        return list(sqlite_database.read(lambda rows: list(book.waiting(rows, Instant(since), NOW, limit, after))))
+
+    assert (look(0, 10), look(2, 10)) == (["A", "B"], ["B"])
+    assert (look(0, 1), look(0, 1, "A"), look(0, 1, "B"), look(0, 1, "unknown")) == (["A"], ["B"], [], [])
 
 
 def test_an_order_without_pending_payment_states_is_a_configuration_error() -> None:
@@ -269,7 +274,9 @@ def test_a_book_of_another_kind_implements_four_methods(sqlite_database: Databas
         def mark(self, transaction: Transaction, order: Order, state: OrderState, payment: Any) -> None:
             self.order = Order(order_no="A1", amount=order.amount, state=state, evidence=payment.evidence)
 
-        def waiting(self, transaction: Transaction, created_before: Any, limit: int) -> list[str]:
+        def waiting(
+            self, transaction: Transaction, created_from: Any, created_before: Any, limit: int, after: str = ""
+        ) -> list[str]:
             return ["A1"]
 
     book = Memory()

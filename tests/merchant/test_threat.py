@@ -401,6 +401,26 @@ def test_F23_F07_a_lost_answer_is_answered_again(sqlite_database: Database) -> N
     assert shop.count("stock_taken") == 1
 
 
+def test_abandoned_orders_hide_no_newer_one(any_shop: Shop) -> None:
+    """However many were never brought to the platform, a paid one behind them is asked about, those of one moment by
+    number; none that is too old; and where nobody answers, few wait for that."""
+    shop = any_shop
+    shop.order("OLD")
+    shop.platform.trade("OLD")
+    shop.clock.now = later(NOW, 31 * DAY)
+    for number in ("G1", "G2", "G3", "G4", "G5", "P1", "G6"):
+        shop.order(number)
+    shop.platform.trade("P1")
+    shop.clock.now = later(NOW, 31 * DAY + HOUR)
+    shop.platform.down = "timeout"
+    assert [verdict.order_no for verdict in shop.receiver.poll(limit=2)] == ["G1", "G2"]
+    shop.platform.down = ""
+    verdicts = {verdict.order_no: verdict.kind for verdict in shop.receiver.poll(limit=2)}
+    assert list(verdicts) == ["G1", "G2", "G3", "G4", "G5", "G6", "P1"]
+    assert (verdicts["P1"], shop.stored("P1").state) == (VerdictKind.APPLIED, OrderState.PAID)
+    assert shop.stored("OLD").state is OrderState.PENDING
+
+
 def test_no_notification_came_so_the_query_pays(any_shop: Shop) -> None:
     """``poll`` asks about pending orders of a certain age; the late notification is then a duplicate."""
     shop = any_shop

@@ -447,16 +447,26 @@ class Acceptance:
             raise Stop(13, "QUERY_DISAGREES", "the query speaks of another trade")
         return outcome.trade
 
-    def poll(self, older_than: int, limit: int) -> Core[list[Verdict]]:
-        """Inquire about pending orders that were created more than ``older_than`` seconds ago, oldest first."""
-        before = later(self._clock.business(), -older_than * SECOND)
-        numbers: Sequence[str] = yield Work(
-            lambda: self._database.read(lambda transaction: self._book.waiting(transaction, before, limit))
-        )
-        verdicts = []
-        for number in numbers:
-            verdicts.append((yield from self.inquire(number)))  # noqa: PERF401 - one after another, as a generator must
-        return verdicts
+    def poll(self, older_than: int, limit: int, younger_than: int) -> Core[list[Verdict]]:
+        """Inquire about all pending orders that were created more than ``older_than`` and less than ``younger_than``
+        seconds ago, oldest first; ``limit`` are read at once. After as many that nobody answered for it ends."""
+        now = self._clock.business()
+        since, before = later(now, -younger_than * SECOND), later(now, -older_than * SECOND)
+        verdicts: dict[str, Verdict] = {}
+        last = ""
+        while numbers := [n for n in (yield from self._waiting(since, before, limit, last)) if n not in verdicts]:
+            for number in numbers:
+                verdicts[number] = yield from self.inquire(number)
+            if all(verdicts[number].reason == "PROOF_UNAVAILABLE" for number in numbers):
+                break
+            last = numbers[-1]
+        return list(verdicts.values())
+
+    def _waiting(self, since: Instant, before: Instant, limit: int, last: str) -> Core[Sequence[str]]:
+        def look(transaction: Transaction) -> Sequence[str]:
+            return self._book.waiting(transaction, since, before, limit, last)
+
+        return (yield Work(lambda: self._database.read(look)))  # type: ignore[no-any-return]
 
 
 def _secrets(endpoint: Endpoint | None) -> tuple[bytes, ...]:
