@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 import urllib.request
@@ -67,6 +68,7 @@ def sandbox(folder: Path) -> Iterator[Sandboxed]:
     written = folder / "credentials.json"
     command = [machine.python(), "-m", "tongbao.cli.main", "sandbox", "--port", "0", "--log-level", "error"]
     command += ["--credentials", str(written), "--state", str(folder / "state.json")]
+    command += ["--crypto-mb", os.environ.get("TONGBAO_CRYPTO_MB", "")]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline() if process.stdout else ""

@@ -88,7 +88,7 @@ def as_sent(_: Pair, __: Any, answer: Response) -> Response:
 def signed(pair: Pair, _: Any, answer: Response) -> Response:
     """Under the platform's certificate, as the real one never does with an error, though it may."""
     key = next(key for key in pair.ring.sign if key.chain)
-    proof = codec.signed_headers(answer.body, key, codec.platform_name(key), "nonce", NOW)
+    proof = codec.signed_headers(answer.body, key, codec.platform_name(key), "nonce", NOW).sign()
     return replace(answer, headers=(*answer.headers, *proof))
 
 

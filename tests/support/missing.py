@@ -18,9 +18,10 @@ def required() -> bool:
     return os.environ.get("TONGBAO_REQUIRE_ALL", "") not in ("", "0")
 
 
-def missing(what: str) -> NoReturn:
-    """Skip the running test because this machine has no ``what`` (or fail it, where everything is required)."""
-    if required():
+def missing(what: str, *, optional: bool = False) -> NoReturn:
+    """Skip the running test because this machine has no ``what`` (or fail it, where everything is required and it is
+    not ``optional``: what a processor lacks, or a release of the system does not carry, nobody can install)."""
+    if required() and not optional:
         pytest.fail(f"{MARK}{what}, and TONGBAO_REQUIRE_ALL is set", pytrace=False)
     pytest.skip(f"{MARK}{what}")
 

@@ -44,6 +44,7 @@ class HostSettings:
     given: dict[str, dict[str, str]] = field(default_factory=dict)
     log_level: str = "error"
     environment: str = "sandbox"
+    crypto_mb: str = ""
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ async def host_sandbox(settings: HostSettings, beside: Sequence[Late] = ()) -> A
             drawn=state.starts * STREAM_LENGTH if settings.seed is not None else 0,
             clock=clock,
             authority=authority.certificate if authority else None,
+            crypto_mb=settings.crypto_mb,
         )
         stack.push_async_callback(world.close)
 

@@ -39,6 +39,7 @@ class OpenSettings:
     port: int
     lane: int
     log_level: str
+    crypto_mb: str
 
     @property
     def is_postgresql(self) -> bool:
@@ -83,6 +84,7 @@ def read(path: Path | None, environ: Mapping[str, str]) -> OpenSettings:
         _number(said, "port", 8600),
         _number(said, "lane", 0),
         said.get("log_level", "info"),
+        said.get("crypto_mb", ""),
     )
 
 
@@ -145,6 +147,7 @@ async def open_platform(
             mail=mailer,
             log=JsonLog(sys.stderr, clock, settings.log_level),
             clock=clock,
+            crypto_mb=settings.crypto_mb,
         )
         stack.push_async_callback(world.close)
         database = await open_database(settings, stack)

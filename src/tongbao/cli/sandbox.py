@@ -37,6 +37,12 @@ def add_options(parser: argparse.ArgumentParser, *, port: int) -> None:
     parser.add_argument(
         "--allow-target", action="append", default=[], metavar="CIDR|HOST", help="notify others than loopback"
     )
+    parser.add_argument(
+        "--crypto-mb",
+        default="",
+        metavar="LIBRARY",
+        help="signs together: libcrypto_mb.so.11 (needs AVX-512 IFMA)",
+    )
     parser.add_argument("--log-level", default="error", choices=("debug", "info", "warning", "error"))
 
 
@@ -65,6 +71,7 @@ def host_settings(chosen: argparse.Namespace) -> HostSettings:
         allow=tuple(chosen.allow_target),
         given=read_merchant(chosen.merchant),
         log_level=chosen.log_level,
+        crypto_mb=chosen.crypto_mb,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.runtime.address import Resolve
+from tongbao.runtime.bench import Bench, MultiBuffer
 from tongbao.runtime.clock import RealClock
 from tongbao.runtime.entropy import SeededEntropy, SystemEntropy, random_source
 from tongbao.runtime.outgoing import GuardedTransport
@@ -150,10 +151,12 @@ def build_world(
     authority: str | None = None,
     resolve: Resolve | None = None,
     settings: Mapping[str, str] | None = None,
+    crypto_mb: str = "",
 ) -> RealWorld:
     """Put a World together. ``seed``, ``drawn`` (what a seeded stream has given already), ``offset`` (milliseconds of
     business time; or the ``clock`` itself) are for sandbox and test: production raises ConfigurationError for them,
-    and for a policy that opens loopback. ``authority`` is PEM text of authorities to trust besides the system's."""
+    and for a policy that opens loopback. ``authority`` is PEM text of authorities to trust besides the system's.
+    ``crypto_mb`` names the library that signs together (see ``bench``)."""
     if environment not in ENVIRONMENTS:
         raise ConfigurationError("environment", f"is one of {', '.join(ENVIRONMENTS)}")
     clock = clock or RealClock(offset)
@@ -162,6 +165,7 @@ def build_world(
     transport = GuardedTransport(policy, resolve=resolve, authority=authority, reuse=environment == "production")
     tasks = Tasks(log)
     threads = Threads()
+    bench = Bench(threads.run, MultiBuffer(crypto_mb).sign) if crypto_mb else None
 
     async def close_threads() -> None:
         await asyncio.get_running_loop().run_in_executor(None, threads.close)
@@ -178,6 +182,7 @@ def build_world(
         spawn=tasks.spawn,
         environment=environment,
         settings=dict(settings or {}),
+        sign=bench.sign if bench is not None else None,
         real_clock=clock,
         closing=(tasks.close, transport.close, close_threads),
     )

@@ -30,6 +30,10 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 
 
+_CUT: Final = tuple(36 ** (50 - width) for width in range(51))
+"""By width: what leaves the first digits of the 50 that a digest has in base 36."""
+
+
 def base36(number: int, width: int) -> str:
     """``number`` in base 36, zero-padded to ``width`` characters."""
     pairs = []
@@ -55,8 +59,7 @@ class Seal:
         return mac.digest()
 
     def _short(self, label: str, width: int, *parts: str) -> str:
-        # the first of 50 digits
-        return base36(int.from_bytes(self._mac(label, *parts)) // 36 ** (50 - width), width)
+        return base36(int.from_bytes(self._mac(label, *parts)) // _CUT[width], width)
 
     def event_id(self, trade_no: str, seq: int) -> str:
         """34 characters: the trade's number and the event's in base 36, and 14 characters that nobody can guess."""

@@ -113,10 +113,9 @@ async def write_notification(platform: Platform, claimed: Claimed) -> Request:
     hearer = hearer_of(trade) if trade is not None else event.merchant_id
     ring = await platform.rings.ring(hearer, claimed.protocol)
     manifest = platform.protocol(claimed.protocol)
-    if not manifest.costly:
+    if manifest.costly is None:
         return manifest.server.notify(note, event.target, ring, at)
-    signed: Request = await platform.world.compute(lambda: manifest.server.notify(note, event.target, ring, at))
-    return signed
+    return await platform.world.finish(manifest.costly.prepare_notification(note, event.target, ring, at))
 
 
 def next_state(timetable: Sequence[int], attempts: int, answer_class: str, now: Instant) -> tuple[str, Instant | None]:

@@ -31,6 +31,7 @@ from tongbao.wire.form import Pairs, encode_form
 from tongbao.wire.http import FORM, Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.movement import BillHead, BillLine
+from tongbao.wire.unsigned import Unsigned
 from tongbao.wire.vocabulary import Carriage, Intent, Notification, Outcome, Presentation
 
 
@@ -225,6 +226,19 @@ class Onward:
     read: Callable[[str], str]
 
 
+class CostlyEnd(Protocol):
+    """What a server end says but for its signatures, so that whoever has several may have them signed at once. Signed,
+    each is what the end's ``answer`` and ``notify`` give."""
+
+    def prepare_answer(
+        self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant
+    ) -> Response | Unsigned[Response]: ...
+
+    def prepare_notification(
+        self, notification: Notification, target: str, ring: KeyRing, now: Instant
+    ) -> Request | Unsigned[Request]: ...
+
+
 class ProductEnd(Protocol):
     """For codes that name a product and no order: a wallet scans one, and the platform asks the merchant, who opens the
     order meanwhile and answers with its number."""
@@ -358,8 +372,8 @@ class Manifest:
     modes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Other ways to configure the merchant's half, in which it speaks operations of their own: name -> examples of the
     settings that make it so (a service provider who asks in another merchant's name)."""
-    costly: bool = False
-    """Whether signing and checking cost so much (RSA) that a face leaves them to a thread."""
+    costly: CostlyEnd | None = None
+    """The server end once more, where signing costs so much (RSA) that a face leaves it to a thread."""
     bare_errors: bool = False
     """Whether an unknown path and a wrong method are answered by their status alone; else with a line of text."""
     batches_by_browser: bool = False

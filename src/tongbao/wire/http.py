@@ -93,6 +93,11 @@ def split_url(url: str) -> tuple[str, str, bytes, bytes]:
     return scheme.lower(), authority, (path or "/").encode("utf-8"), query.encode("utf-8")
 
 
+def origin_of(url: str) -> str:
+    """``scheme://authority`` of an absolute address that we made ourselves."""
+    return "/".join(url.split("/", 3)[:3])
+
+
 def get(url: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Request:
     """A GET of an absolute address."""
     scheme, host, path, query = split_url(url)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from tongbao.kernel.port import Clock, Entropy
 from tongbao.wire.http import Request, Response
+from tongbao.wire.unsigned import Unsigned
 
 T = TypeVar("T")
 
@@ -116,3 +117,12 @@ class World:
     """Start a background task under a name; its failure is logged, never swallowed."""
     environment: str = "production"
     settings: dict[str, str] = field(default_factory=dict)
+    sign: Callable[[Unsigned[Any]], Awaitable[str]] | None = None
+    """The signature of a message, made on a thread together with others'. None: ``compute`` makes it alone."""
+
+    async def finish(self, message: T | Unsigned[T]) -> T:
+        """The whole message, signed on a thread where it waits for that."""
+        if not isinstance(message, Unsigned):
+            return message
+        signature = await (self.sign(message) if self.sign is not None else self.compute(message.signature))
+        return message.finish(signature)

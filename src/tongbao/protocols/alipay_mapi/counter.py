@@ -9,7 +9,7 @@ from tongbao.kernel.error import RemoteProtocolError
 from tongbao.kernel.money import Money
 from tongbao.protocols.alipay_mapi.field import Fields, read_money, read_positive, read_quantity, write_time
 from tongbao.wire.field import check_address, invalid, read_time, required
-from tongbao.wire.http import split_url
+from tongbao.wire.http import origin_of
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import TradeOpened, TradeState, TradeView
 
@@ -61,10 +61,7 @@ def read_sum(fields: Fields, largest: Money, product: str) -> Money:
 
 def write_opened(opened: TradeOpened, out_trade_no: str) -> dict[str, str]:
     """Leaves of ``<alipay>`` in the answer. The code is an address of the platform that names the trade to a wallet."""
-    address = opened.cashier_url
-    if opened.code:
-        scheme, authority, _, _ = split_url(opened.cashier_url)
-        address = f"{scheme}://{authority}{QR_PATH}{opened.code}"
+    address = f"{origin_of(opened.cashier_url)}{QR_PATH}{opened.code}" if opened.code else opened.cashier_url
     return {"result_code": DONE, "out_trade_no": out_trade_no, "voucher_type": "qrcode", "qr_code": address}
 
 

@@ -138,17 +138,19 @@ def _read_bank(fields: Fields) -> tuple[Method | None, str]:
 
 def _read_allowed(fields: Fields) -> tuple[Method, ...]:
     allow, deny = fields.get("enable_paymethod", ""), fields.get("disable_paymethod", "")
+    if not allow and not deny:
+        return ()
     if allow and deny:
         raise invalid("disable_paymethod", "excludes enable_paymethod")
     name = "enable_paymethod" if allow else "disable_paymethod"
     chosen: set[Method] = set()
-    for word in (allow or deny).split("^") if allow or deny else ():
+    for word in (allow or deny).split("^"):
         if word not in m.ALLOWED_OF:
             raise invalid(name, "holds a word of no way of paying")
         chosen.update(m.ALLOWED_OF[word])
     if deny:
         chosen = set(Method) - chosen
-    if (allow or deny) and not chosen:
+    if not chosen:
         raise invalid(name, "leaves no way of paying")
     return () if len(chosen) == len(Method) else tuple(method for method in Method if method in chosen)
 

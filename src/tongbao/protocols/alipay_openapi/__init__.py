@@ -18,6 +18,8 @@ from tongbao.protocols.alipay_openapi.setting import FIELDS, GATEWAY, credential
 from tongbao.wire.contract import Manifest, PayeeNumber
 from tongbao.wire.vocabulary import Presentation, Product
 
+_SERVER = Server()
+
 PROTOCOL = Manifest(
     name="alipay_openapi",
     title="Alipay Open Platform",
@@ -35,7 +37,7 @@ PROTOCOL = Manifest(
     confirms=False,
     products=frozenset((Product.INSTANT,)),
     credentials=FIELDS,
-    server=Server(),
+    server=_SERVER,
     client=Client(),
     bill=Bill(),
     sources=(
@@ -73,7 +75,7 @@ PROTOCOL = Manifest(
     certificates=True,
     content_keys={ALGORITHM: "base64"},
     presentations=tuple(Presentation),
-    costly=True,
+    costly=_SERVER,
     credentials_for=credentials_for,
     payee=PayeeNumber(SETTING, seller_of),
 )

@@ -258,7 +258,7 @@ def _encode_form(
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.field, error.reason, error.code) from error
     key = credentials.ring.signing(values.get("sign_type", RSA2))
-    done = signed({**fields, "sign_type": key.algorithm}, codec, key, REQUEST_UNSIGNED)
+    done = signed({**fields, "sign_type": key.algorithm}, codec, key, REQUEST_UNSIGNED).sign()
     # the charset stands in the address: a gateway may need it to read the body
     pairs = tuple((name, value) for name, value in done.items() if name != "charset")
     if len(encode_form(pairs, codec)) > LIMITS.size:

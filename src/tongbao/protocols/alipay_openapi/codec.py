@@ -8,9 +8,9 @@ values. Libraries exist that sign empty values as well: where the message holds 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -19,7 +19,10 @@ from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemotePro
 from tongbao.wire.field import decode_pairs
 from tongbao.wire.form import FormLimits, split_form
 from tongbao.wire.key import Key, KeyRing
-from tongbao.wire.sign import SHA1, SHA256, rsa_sign, rsa_verify
+from tongbao.wire.sign import SHA1, SHA256, rsa_verify
+from tongbao.wire.unsigned import Unsigned
+
+T = TypeVar("T")
 
 RSA2: Final = "RSA2"
 RSA: Final = "RSA"
@@ -142,9 +145,14 @@ def encode_raw(fields: Mapping[str, str], codec: str) -> dict[bytes, bytes]:
 
 def sign(text: bytes, key: Key) -> str:
     """The signature of a string, in base64."""
+    return unsigned(text, key, str).signature()
+
+
+def unsigned(text: bytes, key: Key, finish: Callable[[str], T]) -> Unsigned[T]:
+    """A message that waits for the signature of a string."""
     if key.algorithm not in DIGEST or not isinstance(key.material, RSAPrivateKey):
         raise LocalProtocolError("sign_type", f"{key!r} cannot sign", "SIGN_TYPE_NOT_ALLOWED")
-    return rsa_sign(text, key.material, DIGEST[key.algorithm])
+    return Unsigned(text, key.material, DIGEST[key.algorithm], finish)
 
 
 def verify(text: bytes, signature: str, key: Key) -> bool:
@@ -188,7 +196,8 @@ def authenticate(
     return key
 
 
-def signed(fields: Mapping[str, str], codec: str, key: Key, unsigned: frozenset[bytes]) -> dict[str, str]:
-    """The fields without empty ones, with ``sign_type`` and ``sign`` at the end."""
+def signed(fields: Mapping[str, str], codec: str, key: Key, bare: frozenset[bytes]) -> Unsigned[dict[str, str]]:
+    """The fields without empty ones, with ``sign_type`` and ``sign`` at the end; ``bare`` are not signed."""
     filled = {name: value for name, value in fields.items() if value} | {"sign_type": key.algorithm}
-    return filled | {"sign": sign(canonical(encode_raw(filled, codec), unsigned), key)}
+    text = canonical(encode_raw(filled, codec), bare)
+    return unsigned(text, key, lambda signature: filled | {"sign": signature})

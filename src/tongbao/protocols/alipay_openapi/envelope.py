@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tongbao.kernel.error import InvalidSignature, RemoteProtocolError
-from tongbao.protocols.alipay_openapi.codec import CAREFUL_CODECS, find_key, is_text, sign
+from tongbao.protocols.alipay_openapi.codec import CAREFUL_CODECS, find_key, is_text, unsigned
 from tongbao.protocols.alipay_openapi.mode import serial_of
 from tongbao.protocols.alipay_openapi.secret import content_key, hide, revealed
 from tongbao.wire.http import Response
 from tongbao.wire.json import read_json, read_object
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.unsigned import Unsigned
 
 ERROR_NODE: Final = "error_response"
 SIZE_MAX: Final = 1_048_576
 
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _FIRST: Final = ("code", "msg", "sub_code", "sub_msg")
 
 
@@ -37,8 +39,10 @@ def dump_node(content: Mapping[str, Any]) -> str:
     """A node as it is sent: result first, the rest by name."""
     ordered = {name: content[name] for name in _FIRST if content.get(name)}
     ordered |= {name: content[name] for name in sorted(content) if name not in ordered and content[name]}
-    text = json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return _STRING.sub(_even_braces, text).replace("/", "\\/")
+    text = _ENCODER.encode(ordered)
+    if text.count("{") > 1 or text.count("}") > 1:
+        text = _STRING.sub(_even_braces, text)
+    return text.replace("/", "\\/")
 
 
 def _even_braces(match: re.Match[str]) -> str:
@@ -65,7 +69,7 @@ class Voice:
     trace: str = ""
 
 
-def write_answer(content: Mapping[str, Any], voice: Voice) -> Response:
+def write_answer(content: Mapping[str, Any], voice: Voice) -> Response | Unsigned[Response]:
     """An answer; with ``serial`` in certificate mode, with ``hidden`` encrypted, without ``key`` unsigned."""
     codec = CAREFUL_CODECS[voice.charset]
     text = dump_node(content)
@@ -79,9 +83,12 @@ def write_answer(content: Mapping[str, Any], voice: Voice) -> Response:
     body = b'{"%b":%b' % (voice.node.encode("ascii"), raw)
     if voice.serial:
         body += b',"alipay_cert_sn":"%b"' % voice.serial.encode("ascii")
-    if voice.key is not None:
-        body += b',"sign":"%b"' % sign(raw, voice.key).encode("ascii")
-    body += b"}"
+    if voice.key is None:
+        return _answer(body + b"}", voice)
+    return unsigned(raw, voice.key, lambda said: _answer(b'%b,"sign":"%b"}' % (body, said.encode("ascii")), voice))
+
+
+def _answer(body: bytes, voice: Voice) -> Response:
     headers = (
         (b"Content-Type", f"text/html;charset={voice.charset}".encode("ascii")),
         (b"Content-Length", str(len(body)).encode("ascii")),

@@ -32,7 +32,9 @@ def invalid(name: str, reason: str, code: str = "FIELD_INVALID") -> RemoteProtoc
 
 def text_of(content: Content, name: str) -> str:
     """The field as text, '' where it is absent. Raises RemoteProtocolError for structures and what is too long."""
-    value = content.get(name, "")
+    if name not in content:
+        return ""
+    value = content[name]
     if not isinstance(value, str):
         raise invalid(name, "is no text")
     if len(value) > _SHORTEST and len(value) > m.LENGTHS.get(name, m.URL_LENGTH * 16):

@@ -26,7 +26,7 @@ from tongbao.protocols.alipay_openapi.mode import serial_of
 from tongbao.protocols.alipay_openapi.money import read_back, read_split, write_back, write_split
 from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, funds_of, read_trade, write_payment, write_trade
 from tongbao.wire.certificate import chain_pem
-from tongbao.wire.http import split_url
+from tongbao.wire.http import origin_of
 from tongbao.wire.key import KeyRing
 from tongbao.wire.movement import (
     Answered,
@@ -80,8 +80,7 @@ def qr_code(opened: TradeOpened) -> str:
     """What a QR code holds: an address of the platform that names the trade to a wallet which scans it."""
     if not opened.code:
         return opened.cashier_url
-    scheme, authority, _, _ = split_url(opened.cashier_url)
-    return f"{scheme}://{authority}{QR_PATH}{opened.code}"
+    return f"{origin_of(opened.cashier_url)}{QR_PATH}{opened.code}"
 
 
 # --- what the platform writes ------------------------------------------------------------------------------------

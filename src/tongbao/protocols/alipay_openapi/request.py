@@ -54,16 +54,18 @@ def read_numbers(content: Content) -> dict[str, str]:
 
 def _read_methods(content: Content) -> tuple[Method, ...]:
     allow, deny = text_of(content, "enable_pay_channels"), text_of(content, "disable_pay_channels")
+    if not allow and not deny:
+        return ()
     if allow and deny:
         raise invalid("disable_pay_channels", "excludes enable_pay_channels")
     name = "enable_pay_channels" if allow else "disable_pay_channels"
     chosen: set[Method] = set()
-    for word in (allow or deny).split(",") if allow or deny else ():
+    for word in (allow or deny).split(","):
         # channels we have no word for neither open nor close a way of ours
         chosen.update(m.CHANNELS.get(word.strip(), ()))
     if deny:
         chosen = set(Method) - chosen
-    if (allow or deny) and not chosen:
+    if not chosen:
         raise invalid(name, "leaves no way of paying", "METHOD_NOT_ALLOWED")
     return () if len(chosen) == len(Method) else tuple(method for method in Method if method in chosen)
 

@@ -13,13 +13,14 @@ from tongbao.kernel.port import Entropy
 from tongbao.kernel.time import MINUTE, Instant
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.code import bare
-from tongbao.protocols.alipay_openapi.codec import RSA2, find_key, sign
+from tongbao.protocols.alipay_openapi.codec import RSA2, find_key, sign, unsigned
 from tongbao.protocols.alipay_openapi.envelope import plain_texts
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, hide, reveal
 from tongbao.wire.form import parse_form
 from tongbao.wire.http import Request, Response
 from tongbao.wire.json import read_object, write_json
 from tongbao.wire.key import Key, KeyRing
+from tongbao.wire.unsigned import Unsigned
 
 SCHEME: Final = "ALIPAY-SHA256withRSA"
 WINDOW: Final = 10 * MINUTE
@@ -138,31 +139,32 @@ def write_auth(
 
 def write_rest(
     status: int, content: Mapping[str, Any], key: Key | None, serial: str, hidden: bytes | None, now: Instant
-) -> Response:
+) -> Response | Unsigned[Response]:
     """An answer, signed where there is a key."""
     body = write_json(content).encode("utf-8")
     if hidden is not None:
         body = hide(body, hidden).encode("ascii")
     nonce = _number(now, body.hex())
-    headers: list[tuple[bytes, bytes]] = [
+    headers = (
         (b"content-type", b"text/plain;charset=utf-8" if hidden is not None else _JSON),
         (b"content-length", str(len(body)).encode("ascii")),
         (b"alipay-trace-id", nonce[:30].encode("ascii")),
-    ]
-    if key is not None:
-        stamp = str(now).encode("ascii")
-        text = b"\n".join([stamp, nonce.encode("ascii"), body, b""])
-        headers += [
-            (b"alipay-timestamp", stamp),
-            (b"alipay-nonce", nonce.encode("ascii")),
-            (b"alipay-signature", sign(text, key).encode("ascii")),
-        ]
-        if serial:
-            headers.append((b"alipay-sn", serial.encode("ascii")))
-    return Response(status, tuple(headers), body)
+    )
+    if key is None:
+        return Response(status, headers, body)
+    stamp = str(now).encode("ascii")
+    proof = ((b"alipay-timestamp", stamp), (b"alipay-nonce", nonce.encode("ascii")))
+    named = ((b"alipay-sn", serial.encode("ascii")),) if serial else ()
+
+    def finish(signature: str) -> Response:
+        return Response(status, (*headers, *proof, (b"alipay-signature", signature.encode("ascii")), *named), body)
+
+    return unsigned(b"\n".join([stamp, nonce.encode("ascii"), body, b""]), key, finish)
 
 
-def write_rest_failure(status: int, word: str, message: str, key: Key | None, serial: str, now: Instant) -> Response:
+def write_rest_failure(
+    status: int, word: str, message: str, key: Key | None, serial: str, now: Instant
+) -> Response | Unsigned[Response]:
     """An error, with the word that common errors have here; signed where there is a key to sign with."""
     said = {"code": bare(word), "message": message, "links": [{"link": "https://open.alipay.com", "desc": "文档"}]}
     return write_rest(status, said, key, serial, None, now)

@@ -50,6 +50,7 @@ from tongbao.wire.form import encode_form
 from tongbao.wire.http import FORM, Request, Response
 from tongbao.wire.json import read_object
 from tongbao.wire.key import Key, KeyRing, KeyState
+from tongbao.wire.unsigned import Unsigned, sign_now
 from tongbao.wire.vocabulary import Carriage, Notification, Outcome, Rejection, TradeOpened, TradeView
 
 _APP: Final = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
@@ -92,6 +93,11 @@ class Server:
         return Verified(own_numbers(intent, claim.merchant), key, once)
 
     def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
+        return sign_now(self.prepare_answer(claim, outcome, ring, now))
+
+    def prepare_answer(
+        self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant
+    ) -> Response | Unsigned[Response]:
         if isinstance(outcome, Rejection):
             return self._say(claim, c.WIRE_CODE.get(outcome.code, c.UNKNOW_ERROR), outcome.detail, ring, now)
         if isinstance(outcome, TradeOpened) and claim.carriage is not Carriage.SERVER:
@@ -110,6 +116,11 @@ class Server:
         return write_answer(content, _voice(claim, ring, now, success=True))
 
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
+        return sign_now(self._refuse(claim, error, ring, now))
+
+    def _refuse(
+        self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant
+    ) -> Response | Unsigned[Response]:
         if claim is None:
             return _failure(c.refusal_code(error), "", Voice(ERROR_NODE, trace=_trace("", now)))
         word = c.word_of(claim.operation, error)
@@ -119,7 +130,9 @@ class Server:
             message = _FORGED + escape(text, quote=False)
         return self._say(claim, word, message, ring, now)
 
-    def _say(self, claim: Claim, word: str, message: str, ring: KeyRing | None, now: Instant) -> Response:
+    def _say(
+        self, claim: Claim, word: str, message: str, ring: KeyRing | None, now: Instant
+    ) -> Response | Unsigned[Response]:
         if isinstance(claim.parsed, Rest):
             status = c.http_status(word)
             key, serial = _signer(claim, ring)
@@ -133,10 +146,19 @@ class Server:
         return c.refusal_code(error)
 
     def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
+        return self.prepare_notification(notification, target, ring, now).sign()
+
+    def prepare_notification(
+        self, notification: Notification, target: str, ring: KeyRing, now: Instant
+    ) -> Unsigned[Request]:
         charset, key = _tongue(notification.trade, ring)
         fields = write_notification(notification, ring.merchant, charset, now)
-        pairs = tuple(signed(fields, CODECS[charset], key, EVENT_UNSIGNED).items())
-        return http.post(target, encode_form(pairs, CODECS[charset]), f"{FORM}; charset={charset}")
+
+        def post(done: dict[str, str]) -> Request:
+            pairs = tuple(done.items())
+            return http.post(target, encode_form(pairs, CODECS[charset]), f"{FORM}; charset={charset}")
+
+        return signed(fields, CODECS[charset], key, EVENT_UNSIGNED).then(post)
 
     def acknowledged(self, response: Response) -> bool:
         return response.status == 200 and response.body == b"success"
@@ -144,7 +166,7 @@ class Server:
     def return_to(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
         charset, key = _tongue(notification.trade, ring)
         fields = write_return(notification, ring.merchant, charset, now)
-        pairs = tuple(signed(fields, CODECS[charset], key, EVENT_UNSIGNED).items())
+        pairs = tuple(signed(fields, CODECS[charset], key, EVENT_UNSIGNED).sign().items())
         text = encode_form(pairs, CODECS[charset]).decode("ascii")
         target = target.partition("#")[0]
         return http.get(f"{target}{'&' if '?' in target else '?'}{text}")
@@ -315,7 +337,9 @@ def _voice(claim: Claim, ring: KeyRing | None, now: Instant, *, success: bool) -
     return Voice(node, claim.charset, key, serial, hidden, _trace(parsed.fields.get("sign", ""), now))
 
 
-def _failure(word: str, message: str, voice: Voice, more: Mapping[str, str] | None = None) -> Response:
+def _failure(
+    word: str, message: str, voice: Voice, more: Mapping[str, str] | None = None
+) -> Response | Unsigned[Response]:
     code = c.public_code(word)
     content = {"code": code, "msg": c.MESSAGE[code]}
     if word != code:

@@ -58,6 +58,8 @@ def credentials_for(merchant: str, ring: KeyRing, base: str, extra: Mapping[str,
     return {name: value for name, value in said.items() if value}
 
 
+_SERVER = Server()
+
 PROTOCOL = Manifest(
     name="wechatpay_v3",
     title="WeChat Pay, API v3",
@@ -98,7 +100,7 @@ PROTOCOL = Manifest(
         ),
         CredentialField("sub_appid", "text", "the appid of that merchant", required=False),
     ),
-    server=Server(),
+    server=_SERVER,
     client=Client(),
     bill=Bill(),
     sources=(
@@ -147,7 +149,7 @@ PROTOCOL = Manifest(
     presentations=(Presentation.QR, Presentation.WALLET, Presentation.APP, Presentation.H5, Presentation.BARCODE),
     code_prefix="13",
     modes={"partner": {"sub_mchid": "1900000117", "sub_appid": "wx1f87d44db95cba7a"}},
-    costly=True,
+    costly=_SERVER,
     own_buyers=True,
     notifies_refund="own",
     refund_may_stick=True,

@@ -12,9 +12,9 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
@@ -29,7 +29,10 @@ from tongbao.wire.certificate import is_trusted
 from tongbao.wire.contract import Credentials
 from tongbao.wire.json import read_object, write_json
 from tongbao.wire.key import Key, KeyRing, KeyState
-from tongbao.wire.sign import SHA256, decode_base64, rsa_sign, rsa_verify
+from tongbao.wire.sign import SHA256, decode_base64, rsa_verify
+from tongbao.wire.unsigned import Unsigned
+
+T = TypeVar("T")
 
 PROBE: Final = "WECHATPAY/SIGNTEST/"
 """How the signature begins that the platform sends on purpose to see whether a client checks it."""
@@ -133,9 +136,14 @@ def pay_text(appid: str, timestamp: str, nonce: str, package: str) -> bytes:
 
 
 def sign(text: bytes, key: Key) -> str:
+    return unsigned(text, key, str).signature()
+
+
+def unsigned(text: bytes, key: Key, finish: Callable[[str], T]) -> Unsigned[T]:
+    """A message that waits for the signature of ``text``."""
     if not isinstance(key.material, RSAPrivateKey):
         raise LocalProtocolError("signature", f"{key!r} cannot sign", "SIGN_TYPE_NOT_ALLOWED")
-    return rsa_sign(text, key.material, SHA256)
+    return Unsigned(text, key.material, SHA256, finish)
 
 
 def verify(text: bytes, signature: str, key: Key) -> bool:
@@ -213,17 +221,20 @@ def read_authorization(text: str) -> Proof:
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-def signed_headers(body: bytes, key: Key, name: str, nonce: str, now: Instant) -> Headers:
+def signed_headers(body: bytes, key: Key, name: str, nonce: str, now: Instant) -> Unsigned[Headers]:
     """The five headers, in the case in which they are always written (some clients compare letter by letter)."""
     timestamp = str(now // 1_000)
-    signature = sign(answer_text(timestamp, nonce, body), key)
-    return (
-        (b"Wechatpay-Nonce", nonce.encode("ascii")),
-        (b"Wechatpay-Signature", signature.encode("ascii")),
-        (b"Wechatpay-Timestamp", timestamp.encode("ascii")),
-        (b"Wechatpay-Serial", name.encode("ascii")),
-        (b"Wechatpay-Signature-Type", m.ALGORITHM.encode("ascii")),
-    )
+
+    def finish(signature: str) -> Headers:
+        return (
+            (b"Wechatpay-Nonce", nonce.encode("ascii")),
+            (b"Wechatpay-Signature", signature.encode("ascii")),
+            (b"Wechatpay-Timestamp", timestamp.encode("ascii")),
+            (b"Wechatpay-Serial", name.encode("ascii")),
+            (b"Wechatpay-Signature-Type", m.ALGORITHM.encode("ascii")),
+        )
+
+    return unsigned(answer_text(timestamp, nonce, body), key, finish)
 
 
 def check_signed(headers: Headers, body: bytes, ring: KeyRing, now: Instant) -> Instant:

@@ -46,6 +46,7 @@ from tongbao.wire.movement import (
     SplitReturnFound,
     UnsplitFound,
 )
+from tongbao.wire.unsigned import Unsigned, sign_now
 from tongbao.wire.vocabulary import (
     Carriage,
     CombinedFound,
@@ -120,6 +121,11 @@ class Server:
         return Verified(intent, key, f"{proof.timestamp}:{proof.nonce_str}", provider)
 
     def answer(self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant) -> Response:
+        return sign_now(self.prepare_answer(claim, outcome, ring, now))
+
+    def prepare_answer(
+        self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant
+    ) -> Response | Unsigned[Response]:
         if isinstance(outcome, Rejection):
             return self.refuse(claim, Refused(outcome.code, outcome.detail), ring, now)
         if isinstance(outcome, CertificatesFound) and not _certified(ring):
@@ -143,9 +149,9 @@ class Server:
             return Response(404 if error.field == "path" else 405, ((b"Content-Length", b"0"),))
         word = _word(error)
         if word == "USER_PAYING" and claim is not None and claim.parsed.route is m.CODEPAY:
-            return _signed(202, codec.write_body(_paying(claim)), claim.parsed, ring, now)
+            return _signed(202, codec.write_body(_paying(claim)), claim.parsed, ring, now).sign()
         if word == "ORDER_CLOSED" and claim is not None and _single(claim.parsed.route) is m.CLOSE:
-            return _signed(204, b"", claim.parsed, ring, now)
+            return _signed(204, b"", claim.parsed, ring, now).sign()
         said: dict[str, Any] = {"code": word, "message": _message(word, error)}
         if isinstance(error, ProtocolError) and error.field not in (*_ASKED, _SERIAL):
             said["detail"] = _detail(error, claim)
@@ -163,12 +169,17 @@ class Server:
         return _word(error)
 
     def notify(self, notification: Notification, target: str, ring: KeyRing, now: Instant) -> Request:
+        return self.prepare_notification(notification, target, ring, now).sign()
+
+    def prepare_notification(
+        self, notification: Notification, target: str, ring: KeyRing, now: Instant
+    ) -> Unsigned[Request]:
         body = write_event(notification, ring.merchant, codec.content_key(ring), now)
         key = _notifying(ring, notification.id)
         nonce = codec.derived_nonce(codec.content_key(ring), b"notification", str(now).encode(), body)
         headers = codec.signed_headers(body, key, codec.platform_name(key), nonce, now)
         accept = ((b"Accept", b"*/*"), (b"User-Agent", b"Mozilla/4.0"))
-        return http.post(target, body, "application/json", (*accept, *headers))
+        return headers.then(lambda proof: http.post(target, body, "application/json", (*accept, *proof)))
 
     def acknowledged(self, response: Response) -> bool:
         """The status decides, whatever the body says."""
@@ -270,7 +281,7 @@ def _notifying(ring: KeyRing, number: str) -> Key:
     return bare[0] if moved else active[0]
 
 
-def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now: Instant) -> Response:
+def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now: Instant) -> Unsigned[Response]:
     """Signed by the public key that the request names, else by the active certificate, else by the public key."""
     if ring is None:
         raise InvalidSignature(_SERIAL, "there is no key to sign with", "KEY_UNKNOWN")
@@ -284,9 +295,9 @@ def _signed(status: int, body: bytes, parsed: Parsed, ring: KeyRing | None, now:
         _LANGUAGE,
         _CACHE,
         (b"Request-ID", _request_id(parsed.target + body, now, 0).encode("ascii")),
-        *codec.signed_headers(body, key, name, nonce, now),
     )
-    return Response(status, headers, body)
+    proof = codec.signed_headers(body, key, name, nonce, now)
+    return proof.then(lambda done: Response(status, (*headers, *done), body))
 
 
 def _request_id(body: bytes, now: Instant, number: int) -> str:

@@ -151,7 +151,10 @@ class Face:
             return see_other(outcome.confirm_url)
         try:
             now = self._platform.world.clock.wire()
-            return await self._aside(lambda: self._server.answer(claim, outcome, ring, now))
+            costly = self.manifest.costly
+            if costly is None:
+                return self._server.answer(claim, outcome, ring, now)
+            return await self._platform.world.finish(costly.prepare_answer(claim, outcome, ring, now))
         except TongbaoError as error:
             # what was asked is done and committed; only the words for it are missing
             raise RuntimeError(f"{claim.operation} was carried out and cannot be answered") from error
@@ -163,8 +166,8 @@ class Face:
         return await self._say(course, error)
 
     async def _aside(self, write: Callable[[], Response]) -> Response:
-        """Write an answer; where signing costs much, on a thread, so that nobody else waits for it."""
-        if not self.manifest.costly:
+        """Write a refusal; where signing costs much, on a thread, so that nobody else waits for it."""
+        if self.manifest.costly is None:
             return write()
         written: Response = await self._platform.world.compute(write)
         return written

@@ -273,7 +273,7 @@ def test_T10_an_empty_field_hides_no_shifted_border() -> None:
     pair = in_mode("key")
     asked = dict(PROTOCOL.client.encode(QUERY, pair.credentials, NOW).fields) | {"auth_token": "t", "charset": "utf-8"}
     key = pair.credentials.ring.signing("RSA2")
-    fields = signed({name: asked[name] for name in asked if name != "sign"}, "utf-8", key, REQUEST_UNSIGNED)
+    fields = signed({name: asked[name] for name in asked if name != "sign"}, "utf-8", key, REQUEST_UNSIGNED).sign()
     content = fields.pop("biz_content")
     swallowed = fields | {"auth_token": f"t&biz_content={content}"}
 

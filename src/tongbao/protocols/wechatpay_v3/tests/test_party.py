@@ -90,7 +90,7 @@ def test_T25_another_applications_notification_is_refused(mode: str, combined: b
 def answer(pair: Pair, said: Mapping[str, Any], status: int) -> Response:
     """Whatever is said, signed by the platform."""
     body, key = codec.write_body(said), next(key for key in pair.ring.sign if key.chain)
-    return Response(status, codec.signed_headers(body, key, codec.platform_name(key), "nonce", NOW), body)
+    return Response(status, codec.signed_headers(body, key, codec.platform_name(key), "nonce", NOW).sign(), body)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def pair() -> Pair:
 def read(pair: Pair, intent: ReturnSplit | QuerySplitReturn, said: Mapping[str, Any]) -> Outcome:
     """What our half makes of an answer that the platform signed."""
     body, key = codec.write_body(said), next(key for key in pair.ring.sign if key.chain)
-    answer = Response(200, codec.signed_headers(body, key, codec.platform_name(key), "nonce", NOW), body)
+    answer = Response(200, codec.signed_headers(body, key, codec.platform_name(key), "nonce", NOW).sign(), body)
     return pair.manifest.client.decode(intent, answer, pair.credentials, NOW)
 
 
