@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -63,3 +64,20 @@ def test_a_signal_drains_and_ends_well(number: signal.Signals) -> None:
             connect(address)
         assert process.stdout.read() == "frozen True\n"
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(("limits", "after"), [((100, 900), 900), ((100, 100), 100), ((400, 600), 600)])
+def test_a_process_makes_room_for_its_connections(limits: tuple[int, int], after: int) -> None:
+    """As many files as the system lets it open."""
+    program = (
+        "import resource\nfrom tongbao.runtime.server import run\n"
+        "async def main():\n    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])\nrun(main())"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(said.stdout) == after

@@ -22,7 +22,7 @@ from tongbao.wire.world import NOTIFY_LIMITS, Limits, NoAnswer, NotSent
 IDLE_SECONDS: Final = 4.0
 """How long a connection is kept for the next request to the same place; shorter than servers keep theirs."""
 
-IDLE_MAX: Final = 256
+IDLE_MAX: Final = 512
 """How many connections are kept idle altogether."""
 
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import ssl
 import time
@@ -30,6 +31,7 @@ except ImportError:  # not built for this platform; asyncio's own loop does the 
 T = TypeVar("T")
 
 DRAIN_SECONDS: Final = 20.0
+FILES_MAX: Final = 65_536
 _SWEEP_SECONDS: Final = 0.25
 _GC_THRESHOLD: Final = (50_000, 50, 50)
 
@@ -79,9 +81,19 @@ def server_tls(certificate: Path, key: Path, client_ca: Path | None = None) -> s
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run the main coroutine of a process on the quickest event loop there is."""
+    """Run the main coroutine of a process on the quickest event loop there is, with room for its connections."""
+    _open_files()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
+
+
+def _open_files() -> None:
+    """Let the process open as many files as it may, within reason: the limit it starts with is often 1,024, which
+    connections of a few hundred shops and as many notifications under way use up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def serve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,6 +68,10 @@ def _claim(now: Instant, wire: Instant, most: int) -> Script[list[tuple[str, str
     return [tuple(row) for row in rows]
 
 
+async def _nothing() -> list[Trade]:
+    return []
+
+
 async def claim(platform: Platform, most: int = CLAIM_MAX) -> list[Claimed]:
     """Take up to ``most`` due events for this worker."""
     clock = platform.world.clock
@@ -76,12 +81,12 @@ async def claim(platform: Platform, most: int = CLAIM_MAX) -> list[Claimed]:
     tokens = {row[:3]: row[3] for row in rows}
     events: list[Event] = await platform.database.load(EVENT, sorted(tokens))
     wanted = sorted({(event.merchant_id, event.out_trade_no) for event in events if is_of_trade(event)})
-    trades: dict[tuple[str, str], Trade] = {
-        (trade.merchant_id, trade.out_trade_no): trade
-        for trade in (await platform.database.load(TRADE, wanted) if wanted else [])
-    }
     names = sorted({(event.merchant_id,) for event in events})
-    logins = {merchant.merchant_id: merchant.login for merchant in await platform.database.load(MERCHANT, names)}
+    merchants, loaded = await asyncio.gather(
+        platform.database.load(MERCHANT, names), platform.database.load(TRADE, wanted) if wanted else _nothing()
+    )
+    trades: dict[tuple[str, str], Trade] = {(trade.merchant_id, trade.out_trade_no): trade for trade in loaded}
+    logins = {merchant.merchant_id: merchant.login for merchant in merchants}
     return [
         Claimed(
             event,

@@ -6,6 +6,7 @@ import codecs
 import re
 from binascii import a2b_qp, unhexlify
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tongbao.kernel.error import RemoteProtocolError
@@ -114,9 +115,13 @@ def quote(value: str, charset: str = "utf-8") -> str:
     return "".join([_ENCODED[code] for code in value.encode(charset)])
 
 
+_name = lru_cache(1_024)(quote)
+"""Names are the same in all messages of a kind."""
+
+
 def encode_form(pairs: Pairs, charset: str = "utf-8") -> bytes:
     """The pairs as a form body or query string, in order."""
-    return "&".join([f"{quote(name, charset)}={quote(value, charset)}" for name, value in pairs]).encode("ascii")
+    return "&".join([f"{_name(name, charset)}={quote(value, charset)}" for name, value in pairs]).encode("ascii")
 
 
 def same_charset(left: str, right: str) -> bool:

@@ -21,7 +21,7 @@ HOST_WAITING: Final = 16
 """Deliveries of one host that are held here, under way or next; what is more is given back for others to go first.
 Four rounds of the longest delivery fit into a lease."""
 
-FLYING_MAX: Final = 256
+FLYING_MAX: Final = 384
 """Deliveries under way at a time."""
 
 BUSY_PAUSE: Final = 1 * SECOND

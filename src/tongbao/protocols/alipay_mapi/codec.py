@@ -107,8 +107,10 @@ def canonical(raw: Mapping[bytes, bytes]) -> bytes:
 def canonical_text(fields: Mapping[str, str], codec: str) -> bytes:
     """The same for fields that are still text. Raises LocalProtocolError naming what ``codec`` cannot write."""
     raw = {}
+    odd = _NOT_TEXT.search("".join(fields.values())) is not None
     for name, value in fields.items():
-        check_text(name, value)
+        if odd:
+            check_text(name, value)
         try:
             raw[name.encode("ascii")] = value.encode(codec)
         except UnicodeEncodeError as error:
