@@ -105,7 +105,7 @@ class Memory:
         return load.table.rows([row for row in found if row is not None])
 
     def _write(self, write: Write) -> int:
-        values_of = write.table.values_of if write.kind == "insert" else write.table.update_of
+        values_of = write.table.update_of if write.kind == "update" else write.table.values_of
         join_columns(write.table.write_columns[write.kind], [values_of(row) for row in write.rows])
         self.written += len(write.rows)
         return len(write.rows)

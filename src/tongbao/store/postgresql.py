@@ -37,9 +37,12 @@ SESSION: Final = {
     "application_name": "tongbao",
 }
 
-PLANS: Final = {"plan_cache_mode": "force_generic_plan"}
-"""A batch's statement is planned once: what it finds by its keys does not depend on how many there are, and planning
-it anew costs as much as writing a dozen payments."""
+PLANS: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""Of a writing connection. Statements by key are planned once: their plan does not depend on how many keys there are,
+nor on how full the table was when it was made, and planning them anew costs as much as writing a dozen payments."""
+
+QUERY_PLANS: Final = "SET LOCAL plan_cache_mode TO auto; SET LOCAL enable_seqscan TO on;"
+"""Before a named query of a script: it looks for no key, and a plan that knows nothing of it reads the table."""
 
 _LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 _CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
@@ -170,6 +173,7 @@ class PostgresqlDatabase:
         """``session``: settings of its connections besides, or instead of, ``SESSION``."""
         self._dsn = dsn
         self._session = SESSION | dict(session or {})
+        self._write_session = SESSION | PLANS | dict(session or {})
         self._observe = observe
         self._limits = (readers, writers)
         self._read_pool: Any = None
@@ -187,7 +191,7 @@ class PostgresqlDatabase:
                 self._dsn, min_size=1, max_size=readers, server_settings=self._session, reset=_leave
             )
             self._write_pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=writers, server_settings=self._session | PLANS, reset=_leave
+                self._dsn, min_size=1, max_size=writers, server_settings=self._write_session, reset=_leave
             )
         except (OSError, asyncpg.PostgresError) as error:
             raise ConfigurationError("database", f"cannot connect to PostgreSQL: {type(error).__name__}") from error
@@ -233,7 +237,7 @@ class PostgresqlDatabase:
 
     async def _drive(self, connection: Any, script: Script[T], *, begun: bool) -> T:
         ahead = _Ahead(self._tell)
-        committing = False
+        committing = asked = False
         try:
             if not begun:
                 await connection.execute("BEGIN;")
@@ -254,6 +258,9 @@ class PostgresqlDatabase:
                     self._begun = connection if more else self._begun
                     answer = None
                 else:
+                    if isinstance(step, Query) and not asked:
+                        asked = True
+                        await connection.execute(QUERY_PLANS)
                     answer = await self._execute(connection, step)
                 self._tell("after", step)
         except StopIteration as end:
