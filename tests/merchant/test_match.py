@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +49,24 @@ def test_comparisons_side_by_side_know_nothing_of_each_other(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_what_does_not_fit_in_memory_is_spilled_beside_the_folder(tmp_path: Path) -> None:
-    """A limit far below the lists; and nothing else is left behind."""
-    assert _compare(tmp_path / "one", 300_000, 300_000, memory="30MB") == (300_000, 0)
-    assert {path.name for path in tmp_path.iterdir()} <= {"one", "one-spill"}
+def test_what_does_not_fit_in_memory_is_spilled_where_nobody_else_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit far below the lists, in a folder of its own; also when the first comparison's folder has gone."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert _compare(tmp_path / "one", 3, 3, memory="30MB") == (3, 0)
+    (tmp_path / "one").rmdir()
+    (spill,) = tmp_path.glob("tongbao-spill-*")
+    assert spill.stat().st_mode & 0o777 == 0o700
+    assert _compare(tmp_path / "two", 300_000, 300_000, memory="30MB") == (300_000, 0)
+
+
+def test_an_engine_that_breaks_is_not_used_again(tmp_path: Path) -> None:
+    """Whatever is the matter with it, the next comparison has another; nothing of the first one is left."""
+    with Matcher(tmp_path, memory="50MB", threads=1) as matcher:
+        matcher._engine.execute("USE memory")
+        matcher._engine.execute(f"DETACH {matcher._book}")  # so that leaving it fails
+    assert _compare(tmp_path / "two", 2, 1, memory="50MB") == (1, 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no process")
@@ -64,3 +80,25 @@ def test_a_forked_process_starts_an_engine_of_its_own(tmp_path: Path) -> None:
         os._exit(0 if _compare(tmp_path / "two", 3, 2) == (2, 1) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert _compare(tmp_path / "three", 2, 2) == (2, 0)
+
+
+@pytest.mark.slow
+def test_a_forked_process_ends_well(tmp_path: Path) -> None:
+    """It closes nothing of its parent's at its end, by whatever way it ends."""
+    program = f"""
+import os, sys
+from pathlib import Path
+from tests.merchant.test_match import _compare
+place = Path({str(tmp_path)!r})
+assert _compare(place / "one", 2, 1) == (1, 1)
+child = os.fork()
+if not child:
+    sys.exit(3)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert _compare(place / "two", 200_000, 200_000, memory="30MB") == (200_000, 0)
+sys.exit(0 if code == 3 else 1)
+"""
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], check=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert not list(tmp_path.glob("tongbao-spill-*"))

@@ -8,8 +8,13 @@ decoded.
 
 from __future__ import annotations
 
+import atexit
 import csv
+import ctypes
 import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -125,41 +130,66 @@ class Frame:
 
 
 _numbers: Final = count(1)
-_engines: Final[dict[tuple[str, int], Any]] = {}
-_left: Final[list[Any]] = []
+_engines: Final[dict[tuple[str, int], tuple[Any, str]]] = {}
+"""By memory and threads: the engine, and the folder to which it spills."""
 
 
 def _leave_engines() -> None:
-    """In a forked process: the parent's engines are of no use, and must not be closed here either."""
-    _left.extend(_engines.values())
+    """In a forked process: the parent's engines are of no use, and neither they nor their folders may be taken away
+    here, not even at the end."""
+    for engine_and_folder in _engines.values():
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine_and_folder))
     _engines.clear()
 
 
+def _close_engines() -> None:
+    for key in list(_engines):
+        _drop_engine(key)
+
+
+def _drop_engine(key: tuple[str, int]) -> None:
+    engine, folder = _engines.pop(key, (None, ""))
+    if engine is not None:
+        engine.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 os.register_at_fork(after_in_child=_leave_engines)
+atexit.register(_close_engines)
 
 
-def _start_engine(folder: Path, memory: str, threads: int) -> Any:
+def _start_engine(memory: str, threads: int) -> Any:
     """A process's engine, started once: that costs more than comparing a small shop's day. It spills to a folder of its
-    own beside the ``folder`` it was first wanted for, and takes it away again."""
+    own that nobody else can enter."""
     if (memory, threads) not in _engines:
+        folder = tempfile.mkdtemp(prefix="tongbao-spill-")
         settings: dict[str, Any] = {
             "memory_limit": memory,
-            "temp_directory": str(folder.with_name(f"{folder.name}-spill")),
+            "temp_directory": folder,
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
         if threads:
             settings["threads"] = threads
-        _engines[memory, threads] = load_driver("duckdb").connect(":memory:", config=settings)
-    return _engines[memory, threads]
+        _engines[memory, threads] = load_driver("duckdb").connect(":memory:", config=settings), folder
+    return _engines[memory, threads][0]
+
+
+def _leave_book(engine: Any, book: str, key: tuple[str, int]) -> None:
+    """Take a comparison's tables out of the engine. One that breaks at that is not used again."""
+    try:
+        engine.execute(f"USE memory; DETACH {book}")
+        engine.close()
+    except load_driver("duckdb").Error:
+        _drop_engine(key)
 
 
 class Matcher:
     """One comparison. ``folder`` is where lists are laid down on their way; ``memory`` bounds the engine, which spills
-    to a folder beside the first of a process; ``kinds`` are compared, lines of other kinds only counted; with a
-    ``frame`` our lines of other days are not expected over there, and where lines ``may_wait`` lone ones near the
-    frame's ends do. Use it as a context manager."""
+    to the system's temporary folder; ``kinds`` are compared, lines of other kinds only counted; with a ``frame`` our
+    lines of other days are not expected over there, and where lines ``may_wait`` lone ones near the frame's ends do.
+    Use it as a context manager."""
 
     def __init__(
         self,
@@ -178,8 +208,10 @@ class Matcher:
         self._may_wait = may_wait and frame is not None
         self._many = 0
         self._book = f"match_{next(_numbers)}"
-        self._engine = _start_engine(folder, memory, threads).cursor()
+        self._engine = _start_engine(memory, threads).cursor()
         self._engine.execute(f"ATTACH ':memory:' AS {self._book}; USE {self._book}")
+        self._leave = weakref.finalize(self, _leave_book, self._engine, self._book, (memory, threads))
+        self._leave.atexit = False
         for side in Side:
             self._engine.execute(engine.MAKE.format(side=side))
 
@@ -187,8 +219,7 @@ class Matcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.execute(f"USE memory; DETACH {self._book}")
-        self._engine.close()
+        self._leave()
 
     def add_file(self, side: Side, path: Path, shape: BillShape) -> None:
         """A list as its file stands. Raises RemoteProtocolError where no column of it names an order, or the file is

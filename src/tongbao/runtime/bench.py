@@ -12,6 +12,7 @@ import asyncio
 import base64
 import ctypes
 import hashlib
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -25,8 +26,8 @@ LANES: Final = 8
 FEWEST: Final = 3
 """Fewer are signed one by one: eight at once take as long as between two and three."""
 SIZES: Final = (1_024, 2_048, 3_072, 4_096)
-KEYS_MAX: Final = 4_096
-"""Keys kept ready; the one unused for longest goes first."""
+KEYS_MAX: Final = 256
+"""Keys kept ready; the one unused for longest goes first, and its numbers are wiped."""
 
 _PREFIXES: Final = {
     "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
@@ -60,6 +61,11 @@ class _Key:
         self.alone = [_eight([part] * LANES) for part in self.parts]
         """The same for all lanes: most of what is signed together is signed by one key."""
 
+    def wipe(self) -> None:
+        """Overwrite the private numbers: nobody signs with this key any more, or it is made ready anew."""
+        for part in self.parts[:-1]:
+            ctypes.memset(part, 0, len(part))
+
 
 def _words(value: int, bits: int) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(value.to_bytes(bits // 8, "little"), bits // 8)
@@ -81,7 +87,7 @@ class _Room:
 
 
 class MultiBuffer:
-    """The library, for one thread at a time. ``name`` is its file name or path. Raises ConfigurationError."""
+    """The library; threads take turns. ``name`` is its file name or path. Raises ConfigurationError."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -103,9 +109,14 @@ class MultiBuffer:
         self._methods = {size: (private(size), public(size)) for size in SIZES}
         self._rooms = {size: _Room(size // 8) for size in SIZES}
         self._keys: OrderedDict[int, _Key] = OrderedDict()
+        self._turn = threading.Lock()
 
     def sign(self, wanted: Sequence[Wanted]) -> list[bytes | None]:
         """Signatures in the same order; None where the library does not do such a key or digest, or failed."""
+        with self._turn:
+            return self._sign_all(wanted)
+
+    def _sign_all(self, wanted: Sequence[Wanted]) -> list[bytes | None]:
         found: list[bytes | None] = [None] * len(wanted)
         by_size: dict[int, list[tuple[int, _Key, bytes]]] = {}
         for place, one in enumerate(wanted):
@@ -125,8 +136,8 @@ class MultiBuffer:
         if known is None:
             # the key itself is kept with its numbers, so that nobody else gets its id meanwhile
             known = self._keys[id(key)] = _Key(key)
-            if len(self._keys) > KEYS_MAX:
-                self._keys.popitem(last=False)
+            while len(self._keys) > KEYS_MAX:
+                self._keys.popitem(last=False)[1].wipe()
         else:
             self._keys.move_to_end(id(key))
         return known
@@ -160,13 +171,26 @@ def _pad(wanted: Wanted, length: int) -> bytes:
     return b"\x00\x01" + b"\xff" * (length - len(info) - 3) + b"\x00" + info
 
 
-def sign_together(wanted: Sequence[Wanted], sign: SignMany) -> list[str]:
-    """The signatures in base64, by ``sign`` where it is worth while and can."""
-    found: Sequence[bytes | None] = sign(wanted) if len(wanted) >= FEWEST else [None] * len(wanted)
+def sign_together(wanted: Sequence[Wanted], sign: SignMany) -> list[str | Exception]:
+    """The signatures in base64, by ``sign`` where it is worth while and can, else each alone; what nobody can sign is
+    told by what was raised."""
+    found: Sequence[bytes | None] = [None] * len(wanted)
+    if len(wanted) >= FEWEST:
+        try:
+            found = sign(wanted)
+        except Exception:  # noqa: BLE001 - whatever troubles the library, each is signed without it
+            found = [None] * len(wanted)
     return [
-        one.signature() if raw is None else base64.b64encode(raw).decode("ascii")
+        _sign_alone(one) if raw is None else base64.b64encode(raw).decode("ascii")
         for one, raw in zip(wanted, found, strict=True)
     ]
+
+
+def _sign_alone(message: Wanted) -> str | Exception:
+    try:
+        return message.signature()
+    except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+        return error
 
 
 Compute = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -198,9 +222,18 @@ class Bench:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._task = None
+        error = None if task.cancelled() else task.exception()
+        for _, future in self._part:
+            if future.done():
+                continue  # answered, or nobody waits any more
+            if error is None:
+                future.cancel()
+            else:
+                future.set_exception(error)
+        self._part = []
         if task.cancelled():
-            for _, future in (*self._part, *self._waiting):
-                future.cancel()  # those that were answered stay as they are
+            for _, future in self._waiting:
+                future.cancel()
             self._waiting.clear()
         elif self._waiting:
             self._start()
@@ -209,13 +242,11 @@ class Bench:
         while self._waiting:
             self._part = [self._waiting.popleft() for _ in range(min(LANES, len(self._waiting)))]
             wanted = [message for message, _ in self._part]
-            try:
-                signatures = await self._compute(lambda: sign_together(wanted, self._sign))  # noqa: B023 - awaited here
-            except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-                for _, future in self._part:
-                    if not future.cancelled():
-                        future.set_exception(error)
-                continue
+            signatures = await self._compute(lambda: sign_together(wanted, self._sign))  # noqa: B023 - awaited here
             for (_, future), signature in zip(self._part, signatures, strict=True):
-                if not future.cancelled():
+                if future.cancelled():
+                    continue
+                if isinstance(signature, Exception):
+                    future.set_exception(signature)
+                else:
                     future.set_result(signature)
