@@ -190,18 +190,20 @@ def test_a_shop_maps_its_own_table(database: Database) -> None:
 
 
 def test_a_mapped_table_lists_who_waits_in_any_pending_state(sqlite_database: Database) -> None:
-    """Two values mean pending; both are found, oldest first, page by page."""
+    """Two values mean pending; both are found, newest first, those of one moment by number, page by page."""
     own_table(sqlite_database)
-    for number, status, created in (("B", 0, 2), ("A", 1, 1), ("C", 2, 0), ("D", 0, int(later(NOW, 1)))):
+    for number, status, created in (("B", 0, 2), ("A", 1, 1), ("C", 2, 3), ("D", 0, int(later(NOW, 1))), ("E", 1, 2)):
         insert = f"INSERT INTO \"order\" VALUES ('{number}', '1.00', {status}, NULL, NULL, {created})"
         execute(sqlite_database, insert)
     book = shop_book(sqlite_database)
 
-    def look(since: int, limit: int, after: str = "") -> list[str]:
-        return list(sqlite_database.read(lambda rows: list(book.waiting(rows, Instant(since), NOW, limit, after))))
+    def look(limit: int, after: str = "", before: Instant = NOW) -> list[str]:
+        return list(sqlite_database.read(lambda rows: list(book.waiting(rows, before, limit, after))))
 
-    assert (look(0, 10), look(2, 10)) == (["A", "B"], ["B"])
-    assert (look(0, 1), look(0, 1, "A"), look(0, 1, "B"), look(0, 1, "unknown")) == (["A"], ["B"], [], [])
+    assert (look(10), look(10, before=Instant(2))) == (["E", "B", "A"], ["A"])
+    assert (look(2), look(2, "E"), look(1, "B"), look(2, "A")) == (["E", "B"], ["B", "A"], ["A"], [])
+    assert look(10, "C") == ["E", "B", "A"], "it need not be pending"
+    assert look(10, "unknown") == []
 
 
 def test_an_order_without_pending_payment_states_is_a_configuration_error() -> None:
@@ -274,9 +276,7 @@ def test_a_book_of_another_kind_implements_four_methods(sqlite_database: Databas
         def mark(self, transaction: Transaction, order: Order, state: OrderState, payment: Any) -> None:
             self.order = Order(order_no="A1", amount=order.amount, state=state, evidence=payment.evidence)
 
-        def waiting(
-            self, transaction: Transaction, created_from: Any, created_before: Any, limit: int, after: str = ""
-        ) -> list[str]:
+        def waiting(self, transaction: Transaction, created_before: Any, limit: int, after: str = "") -> list[str]:
             return ["A1"]
 
     book = Memory()

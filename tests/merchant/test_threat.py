@@ -11,7 +11,7 @@ from tests.merchant.trial import Platform
 from tests.support.clock import NOW
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.money import Money
-from tongbao.kernel.time import DAY, HOUR, later
+from tongbao.kernel.time import DAY, HOUR, MINUTE, later
 from tongbao.merchant.acceptance import decide
 from tongbao.merchant.database import Database
 from tongbao.merchant.order import Evidence, Order, OrderState
@@ -401,24 +401,53 @@ def test_F23_F07_a_lost_answer_is_answered_again(sqlite_database: Database) -> N
     assert shop.count("stock_taken") == 1
 
 
-def test_abandoned_orders_hide_no_newer_one(any_shop: Shop) -> None:
-    """However many were never brought to the platform, a paid one behind them is asked about, those of one moment by
-    number; none that is too old; and where nobody answers, few wait for that."""
-    shop = any_shop
-    shop.order("OLD")
-    shop.platform.trade("OLD")
-    shop.clock.now = later(NOW, 31 * DAY)
-    for number in ("G1", "G2", "G3", "G4", "G5", "P1", "G6"):
+def crowd(shop: Shop, *numbers: str) -> None:
+    """Orders a minute apart; the clock is then where each of them is old enough to be asked about."""
+    for number in numbers:
         shop.order(number)
+        shop.clock.now = later(shop.clock.now, MINUTE)
+    shop.clock.now = later(shop.clock.now, 5 * MINUTE)
+
+
+def asked(shop: Shop, limit: int) -> list[str]:
+    """The orders one call asks about."""
+    return [verdict.order_no for verdict in shop.receiver.poll(limit=limit)]
+
+
+def test_a_crowd_of_abandoned_orders_hides_nobody(any_shop: Shop) -> None:
+    """The newest are asked about at each call, the older ones in their turn, and from the top again after the last."""
+    shop = any_shop
+    crowd(shop, "P1", "G1", "G2", "G3", "G4", "G5", "G6")
     shop.platform.trade("P1")
-    shop.clock.now = later(NOW, 31 * DAY + HOUR)
-    shop.platform.down = "timeout"
-    assert [verdict.order_no for verdict in shop.receiver.poll(limit=2)] == ["G1", "G2"]
-    shop.platform.down = ""
+    assert [asked(shop, 2) for _ in range(3)] == [["G6", "G5"], ["G6", "G4"], ["G6", "G3"]]
+    crowd(shop, "P2")
+    shop.platform.trade("P2")
     verdicts = {verdict.order_no: verdict.kind for verdict in shop.receiver.poll(limit=2)}
-    assert list(verdicts) == ["G1", "G2", "G3", "G4", "G5", "G6", "P1"]
-    assert (verdicts["P1"], shop.stored("P1").state) == (VerdictKind.APPLIED, OrderState.PAID)
-    assert shop.stored("OLD").state is OrderState.PENDING
+    assert verdicts == {"P2": VerdictKind.APPLIED, "G2": VerdictKind.REFUSED}
+    assert [asked(shop, 2) for _ in range(2)] == [["G6", "G1"], ["G6", "P1"]]
+    assert (shop.stored("P1").state, shop.stored("P2").state) == (OrderState.PAID, OrderState.PAID)
+    assert asked(shop, 3) == ["G6", "G5", "G4"]
+    assert asked(shop, 5) == ["G6", "G5", "G4", "G3", "G2"]
+    assert asked(shop, 5) == ["G6", "G5", "G4", "G1", "G3"], "it came to the end and began again"
+    assert asked(shop, 100) == ["G6", "G5", "G4", "G3", "G2", "G1"], "none is asked about twice in one call"
+    clear(shop, "DELETE FROM orders WHERE order_no = 'G1'")
+    assert asked(shop, 2) == ["G6", "G5"], "where it stopped is gone"
+    assert asked(shop, 1) == ["G6"]
+
+
+def test_orders_that_nobody_answers_for_hide_nobody(any_shop: Shop) -> None:
+    """A dead endpoint costs no more than ``limit`` questions a call, and all get their turn when it is back."""
+    shop = any_shop
+    crowd(shop, "P1", "G1", "G2", "G3", "G4", "G5", "G6")
+    shop.platform.trade("P1")
+    shop.platform.down = "timeout"
+    verdicts = shop.receiver.poll(limit=4)
+    assert [verdict.order_no for verdict in verdicts] == ["G6", "G5", "G4", "G3"]
+    assert {verdict.reason for verdict in verdicts} == {"PROOF_UNAVAILABLE"}
+    shop.platform.down = ""
+    assert asked(shop, 4) == ["G6", "G5", "G2", "G1"]
+    assert asked(shop, 4) == ["G6", "G5", "P1", "G4"]
+    assert shop.stored("P1").state is OrderState.PAID
 
 
 def test_no_notification_came_so_the_query_pays(any_shop: Shop) -> None:

@@ -161,6 +161,7 @@ class Acceptance:
         self.endings = Endings(self.endpoints, table, database, clock, hooks.ended, hooks.crashpoint)
         self._minute = -1
         self._invalid = 0
+        self._polled = ""
 
     # --- notifications ---------------------------------------------------------------------------------------------
 
@@ -447,26 +448,29 @@ class Acceptance:
             raise Stop(13, "QUERY_DISAGREES", "the query speaks of another trade")
         return outcome.trade
 
-    def poll(self, older_than: int, limit: int, younger_than: int) -> Core[list[Verdict]]:
-        """Inquire about all pending orders that were created more than ``older_than`` and less than ``younger_than``
-        seconds ago, oldest first; ``limit`` are read at once. After as many that nobody answered for it ends."""
-        now = self._clock.business()
-        since, before = later(now, -younger_than * SECOND), later(now, -older_than * SECOND)
-        verdicts: dict[str, Verdict] = {}
-        last = ""
-        while numbers := [n for n in (yield from self._waiting(since, before, limit, last)) if n not in verdicts]:
-            for number in numbers:
-                verdicts[number] = yield from self.inquire(number)
-            if all(verdicts[number].reason == "PROOF_UNAVAILABLE" for number in numbers):
-                break
-            last = numbers[-1]
-        return list(verdicts.values())
+    def poll(self, older_than: int, limit: int) -> Core[list[Verdict]]:
+        """Inquire about ``limit`` pending orders that were created more than ``older_than`` seconds ago."""
+        before = later(self._clock.business(), -older_than * SECOND)
+        numbers = yield Work(lambda: self._database.read(lambda transaction: self._turn(transaction, before, limit)))
+        if numbers:
+            # before the questions: where a caller gives up on slow ones, the next call goes on all the same
+            self._polled = numbers[-1]
+        verdicts: list[Verdict] = []
+        for number in numbers:
+            verdict = yield from self.inquire(number)
+            verdicts.append(verdict)
+        return verdicts
 
-    def _waiting(self, since: Instant, before: Instant, limit: int, last: str) -> Core[Sequence[str]]:
-        def look(transaction: Transaction) -> Sequence[str]:
-            return self._book.waiting(transaction, since, before, limit, last)
-
-        return (yield Work(lambda: self._database.read(look)))  # type: ignore[no-any-return]
+    def _turn(self, transaction: Transaction, before: Instant, limit: int) -> list[str]:
+        """Whose turn it is: the newest with half of the limit, so that a fresh order never waits for old ones; then
+        those that follow the order where the last call stopped, and after the oldest those below the newest."""
+        numbers = list(self._book.waiting(transaction, before, (limit + 1) // 2))
+        for after in (self._polled, ""):
+            if len(numbers) < limit:
+                # as many as the limit, for those that are among the newest are dropped
+                older = self._book.waiting(transaction, before, limit, after)
+                numbers += [number for number in older if number not in numbers][: limit - len(numbers)]
+        return numbers
 
 
 def _secrets(endpoint: Endpoint | None) -> tuple[bytes, ...]:

@@ -42,11 +42,10 @@ class OrderBook(Protocol):
         """Write the new state of a locked order, with the payment that proves it."""
         ...
 
-    def waiting(
-        self, transaction: Transaction, created_from: Instant, created_before: Instant, limit: int, after: str = ""
-    ) -> Sequence[str]:
-        """Numbers of pending orders created from the one instant on and before the other, oldest first, those of one
-        moment by number; those that follow the order ``after`` where one is named."""
+    def waiting(self, transaction: Transaction, created_before: Instant, limit: int, after: str = "") -> Sequence[str]:
+        """Numbers of pending orders created before that instant, newest first, those of one moment by number,
+        descending; where an order is named in ``after`` (it need not be pending any more), those that follow it.
+        None follow an order that does not exist."""
         ...
 
 
@@ -179,24 +178,22 @@ class MappedOrderBook:
             {**known, "order_no": order.order_no},
         )
 
-    def waiting(
-        self, transaction: Transaction, created_from: Instant, created_before: Instant, limit: int, after: str = ""
-    ) -> Sequence[str]:
+    def waiting(self, transaction: Transaction, created_before: Instant, limit: int, after: str = "") -> Sequence[str]:
         if "created_at" not in self._columns:
             raise ConfigurationError("columns.created_at", "is needed to look for orders that wait for evidence")
         number, state, created = (self._columns[name] for name in ("order_no", "state", "created_at"))
         values = [value for value, meaning in self._read.items() if meaning is OrderState.PENDING]
         pending = {f"state_{index}": value for index, value in enumerate(values)}
         listed = ", ".join(f":{name}" for name in pending)
-        said = {**pending, "since": created_from, "before": created_before}
+        said = {**pending, "before": created_before}
         beyond = ""
         if after:
             said["after"] = after
             last = f"FROM {self._table} AS last WHERE last.{number} = :after"
-            beyond = f" AND ({created}, {number}) > ((SELECT last.{created} {last}), :after)"
+            beyond = f" AND ({created}, {number}) < ((SELECT last.{created} {last}), :after)"
         rows = transaction.rows(
-            f"SELECT {number} AS order_no FROM {self._table} WHERE {state} IN ({listed}) AND {created} >= :since"
-            f" AND {created} < :before{beyond} ORDER BY {created}, {number} LIMIT {max(int(limit), 1)}",
+            f"SELECT {number} AS order_no FROM {self._table} WHERE {state} IN ({listed}) AND {created} < :before"
+            f"{beyond} ORDER BY {created} DESC, {number} DESC LIMIT {max(int(limit), 1)}",
             said,
         )
         return [str(row["order_no"]) for row in rows]

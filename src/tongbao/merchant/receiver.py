@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from tongbao.kernel.money import Money
 from tongbao.kernel.port import Clock
@@ -22,9 +22,6 @@ from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
 from tongbao.merchant.verdict import Accepted, ReturnSeen, Verdict
 from tongbao.wire.http import Request, Response
 from tongbao.wire.world import Transport
-
-POLLED_FOR: Final = 30 * 24 * 3_600
-"""For how many seconds a pending order is asked about: no platform takes money for an older one."""
 
 Compute = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -98,11 +95,11 @@ class Receiver(_Shell):
         """Ask the platform how an order's trade stands and apply the answer, as evidence of its own."""
         return drive(self._core.inquire(order_no), self._exchange)
 
-    def poll(self, older_than: int = 300, limit: int = 100, younger_than: int = POLLED_FOR) -> list[Verdict]:
-        """``confirm_by_query`` for all pending orders created more than ``older_than`` and less than ``younger_than``
-        seconds ago. ``limit``: how many are read at once; where
-        nobody answers for as many, the rest is left for the next time."""
-        return drive(self._core.poll(older_than, limit, younger_than), self._exchange)
+    def poll(self, older_than: int = 300, limit: int = 100) -> list[Verdict]:
+        """``confirm_by_query`` for at most ``limit`` pending orders created more than ``older_than`` seconds ago. Half
+        of them are the newest; the others are older ones, and each call goes on where the last one of this receiver
+        stopped, so that all of them get their turn. A limit of 1 asks about the newest order only."""
+        return drive(self._core.poll(older_than, limit), self._exchange)
 
     def refund(
         self, order_no: str, refund_no: str, amount: Money, *, reason: str = "", notify_url: str = ""
@@ -194,9 +191,9 @@ class AsyncReceiver(_Shell):
         verdict: Verdict = await self._drive(self._core.inquire(order_no))
         return verdict
 
-    async def poll(self, older_than: int = 300, limit: int = 100, younger_than: int = POLLED_FOR) -> list[Verdict]:
-        """``confirm_by_query`` for pending orders of that age; see ``Receiver.poll``."""
-        verdicts: list[Verdict] = await self._drive(self._core.poll(older_than, limit, younger_than))
+    async def poll(self, older_than: int = 300, limit: int = 100) -> list[Verdict]:
+        """``confirm_by_query`` for the newest pending orders of that age and some older ones; see ``Receiver.poll``."""
+        verdicts: list[Verdict] = await self._drive(self._core.poll(older_than, limit))
         return verdicts
 
     async def refund(

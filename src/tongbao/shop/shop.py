@@ -168,7 +168,8 @@ class Shop:
         )
 
     async def poll(self, older_than: int = POLL_SECONDS, limit: int = 20) -> list[Verdict]:
-        """Ask about orders without evidence that are older than so many seconds of business time."""
+        """Ask about at most ``limit`` orders without evidence that are older than so many seconds of business time: the
+        newest, and some of the older ones in their turn (``Receiver.poll``)."""
         return await self.receiver.poll(older_than, limit)
 
 
