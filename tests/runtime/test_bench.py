@@ -70,15 +70,17 @@ def test_signatures_are_made_by_whoever_can() -> None:
     """Together where there are enough of them; what cannot be signed together is signed alone."""
     asked = [ask(b"%d" % number) for number in range(FEWEST)]
     known = [one.signature() for one in asked]
-    assert sign_together(asked, sign_each) == known
-    assert sign_together(asked, lambda wanted: [None, *sign_each(wanted)[1:]]) == known
-    assert sign_together(asked[1:], lambda wanted: []) == known[1:]
+    log = Journal().log
+    assert sign_together(asked, sign_each, log) == known
+    assert sign_together(asked, lambda wanted: [None, *sign_each(wanted)[1:]], log) == known
+    assert sign_together(asked[1:], lambda wanted: [], log) == known[1:]
 
 
 def test_a_bench_serves_all_who_wait() -> None:
     """At most eight at once, whoever came meanwhile next; who went away, or asks what nobody can do, is nobody else's
     trouble, nor is a library that breaks."""
     sizes: list[int] = []
+    journal = Journal()
 
     def sign(wanted: Sequence[Unsigned[Any]]) -> list[bytes | None]:
         sizes.append(len(wanted))
@@ -90,7 +92,7 @@ def test_a_bench_serves_all_who_wait() -> None:
         return await asyncio.to_thread(function)
 
     async def play() -> list[Any]:
-        bench = Bench(compute, sign)
+        bench = Bench(compute, sign, journal.log)
         tasks = [asyncio.create_task(bench.sign(ask(b"%d" % n))) for n in range(30)]
         odd: Any = Unsigned(b"x", None, SHA256, str)  # type: ignore[arg-type]
         tasks.insert(5, asyncio.create_task(bench.sign(odd)))
@@ -107,6 +109,7 @@ def test_a_bench_serves_all_who_wait() -> None:
     assert [type(ends[7]), type(ends[29])] == [asyncio.CancelledError] * 2
     assert last == ask(b"last").signature()
     assert max(sizes) == LANES
+    assert journal.events == [("bench.failed", {"error": "ValueError"})]
 
 
 def test_nobody_waits_for_a_bench_that_is_gone() -> None:
@@ -119,11 +122,11 @@ def test_nobody_waits_for_a_bench_that_is_gone() -> None:
         raise RuntimeError("closed")
 
     async def play() -> list[Any]:
-        broken = Bench(gone, sign_each)
+        broken = Bench(gone, sign_each, Journal().log)
         ends = await asyncio.gather(*[broken.sign(ask(b"%d" % n)) for n in range(10)], return_exceptions=True)
         assert [str(end) for end in ends] == ["closed"] * 10
         ends = []
-        slow = Bench(still, sign_each)
+        slow = Bench(still, sign_each, Journal().log)
         for turns in (1, 5):
             waiting = [asyncio.create_task(slow.sign(ask(b"%d" % n))) for n in range(10)]
             for _ in range(turns):
@@ -140,7 +143,7 @@ def test_a_world_finishes_what_waits_for_a_signature() -> None:
 
     async def play() -> list[str]:
         world = make_world(1, ToldBank(b"root"), HandClock(), Journal())
-        benched = replace(world, sign=Bench(world.compute, sign_each).sign)
+        benched = replace(world, sign=Bench(world.compute, sign_each, world.log).sign)
         messages: list[str | Unsigned[str]] = ["whole", *[ask(b"%d" % n) for n in range(5)]]
         return [
             *[await world.finish(message) for message in messages],

@@ -57,6 +57,7 @@ def test_F12_no_writing_connection_reads_a_large_table(postgresql_stage: Stage) 
             await asyncio.sleep(1.5)  # a backend tells its counts once a second
             await database.run(_load)
             stage.execute(EVENTS, DUE, WORDS)
+            await asyncio.sleep(1.5)
             before = scans()
             # no statistics were gathered yet where statements by key are tried first
             found = [len(await database.run(_load)) for _ in range(TURNS)]

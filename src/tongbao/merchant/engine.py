@@ -70,7 +70,7 @@ class Words:
 
 
 MAKE: Final = "CREATE TABLE {side} (kind SMALLINT, key VARCHAR, value BIGINT, flags USMALLINT, moment BIGINT)"
-"""One side's lines. What does not fit in memory is spilled to disk."""
+"""One side's lines. In a database file: what does not fit in memory stays on disk."""
 
 READ: Final = "SELECT COUNT(*), COALESCE(SUM(value), 0) FROM {side}"
 """What was read of one side."""

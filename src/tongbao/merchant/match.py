@@ -8,17 +8,10 @@ decoded.
 
 from __future__ import annotations
 
-import atexit
 import csv
-import ctypes
-import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,67 +122,10 @@ class Frame:
     cutoff: int
 
 
-_numbers: Final = count(1)
-_engines: Final[dict[tuple[str, int], tuple[Any, str]]] = {}
-"""By memory and threads: the engine, and the folder to which it spills."""
-
-
-def _leave_engines() -> None:
-    """In a forked process: the parent's engines are of no use, and neither they nor their folders may be taken away
-    here, not even at the end."""
-    for engine_and_folder in _engines.values():
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine_and_folder))
-    _engines.clear()
-
-
-def _close_engines() -> None:
-    for key in list(_engines):
-        _drop_engine(key)
-
-
-def _drop_engine(key: tuple[str, int]) -> None:
-    engine, folder = _engines.pop(key, (None, ""))
-    if engine is not None:
-        engine.close()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-os.register_at_fork(after_in_child=_leave_engines)
-atexit.register(_close_engines)
-
-
-def _start_engine(memory: str, threads: int) -> Any:
-    """A process's engine, started once: that costs more than comparing a small shop's day. It spills to a folder of its
-    own that nobody else can enter."""
-    if (memory, threads) not in _engines:
-        folder = tempfile.mkdtemp(prefix="tongbao-spill-")
-        settings: dict[str, Any] = {
-            "memory_limit": memory,
-            "temp_directory": folder,
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        if threads:
-            settings["threads"] = threads
-        _engines[memory, threads] = load_driver("duckdb").connect(":memory:", config=settings), folder
-    return _engines[memory, threads][0]
-
-
-def _leave_book(engine: Any, book: str, key: tuple[str, int]) -> None:
-    """Take a comparison's tables out of the engine. One that breaks at that is not used again."""
-    try:
-        engine.execute(f"USE memory; DETACH {book}")
-        engine.close()
-    except load_driver("duckdb").Error:
-        _drop_engine(key)
-
-
 class Matcher:
-    """One comparison. ``folder`` is where lists are laid down on their way; ``memory`` bounds the engine, which spills
-    to the system's temporary folder; ``kinds`` are compared, lines of other kinds only counted; with a ``frame`` our
-    lines of other days are not expected over there, and where lines ``may_wait`` lone ones near the frame's ends do.
-    Use it as a context manager."""
+    """One comparison. ``folder`` is where it may write; ``memory`` bounds the engine; ``kinds`` are compared, lines of
+    other kinds only counted; with a ``frame`` our lines of other days are not expected over there, and where lines
+    ``may_wait`` lone ones near the frame's ends do. Use it as a context manager."""
 
     def __init__(
         self,
@@ -207,11 +143,16 @@ class Matcher:
         self._frame = frame
         self._may_wait = may_wait and frame is not None
         self._many = 0
-        self._book = f"match_{next(_numbers)}"
-        self._engine = _start_engine(memory, threads).cursor()
-        self._engine.execute(f"ATTACH ':memory:' AS {self._book}; USE {self._book}")
-        self._leave = weakref.finalize(self, _leave_book, self._engine, self._book, (memory, threads))
-        self._leave.atexit = False
+        settings: dict[str, Any] = {
+            "memory_limit": memory,
+            "temp_directory": str(folder / "spill"),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if threads:
+            settings["threads"] = threads
+        self._engine = load_driver("duckdb").connect(str(folder / "match.duckdb"), config=settings)
         for side in Side:
             self._engine.execute(engine.MAKE.format(side=side))
 
@@ -219,7 +160,7 @@ class Matcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._leave()
+        self._engine.close()
 
     def add_file(self, side: Side, path: Path, shape: BillShape) -> None:
         """A list as its file stands. Raises RemoteProtocolError where no column of it names an order, or the file is
@@ -279,7 +220,7 @@ class Matcher:
         if (rows or 0) != here + there - (pairs or 0):
             self._take_twice(here + there, near)
         self._engine.execute(engine.ALONE_TWICE)
-        return Match(self._engine, self._book, self._charset, self._words, read)
+        return Match(self._engine, self._charset, self._words, read)
 
     def _take_twice(self, lines: int, near: engine.Stretch) -> None:
         """Keys that stand twice have made pairs of strangers: take them out, and join the others again."""
@@ -302,11 +243,10 @@ class Matcher:
 class Match:
     """What a comparison came to. Lives as long as its Matcher."""
 
-    def __init__(self, engine: Any, book: str, charset: str, words: Words, read: dict[Side, tuple[int, int]]) -> None:
+    def __init__(self, engine: Any, charset: str, words: Words, read: dict[Side, tuple[int, int]]) -> None:
         self.read = read
         """(lines, sum in minor units) of each side as it was given, whatever became of them."""
         self._engine = engine
-        self._book = book
         self._charset = charset
         self._words = words
         rows = engine.execute(
@@ -333,7 +273,6 @@ class Match:
         """Line by line, in order of class, kind and key; all differences where none is named."""
         wanted = engine.texts(tuple(str(one) for one in what or DIFFERENCES))
         cursor = self._engine.cursor()
-        cursor.execute(f"USE {self._book}")
         cursor.execute(
             "SELECT class, kind, key, hn, tn, CASE WHEN hn > 0 THEN hs // hn END, CASE WHEN tn > 0 THEN ts // tn END, "
             f"flags, moment FROM result WHERE class IN ({wanted}) ORDER BY class, kind, key"

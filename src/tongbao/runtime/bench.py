@@ -21,13 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.wire.unsigned import Unsigned
+from tongbao.wire.world import Log
 
 LANES: Final = 8
 FEWEST: Final = 3
 """Fewer are signed one by one: eight at once take as long as between two and three."""
 SIZES: Final = (1_024, 2_048, 3_072, 4_096)
 KEYS_MAX: Final = 256
-"""Keys kept ready; the one unused for longest goes first, and its numbers are wiped."""
+"""Keys kept ready; the one unused for longest goes first, and our copy of its numbers is wiped."""
 
 _PREFIXES: Final = {
     "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
@@ -62,7 +63,7 @@ class _Key:
         """The same for all lanes: most of what is signed together is signed by one key."""
 
     def wipe(self) -> None:
-        """Overwrite the private numbers: nobody signs with this key any more, or it is made ready anew."""
+        """Overwrite this copy of the private numbers: nobody signs with the key any more, or it is made ready anew."""
         for part in self.parts[:-1]:
             ctypes.memset(part, 0, len(part))
 
@@ -171,15 +172,15 @@ def _pad(wanted: Wanted, length: int) -> bytes:
     return b"\x00\x01" + b"\xff" * (length - len(info) - 3) + b"\x00" + info
 
 
-def sign_together(wanted: Sequence[Wanted], sign: SignMany) -> list[str | Exception]:
+def sign_together(wanted: Sequence[Wanted], sign: SignMany, log: Log) -> list[str | Exception]:
     """The signatures in base64, by ``sign`` where it is worth while and can, else each alone; what nobody can sign is
-    told by what was raised."""
+    told by what was raised. A library that breaks is logged, and nobody else hears of it."""
     found: Sequence[bytes | None] = [None] * len(wanted)
     if len(wanted) >= FEWEST:
         try:
             found = sign(wanted)
-        except Exception:  # noqa: BLE001 - whatever troubles the library, each is signed without it
-            found = [None] * len(wanted)
+        except Exception as error:  # noqa: BLE001 - whatever troubles the library, each is signed without it
+            log("bench.failed", error=type(error).__name__)
     return [
         _sign_alone(one) if raw is None else base64.b64encode(raw).decode("ascii")
         for one, raw in zip(wanted, found, strict=True)
@@ -201,9 +202,10 @@ class Bench:
     """``World.sign``: up to eight signatures by one call on a thread of ``compute``. Whatever came while the last eight
     were made are the next; nobody waits for company. Belongs to one event loop."""
 
-    def __init__(self, compute: Compute, sign: SignMany) -> None:
+    def __init__(self, compute: Compute, sign: SignMany, log: Log) -> None:
         self._compute = compute
         self._sign = sign
+        self._log = log
         self._waiting: deque[_Waiting] = deque()
         self._part: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
@@ -242,7 +244,7 @@ class Bench:
         while self._waiting:
             self._part = [self._waiting.popleft() for _ in range(min(LANES, len(self._waiting)))]
             wanted = [message for message, _ in self._part]
-            signatures = await self._compute(lambda: sign_together(wanted, self._sign))  # noqa: B023 - awaited here
+            signatures = await self._compute(lambda: sign_together(wanted, self._sign, self._log))  # noqa: B023 - awaited here
             for (_, future), signature in zip(self._part, signatures, strict=True):
                 if future.cancelled():
                     continue

@@ -165,7 +165,7 @@ def build_world(
     transport = GuardedTransport(policy, resolve=resolve, authority=authority, reuse=environment == "production")
     tasks = Tasks(log)
     threads = Threads()
-    bench = Bench(threads.run, MultiBuffer(crypto_mb).sign) if crypto_mb else None
+    bench = Bench(threads.run, MultiBuffer(crypto_mb).sign, log) if crypto_mb else None
 
     async def close_threads() -> None:
         await asyncio.get_running_loop().run_in_executor(None, threads.close)

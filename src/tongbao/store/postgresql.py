@@ -41,8 +41,11 @@ PLANS: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"
 """Of a writing connection. Statements by key are planned once: their plan does not depend on how many keys there are,
 nor on how full the table was when it was made, and planning them anew costs as much as writing a dozen payments."""
 
+LOOKING: Final = frozenset(("outbox.claim", "once.forget"))
+"""Named queries of scripts that look for no key: a plan that knows nothing of what they are asked reads the table."""
+
 QUERY_PLANS: Final = "SET LOCAL plan_cache_mode TO auto; SET LOCAL enable_seqscan TO on;"
-"""Before a named query of a script: it looks for no key, and a plan that knows nothing of it reads the table."""
+"""Before one of these, for the rest of its transaction."""
 
 _LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 _CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
@@ -170,7 +173,7 @@ class PostgresqlDatabase:
         observe: Observer = _ignore,
         session: Mapping[str, str] | None = None,
     ) -> None:
-        """``session``: settings of its connections besides, or instead of, ``SESSION``."""
+        """``session``: settings of its connections besides, or instead of, ``SESSION`` and ``PLANS``."""
         self._dsn = dsn
         self._session = SESSION | dict(session or {})
         self._write_session = SESSION | PLANS | dict(session or {})
@@ -191,7 +194,12 @@ class PostgresqlDatabase:
                 self._dsn, min_size=1, max_size=readers, server_settings=self._session, reset=_leave
             )
             self._write_pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=writers, server_settings=self._write_session, reset=_leave
+                self._dsn,
+                min_size=1,
+                max_size=writers,
+                server_settings=self._write_session,
+                reset=_leave,
+                max_cached_statement_lifetime=0,
             )
         except (OSError, asyncpg.PostgresError) as error:
             raise ConfigurationError("database", f"cannot connect to PostgreSQL: {type(error).__name__}") from error
@@ -237,7 +245,7 @@ class PostgresqlDatabase:
 
     async def _drive(self, connection: Any, script: Script[T], *, begun: bool) -> T:
         ahead = _Ahead(self._tell)
-        committing = asked = False
+        committing = False
         try:
             if not begun:
                 await connection.execute("BEGIN;")
@@ -258,8 +266,7 @@ class PostgresqlDatabase:
                     self._begun = connection if more else self._begun
                     answer = None
                 else:
-                    if isinstance(step, Query) and not asked:
-                        asked = True
+                    if isinstance(step, Query) and step.name in LOOKING:
                         await connection.execute(QUERY_PLANS)
                     answer = await self._execute(connection, step)
                 self._tell("after", step)
