@@ -26,6 +26,7 @@ REGRESSIONS = (
     (129, "", "a buyer on his way home met an error where all of his payment had gone back meanwhile"),
     (1_000_241, "", "the simulated attacker was let at the unsigned forms of the sellers' desk"),
     (1_004_216, "", "a bank lied about its first payment ever, and nobody asked for its statement"),
+    (1_026_287, "", "the simulated bank asked for no password: a changed digit of a card's number let a stranger pay"),
     (1_004_743, "", "a worker's clock was set right while a message flew: it was delivered before it was due"),
 )
 """Seeds that once found something: (seed, profile, what it was)."""

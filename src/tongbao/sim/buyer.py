@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from tongbao.sim.bank import BANK, OUTCOMES, card_number
+from tongbao.sim.bank import BANK, OUTCOMES, card_number, card_password
 from tongbao.sim.loop import Life, pause
 from tongbao.sim.platform import BANK_HOST, BASE
 from tongbao.sim.seller import Shop, read_request
@@ -217,7 +217,7 @@ class Buyer:
             await pause(self.random.uniform(0, 7200))
             url, fields = f"http://{BANK_HOST}/OUTLET/cash", {"code": answer["code"]}
         else:
-            url, fields = answer["url"], {"card": intent.card}
+            url, fields = answer["url"], {"card": intent.card, "password": card_password(intent.card)}
         for _ in range(3):
             status, answer = await self.form(url, **fields)
             self._tell(intent, f"bank {answer.get('state', answer.get('code', 'unknown'))}")
