@@ -57,8 +57,7 @@ class _Key:
             self.size in SIZES and public.e == 65_537 and numbers.p.bit_length() == numbers.q.bit_length() == half
         )
         values = (numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
-        self.parts = [_words(value, half) for value in values] if self.fits else []
-        self.parts.append(_words(public.n, self.size))
+        self.parts = [*[_words(value, half) for value in values], _words(public.n, self.size)] if self.fits else []
         self.alone = [_eight([part] * LANES) for part in self.parts]
         """The same for all lanes: most of what is signed together is signed by one key."""
 
