@@ -27,8 +27,8 @@ def count_workers(given: str) -> int:
 def run_worlds(given: argparse.Namespace, folder: Path) -> bool:
     """Seeded worlds, of both kinds."""
     held = [
-        world.run("orders", given.seeds, given.workers, Journal(folder, "worlds"), say),
-        world.run("trust", given.trust_seeds, given.workers, Journal(folder, "trust"), say),
+        world.run("orders", given.first_seed, given.seeds, given.workers, Journal(folder, "worlds"), say),
+        world.run("trust", given.first_seed, given.trust_seeds, given.workers, Journal(folder, "trust"), say),
     ]
     return all(held)
 
@@ -56,6 +56,7 @@ def main() -> int:
     """Run the parts; 0 where everything held."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"some of: {', '.join(PARTS)}; all of them if none is given")
+    parser.add_argument("--first-seed", type=int, default=world.FIRST, help="of the worlds of both kinds")
     parser.add_argument("--seeds", type=int, default=100_000, help="of the worlds of orders")
     parser.add_argument("--trust-seeds", type=int, default=20_000, help="of the worlds of trust")
     parser.add_argument("--kills", type=int, default=200, help="on each database")

@@ -13,7 +13,7 @@ from tests.soak.journal import Journal
 from tongbao.cli.sim import WORLDS
 
 FIRST: Final = 1_000_000
-"""The first seed: none of those that the test suite plays."""
+"""The first seed where none is given: none of those that the test suite plays."""
 PIECE: Final = 100
 
 
@@ -41,10 +41,10 @@ def _play(piece: tuple[str, int, int]) -> dict[str, Any]:
     return play(*piece)
 
 
-def run(which: str, seeds: int, workers: int, journal: Journal, say: Callable[[str], None]) -> bool:
-    """Play what of ``seeds`` of one kind of world was not played yet; True where everything held."""
+def run(which: str, first: int, seeds: int, workers: int, journal: Journal, say: Callable[[str], None]) -> bool:
+    """Play what of ``seeds`` worlds of one kind, from ``first`` on, was not played yet; True where everything held."""
     done = {(piece["first"], piece["count"]) for piece in journal.pieces()}
-    todo = [(first, min(PIECE, FIRST + seeds - first)) for first in range(FIRST, FIRST + seeds, PIECE)]
+    todo = [(seed, min(PIECE, first + seeds - seed)) for seed in range(first, first + seeds, PIECE)]
     with get_context("spawn").Pool(workers, maxtasksperchild=8) as pool:
         for piece in pool.imap_unordered(_play, [(which, *piece) for piece in todo if piece not in done]):
             journal.add(piece)
