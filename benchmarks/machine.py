@@ -20,8 +20,10 @@ THEIRS: Final = CORES[1 % len(CORES)]
 
 
 def pin(pid: int, *cores: int) -> None:
-    """Let a process, its threads and its children run on these cores only; whoever is gone by now is left out."""
-    for one in (pid, *_children(pid)):
+    """Let a process (0: this one), its threads and its children run on these cores only; whoever is gone by now is left
+    out."""
+    own = pid or os.getpid()
+    for one in (own, *_children(own)):
         for thread in _tasks(one):
             with suppress(OSError):
                 os.sched_setaffinity(thread, cores)

@@ -44,6 +44,8 @@ class Plan:
     audit: bool = True
     lines: int = 0
     """Lines of a bill, where bills are compared."""
+    times: int = 200
+    """Signatures of each kind in a turn, where signatures are measured."""
 
 
 class Result(defaultdict[str, Series]):

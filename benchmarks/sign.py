@@ -36,7 +36,6 @@ from tongbao.wire.party import Party
 from tongbao.wire.sign import private_pem, public_pem
 from tongbao.wire.vocabulary import CreateTrade, Notification, Presentation, Product, TradeState, TradeView
 
-TIMES: Final = 200
 CALLERS: Final = 128
 ALONE: Final = "sandbox on a core of its own"
 PLACES: Final[dict[str, tuple[Sequence[int], Sequence[int]]]] = {
@@ -82,11 +81,11 @@ def _notification(pair: Pair) -> Request:
     return PROTOCOL.server.notify(note, "https://shop.example.com/notify", pair.ring, NOW)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Seconds of the processor that ``TIMES`` calls take: others on the machine do not count."""
+def seconds(work: Callable[[], object], times: int) -> float:
+    """Seconds of the processor that ``times`` calls take: others on the machine do not count."""
     work()
     start = time.process_time()
-    for _ in range(TIMES):
+    for _ in range(times):
         work()
     return time.process_time() - start
 
@@ -143,7 +142,7 @@ def on_signing(plan: Plan, say: Callable[[str], None]) -> str:
     try:
         for _ in range(plan.rounds * 3):
             for name, work in works.items():
-                figures[name].add(seconds(work) / TIMES * 1e6)
+                figures[name].add(seconds(work, plan.times) / plan.times * 1e6)
             for library, script in libraries.items():
                 machine.pin(script.pid, machine.OURS)
                 body = message.body.decode("ascii")
@@ -152,8 +151,8 @@ def on_signing(plan: Plan, say: Callable[[str], None]) -> str:
                     ("verify", {"text": text, "signature": written}),
                     ("notification", {"body": body}),
                 ):
-                    spent = script.ask("measure", what=what, times=TIMES, **said)
-                    figures.setdefault(f"{what}: {library}", Series()).add(spent / TIMES * 1e6)
+                    spent = script.ask("measure", what=what, times=plan.times, **said)
+                    figures.setdefault(f"{what}: {library}", Series()).add(spent / plan.times * 1e6)
     finally:
         for script in libraries.values():
             script.__exit__(None, None, None)
@@ -210,8 +209,9 @@ def _creates(plan: Plan, place: str) -> Creates:
     """``plan.rounds`` runs; requests are signed before the clock starts."""
     found = Creates(place)
     with tempfile.TemporaryDirectory(prefix="tongbao-bench-") as folder, sandbox(Path(folder)) as said:
-        machine.pin(said.pid, *PLACES[place][0])
+        # the sandbox is a child of this process, and goes where it goes
         machine.pin(0, *PLACES[place][1])
+        machine.pin(said.pid, *PLACES[place][0])
         own = said.credentials["protocols"]["alipay_openapi"]
         names = {one.name for one in PROTOCOL.credentials}
         credentials = PROTOCOL.client.load({name: own[name] for name in own if name in names} | {"mode": "key"})

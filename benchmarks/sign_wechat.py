@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from benchmarks import machine
 from benchmarks.payment import Plan
 from benchmarks.report import Series, table
-from benchmarks.sign import TIMES, seconds
+from benchmarks.sign import seconds
 from tests.contract.harness import Script
 from tests.protocol.bench import NOW, Pair, make_pair
 from tongbao.kernel.money import Money
@@ -106,10 +106,11 @@ def on_wechat(plan: Plan, say: Callable[[str], None]) -> str:
         machine.pin(script.pid, machine.OURS)
         for _ in range(plan.rounds * 3):
             for name, work in works.items():
-                figures[name].add(seconds(work) / TIMES * 1e6)
+                figures[name].add(seconds(work, plan.times) / plan.times * 1e6)
             for what, said in asked.items():
-                spent = script.ask("measure", what=what, times=TIMES, **said)
-                figures.setdefault(f"{what}: wechatpayv3", Series()).add(spent / TIMES * 1e6)
+                spent = script.ask("measure", what=what, times=plan.times, **said)
+                figures.setdefault(f"{what}: wechatpayv3", Series()).add(spent / plan.times * 1e6)
+    machine.pin(0, *machine.CORES)
     say("WeChat Pay: signatures are measured")
     rows = [[name, f"{one.median:.1f}", one.spread] for name, one in sorted(figures.items())]
     ratio = figures["notification: wechatpayv3"].median / figures["notification: ours"].median
