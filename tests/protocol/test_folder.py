@@ -39,7 +39,7 @@ def run_laws(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def copy_alipay(place: Path, name: str) -> None:
-    for source in [*ALIPAY.glob("*.py"), *ALIPAY.glob("vectors/*")]:
+    for source in [*ALIPAY.glob("*.py"), *ALIPAY.glob("vectors/*"), ALIPAY / "README.md"]:
         target = place / name / source.relative_to(ALIPAY)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(source.read_text("utf-8").replace("alipay_mapi", name), "utf-8")

@@ -64,6 +64,37 @@ def test_every_folder_has_vectors() -> None:
     assert all(vector.data["oddity"] for vector in ALL if vector.name.startswith("oddity"))
 
 
+def witnesses(readme: str) -> list[str]:
+    """The names of vectors in the last cells of every table ``| oddity | witness |`` of a text."""
+    rows = re.findall(r"^\| oddity \| witness \|\n\|---\|---\|\n((?:\|.*\|\n)*)", readme, re.MULTILINE)
+    return [name for row in "".join(rows).splitlines() for name in re.findall(r"`(\w+)`", row.rsplit("|", 2)[1])]
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_every_tolerated_oddity_has_a_vector(name: str) -> None:
+    """A folder's README lists what its ends tolerate, each with its witness: a vector that names the oddity and is
+    read. Vectors that name one are listed, so that neither is without the other."""
+    mine = {vector.name: vector.data for vector in ALL if vector.protocol == name}
+    told = {vector for vector, data in mine.items() if "oddity" in data}
+    assert not [vector for vector in told if "error" in mine[vector]]
+    files = [folder.parent / "README.md" for protocol, folder in folders() if protocol == name]
+    listed = [word for file in files if file.exists() for word in witnesses(file.read_text("utf-8"))]
+    assert {word if word in mine else f"oddity_{word}" for word in listed} == told
+
+
+def test_a_table_of_oddities_is_read() -> None:
+    """Every table, the last cell of each row; nothing of other tables."""
+    table = "| oddity | witness |\n|---|---|\n| `a` \\| b | `one`, `two` |\n"
+    assert witnesses(
+        f"{table}\nmore\n\n{table.replace('one', 'three')}\n| file | holds |\n|---|---|\n| `x` | `y` |\n"
+    ) == [
+        "one",
+        "two",
+        "three",
+        "two",
+    ]
+
+
 @having("request")
 def test_request(vector: Vector) -> None:
     """A request says what the vector says, and written again by our client it says it again."""

@@ -89,6 +89,10 @@ def test_shares_after_the_payment(stage: Stage) -> None:
         again = await house.ask(ask("s1", part(AGENT, 100, memo="commission"), part(OTHER, rate=1_250)))
         found = await house.ask(QuerySplit(merchant=MERCHANT, split_no="s1"))
         assert isinstance(first, SplitFound)
+        by_id = QuerySplit(merchant=MERCHANT, split_id=first.split.split_id)
+        assert await house.ask(replace(by_id, trade_no=first.split.trade_no)) == await house.ask(by_id) == found
+        for wrong in (replace(by_id, trade_no="1"), replace(by_id, split_id="s1"), replace(by_id, merchant=OTHER)):
+            assert await refusal(house.ask(wrong)) == "SPLIT_NOT_FOUND"
         seen: list[Any] = [first == again == found, first.split.state, await stand(house)]
         seen.append(await refusal(house.ask(ask("s1", part(AGENT, 101)))))
         seen.append(await refusal(house.ask(ask("s2", part(AGENT, 770)))))

@@ -135,6 +135,14 @@ async def _split(platform: Platform, asker: Asker, intent: SplitTrade) -> Outcom
 
 
 async def _query(platform: Platform, asker: Asker, intent: QuerySplit) -> Outcome:
+    if intent.split_id and not intent.split_no:
+        rows = await platform.database.read(
+            "split.by_id", {"merchant_id": asker.merchant_id, "split_id": intent.split_id}
+        )
+        trade = await platform.find_trade(asker.merchant_id, rows[0][0], provider=asker.provider) if rows else None
+        if trade is None or intent.trade_no not in ("", trade.trade_no):
+            raise Refused("SPLIT_NOT_FOUND", "no such split")
+        return SplitFound(await split_view(platform, asker.protocol, trade, rows[0][1]))
     if intent.trade_no or intent.out_trade_no:
         trade = await platform.find_trade(
             asker.merchant_id, intent.out_trade_no, intent.trade_no, provider=asker.provider

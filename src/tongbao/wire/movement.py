@@ -142,12 +142,13 @@ class SplitTrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuerySplit:
-    """Ask what became of a split."""
+    """Ask what became of a split: by the merchant's number of it, or by the platform's (``split_id``) alone."""
 
     merchant: str
-    split_no: str
+    split_no: str = ""
     trade_no: str = ""
     out_trade_no: str = ""
+    split_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

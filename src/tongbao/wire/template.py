@@ -460,7 +460,14 @@ too (`sources` in `__init__.py`); until then the law about manifests fails.
 test keys; `tests/protocol/vector.py` describes the format. Until then the law about vectors fails.
 
 ## Peculiarities
-Fill in what surprises, and for each oddity the server tolerates the vector that is its witness.
+Fill in what surprises.
+
+## What the server tolerates
+Name the vector that is each oddity's witness (`vectors/oddity_NAME.json` or `vectors/NAME.json`, with an `oddity`) in a
+row of this table; a law compares both.
+
+| oddity | witness |
+|---|---|
 
 ## Unverified
 Everything.

@@ -29,6 +29,7 @@ from tongbao.protocols.alipay_openapi.codec import (
     signed,
 )
 from tongbao.protocols.alipay_openapi.envelope import node_name, plain_texts, read_answer
+from tongbao.protocols.alipay_openapi.field import required
 from tongbao.protocols.alipay_openapi.mode import root_serial, serial_of
 from tongbao.protocols.alipay_openapi.outcome import read_outcome, read_rejection
 from tongbao.protocols.alipay_openapi.payee import ask_account
@@ -331,7 +332,7 @@ def _authentic(raw: Mapping[bytes, bytes], credentials: Credentials) -> dict[str
         raise InvalidSignature("sign_type", f"is not {values.get('sign_type', RSA2)}", "SIGN_TYPE_NOT_ALLOWED")
     authenticate(raw, fields, credentials.ring, EVENT_UNSIGNED)
     check_shift(fields, m.EVENT_NAMES, ())
-    if fields.get("app_id", credentials.merchant) != credentials.merchant:
+    if required(fields, "app_id") != credentials.merchant:
         raise RemoteProtocolError("app_id", "is another application's", "UNKNOWN_MERCHANT")
     del fields["sign"], fields["sign_type"]
     return {name: value for name, value in fields.items() if value} if "" in fields.values() else fields

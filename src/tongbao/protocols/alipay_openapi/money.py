@@ -219,14 +219,14 @@ def _write_settle(intent: SplitTrade) -> dict[str, Any]:
 def _read_settle_query(merchant: str, content: Content) -> QuerySplit:
     number = text_of(content, "settle_no")
     if number and not text_of(content, "out_request_no"):
-        return QuerySplit(merchant=merchant, split_no=number, trade_no=text_of(content, "trade_no"))
+        return QuerySplit(merchant=merchant, split_id=number, trade_no=text_of(content, "trade_no"))
     return QuerySplit(
         merchant=merchant, split_no=required(content, "out_request_no"), trade_no=required(content, "trade_no")
     )
 
 
 def _write_settle_query(intent: QuerySplit) -> dict[str, Any]:
-    return {"out_request_no": intent.split_no, "trade_no": intent.trade_no}
+    return {"settle_no": intent.split_id, "out_request_no": intent.split_no, "trade_no": intent.trade_no}
 
 
 # --- payouts -----------------------------------------------------------------------------------------------------

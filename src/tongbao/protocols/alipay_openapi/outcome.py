@@ -364,6 +364,7 @@ def _read_refund_found(intent: QueryRefund, content: Content) -> Outcome:
 def _read_split(intent: SplitTrade | QuerySplit, content: Content) -> SplitFound:
     _same(intent.trade_no, content, "trade_no")
     _same(intent.split_no, content, "out_request_no")
+    _same(intent.split_id if isinstance(intent, QuerySplit) else "", content, "settle_no")
     shares = list_of(content, "royalty_detail_list")
     states = {m.SPLIT_STATE.get(text_of(share, "state")) for share in shares}
     view = SplitView(

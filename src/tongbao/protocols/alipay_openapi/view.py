@@ -224,9 +224,9 @@ def write_return(notification: Notification, app_id: str, charset: str, now: Ins
 
 def read_event(fields: Mapping[str, str], role: Role, unsigned: Mapping[str, str]) -> Notification:
     """The inverse of both. Raises RemoteProtocolError naming the field."""
-    if role is Role.NOTIFICATION and fields.get("notify_type", SYNC) != SYNC:
+    if role is Role.NOTIFICATION and required(fields, "notify_type") != SYNC:
         raise RemoteProtocolError("notify_type", f"is not {SYNC}", "UNKNOWN_SERVICE")
-    view = replace(read_trade(fields), merchant=fields.get("app_id", ""))
+    view = replace(read_trade(fields), merchant=required(fields, "app_id"))
     if view.amount is None:
         raise RemoteProtocolError("total_amount", "is missing", "FIELD_MISSING")
     refund = None
