@@ -62,6 +62,10 @@ def _facts(say: Tongue, one: Manifest) -> list[list[str]]:
             say("can be asked", "可以询问") if one.confirms else say("cannot be asked", "不能询问"),
         ],
         [say("gateway", "网关"), f"`{one.gateway}`"],
+        [
+            say("official sandbox", "官方沙箱"),
+            f"`{one.sandbox_gateway}`" if one.sandbox_gateway else say("none is known", "未见有"),
+        ],
         [say("paths of the face", "门面的路径"), _codes(one.paths)],
         [say("host names it also answers by", "也应答的主机名"), _codes(one.hosts)],
         [say("repeats of a notification", "通知重发间隔"), say(f"{gaps} ({source})", f"{gaps}（{source}）")],

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import traceback
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.merchant.conftest import KEY, configure
 from tests.protocol.bench import NOW, make_pair
 from tongbao.kernel.error import ConfigurationError
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
+from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.party import Party
+from tongbao.wire.sign import load_rsa_private, load_rsa_public, private_pem
 from tongbao.wire.vocabulary import QueryTrade
 
 PARTNER = "2088000000000001"
@@ -34,22 +42,167 @@ charset = "gbk"
 """
 
 
-def test_keys_and_certificates_may_be_named_by_their_files(tmp_path: Path) -> None:
-    """A path in the place of a key or certificate is read; one that leads nowhere is an error that says so."""
-    settings = dict(make_pair("alipay_openapi", "RSA2", "utf-8").settings)
-    named = dict(settings)
-    for name in ("app_private_key", "alipay_public_key", "app_cert", "alipay_cert", "alipay_root_cert"):
-        path = tmp_path / f"{name}.pem"
-        path.write_text(settings[name], "ascii")
-        named[name] = str(path)
-    said = {"protocol": "alipay_openapi", "environment": "sandbox"}
-    plain = MerchantConfiguration.from_mapping({**said, "credentials": settings})
-    read = MerchantConfiguration.from_mapping({**said, "credentials": named})
-    assert read.keys.ring.verify == plain.keys.ring.verify
-    assert read.keys.ring.sign[0].chain == plain.keys.ring.sign[0].chain
-    with pytest.raises(ConfigurationError) as caught:
-        MerchantConfiguration.from_mapping({**said, "credentials": {**named, "app_cert": "/nowhere/app.crt"}})
-    assert caught.value.field == "credentials.app_cert"
+NAMES = ("app_private_key", "alipay_public_key", "app_cert", "alipay_cert", "alipay_root_cert")
+
+
+def openapi(**more: Any) -> dict[str, Any]:
+    """Settings of Alipay's Open Platform as the sandbox hands them out, without an address."""
+    said = {name: value for name, value in make_pair("alipay_openapi", "RSA2", "utf-8").settings.items() if value}
+    return {name: value for name, value in (said | more).items() if name != "gateway"}
+
+
+def build(credentials: Mapping[str, Any], **more: Any) -> MerchantConfiguration:
+    """A configuration that was built directly."""
+    return MerchantConfiguration(
+        protocol="alipay_openapi", credentials=credentials, **{"environment": "sandbox", **more}
+    )
+
+
+def numbers(configuration: MerchantConfiguration) -> tuple[object, ...]:
+    """What the keys and certificates of a configuration are, whatever form they had."""
+    ring = configuration.keys.ring
+    own: Any = ring.sign[0].material
+    theirs: Any = ring.verify[0].material
+    return own.private_numbers(), theirs.public_numbers(), ring.sign[0].chain, ring.verify[0].chain
+
+
+def forms() -> dict[str, dict[str, str]]:
+    """The settings with their keys in each form that platforms and consoles hand out, and certificates beside them."""
+    said = openapi()
+    own = load_rsa_private(said["app_private_key"], "app_private_key")
+    theirs = load_rsa_public(said["alipay_public_key"], "alipay_public_key")
+    bare = {name: "".join(said[name].split("-----")[2].split()) for name in NAMES[2:]}
+    found: dict[str, dict[str, str]] = {}
+    for name, private, public in (
+        ("PKCS1", PrivateFormat.TraditionalOpenSSL, PublicFormat.PKCS1),
+        ("PKCS8", PrivateFormat.PKCS8, PublicFormat.SubjectPublicKeyInfo),
+    ):
+        pem, der = (
+            (own.private_bytes(kind, private, NoEncryption()), theirs.public_bytes(kind, public))
+            for kind in (Encoding.PEM, Encoding.DER)
+        )
+        found[f"{name} PEM"] = said | {key: text.decode("ascii") for key, text in zip(NAMES[:2], pem, strict=True)}
+        lines = {key: b64encode(text).decode("ascii") for key, text in zip(NAMES[:2], der, strict=True)}
+        found[f"{name} base64"] = said | bare | lines
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["key", "certificate"])
+def test_keys_and_certificates_in_every_form(tmp_path: Path, mode: str) -> None:
+    """PEM or one line of base64, PKCS#1 or PKCS#8, in itself or as the path of a file, in code as in a mapping: all are
+    the same keys. A configuration made out of one that has read its files is that one."""
+    wanted = numbers(build(openapi(mode=mode)))
+    for form, said in forms().items():
+        named = dict(said)
+        for name in NAMES:
+            path = tmp_path / f"{form} {name}.pem"
+            path.write_text(said[name], "ascii")
+            named[name] = str(path)
+        for given in (said, named):
+            built = build({**given, "mode": mode})
+            assert numbers(built) == wanted, form
+            settings = {"protocol": "alipay_openapi", "environment": "sandbox", "credentials": {**given, "mode": mode}}
+            assert MerchantConfiguration.from_mapping(settings) == built == replace(built, total_seconds=60)
+
+
+def test_a_short_key_is_no_path(tmp_path: Path) -> None:
+    """The shortest key that any protocol takes (RSA, PKCS#1, one line) is a key; a path may be longer than it."""
+    own, theirs = (generate_private_key(65_537, 1_024) for _ in range(2))
+    line = b64encode(theirs.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)).decode("ascii")
+    assert len(line) == 188
+    deep = tmp_path / "/".join(["deep"] * 40)
+    deep.mkdir(parents=True)
+    (deep / "app.pem").write_text(private_pem(own), "ascii")
+    said = {"app_id": PARTNER, "sign_type": "RSA", "alipay_public_key": line, "app_private_key": str(deep / "app.pem")}
+    built = build(said)
+    assert len(said["app_private_key"]) > len(line)
+    assert numbers(built)[:2] == (own.private_numbers(), theirs.public_key().public_numbers())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_T01_a_file_or_key_that_cannot_be_read_is_named_and_not_quoted(tmp_path: Path, name: str) -> None:
+    """A path that leads nowhere, a folder, a file that is no text, an empty one, and a key copied in part: the field is
+    named, and what stood there is in no message and in no cause of it."""
+    said = openapi(mode="key" if name == "alipay_public_key" else "certificate")
+    binary, empty = tmp_path / "key.der", tmp_path / "empty.pem"
+    binary.write_bytes(b"\x30\x82\xff\xfe")
+    empty.write_bytes(b"")
+    part = "".join(said[name].split("-----")[2].split())
+    for value, reason in (
+        ("/nowhere/app.pem", "No such file"),
+        (str(tmp_path), "directory"),
+        (str(binary), "neither PEM nor base64"),
+        (str(empty), "is blank"),
+        (part[:90], "neither a key nor the path"),
+        (part[:301], ""),
+        (part[7:301], "neither a key nor the path"),
+        (part[7:], ""),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            build({**said, name: value})
+        assert (caught.value.field, reason in caught.value.reason) == (f"credentials.{name}", True)
+        assert part[20:60] not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "algorithm", "address"),
+    [
+        ("alipay_openapi", "RSA2", "https://openapi-sandbox.dl.alipaydev.com/gateway.do"),
+        ("alipay_mapi", "MD5", "https://mapi.alipaydev.com/gateway.do"),
+        ("kuaiqian", "MD5", "https://sandbox.99bill.com/gateway/recvMerchantInfoAction.htm"),
+    ],
+)
+def test_T30_one_setting_selects_the_official_sandbox(protocol: str, algorithm: str, address: str) -> None:
+    """Where the protocol knows an official sandbox, ``environment`` alone leads there; another address may still be
+    named, in either place. Production goes nowhere but to production, and never to that address."""
+    said = {name: value for name, value in make_pair(protocol, algorithm).settings.items() if "gateway" not in name}
+    manifest = load_protocol(protocol)
+
+    def built(environment: str, gateway: str = "", own: str = "") -> str:
+        credentials = said | {"gateway": own} if own else said
+        given = MerchantConfiguration(
+            protocol=protocol, credentials=credentials, environment=environment, gateway=gateway
+        )
+        return given.keys.gateway
+
+    assert built("sandbox") == address == manifest.sandbox_gateway
+    assert built("sandbox", gateway="http://127.0.0.1:9/x") == "http://127.0.0.1:9/x"
+    assert built("sandbox", own="http://127.0.0.1:9/x") == "http://127.0.0.1:9/x"
+    assert built("production") == manifest.gateway
+    for wrong in (address, address.upper().replace("HTTPS", "https"), address.replace(".com/", ".com.:443/")):
+        with pytest.raises(ConfigurationError, match="gateway: the official sandbox's address is not a production"):
+            built("production", gateway=wrong)
+    with pytest.raises(ConfigurationError, match="gateway: the official sandbox's address is not a production"):
+        built("production", own=address)
+    with pytest.raises(
+        ConfigurationError, match=r"gateway: a sandbox configuration would call the production gateway$"
+    ):
+        built("sandbox", gateway=manifest.gateway.replace(".com/", ".com./"))
+
+
+def test_T30_without_an_official_sandbox_the_address_must_be_named() -> None:
+    """The error says so; nothing falls back to production."""
+    for name in protocol_names():
+        manifest = load_protocol(name)
+        if manifest.sandbox_gateway:
+            continue
+        pair = make_pair(name, manifest.algorithms[0], manifest.charset)
+        said = {name: value for name, value in pair.settings.items() if "gateway" not in name}
+        with pytest.raises(ConfigurationError, match="no official sandbox of this protocol is known") as caught:
+            MerchantConfiguration(protocol=name, credentials=said, environment="sandbox")
+        assert caught.value.field == "gateway"
+
+
+def test_both_interfaces_of_the_open_platform_go_to_the_sandbox() -> None:
+    """gateway.do and the REST paths."""
+    for interface, address in (
+        ("v2", "https://openapi-sandbox.dl.alipaydev.com/gateway.do"),
+        ("v3", "https://openapi-sandbox.dl.alipaydev.com/v3/alipay/trade/query"),
+    ):
+        configuration = build(openapi(interface=interface))
+        intent = QueryTrade(merchant=configuration.merchant, out_trade_no="A1", trade_no="")
+        assert configuration.manifest.client.encode(intent, configuration.keys, NOW).url == address
 
 
 def test_a_toml_file(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ def test_manifest_is_whole(name: str) -> None:
     assert all(path.startswith("/") for path in manifest.paths)
     assert split_url(manifest.gateway)[0] == "https"
     assert all("/" not in host and host for host in manifest.hosts)
+    if manifest.sandbox_gateway:  # where it is as everywhere, at another host, of which the platform knows
+        (scheme, host, *path), (_, production, *rest) = split_url(manifest.sandbox_gateway), split_url(manifest.gateway)
+        assert (scheme, path, host in manifest.hosts, host != production) == ("https", rest, True, True)
     assert manifest.timetable == tuple(gap for gap in manifest.timetable if gap > 0) != ()
     assert set(manifest.operations.values()) <= set(get_args(Intent))
     assert manifest.products

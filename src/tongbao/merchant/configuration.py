@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,9 +44,11 @@ _OWN: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MerchantConfiguration:
-    """A merchant at one platform. ``credentials`` carries the protocol's own setting names (its manifest lists them).
+    """A merchant at one platform. ``credentials`` carries the protocol's own setting names (its manifest lists them);
+    a key or certificate among them may be named by the path of its file, and is kept as what was read there.
 
-    ``environment`` is ``production`` or ``sandbox``; ``gateway`` '' means the protocol's production address;
+    ``environment`` is ``production`` or ``sandbox``; ``gateway`` '' means the address that the credentials say, else
+    the protocol's own: of production, or of its official sandbox where its manifest knows one (elsewhere an error);
     ``seller_id``/``seller_login`` name the account that must have received the money ('' for the merchant himself);
     times are whole seconds; ``proxy`` is used only if given here (T81); ``ca_file`` is a PEM bundle to trust instead of
     the usual one. Raises ConfigurationError on construction.
@@ -77,19 +80,23 @@ class MerchantConfiguration:
     def __post_init__(self) -> None:
         _check_words(self)
         manifest = self.manifest
+        object.__setattr__(self, "credentials", _read_keys(self.credentials, manifest))
         _check_secrets(self, manifest)
         for name in ("return_url", "notify_url"):
             if not getattr(self, name) and self.credentials.get(name):
                 object.__setattr__(self, name, self.credentials[name])
-        settings = {**self.credentials, "gateway": self.gateway} if self.gateway else dict(self.credentials)
+        gateway = self.gateway
+        if self.environment == "sandbox" and not (gateway or self.credentials.get("gateway", "").strip()):
+            gateway = manifest.sandbox_gateway
+        settings = {**self.credentials, "gateway": gateway} if gateway else dict(self.credentials)
         if manifest.payee is not None and self.seller_id:
             settings.setdefault(manifest.payee.setting, self.seller_id)
         try:
             keys = manifest.client.load(settings)
         except ConfigurationError as error:
             raise ConfigurationError(f"credentials.{error.field}", error.reason) from error
-        if self.gateway and keys.gateway != self.gateway:
-            keys = replace(keys, gateway=self.gateway)
+        if gateway and keys.gateway != gateway:
+            keys = replace(keys, gateway=gateway)
         _check_gateway(self, keys.gateway, manifest)
         object.__setattr__(self, "loaded", replace(keys, entropy=self.entropy))
 
@@ -139,8 +146,7 @@ class MerchantConfiguration:
         credentials = settings.get("credentials")
         if not isinstance(credentials, Mapping) or not credentials:
             raise ConfigurationError("credentials", "is missing: a table of the protocol's own settings")
-        kinds = {entry.name: entry.kind for entry in load_protocol(str(settings["protocol"])).credentials}
-        return cls(**{**settings, "credentials": _read_keys(credentials, kinds)})
+        return cls(**settings)
 
     @classmethod
     def from_file(cls, path: str | Path, section: str = "") -> MerchantConfiguration:
@@ -190,22 +196,35 @@ class MerchantConfiguration:
 
 
 _KEYS: Final = frozenset(("private_key", "public_key", "certificate"))
-PATH_MAX: Final = 200
-"""Characters of a path to a key or certificate; every key in itself is longer."""
+PATH_MAX: Final = 1_024
+"""Characters of a path to a key or certificate; what is longer is taken for the key in itself."""
+_DER: Final = re.compile(r"\s*MI[E-L][A-Za-z0-9+/\s]{100}")
+"""How every RSA key and certificate begins in base64 (DER: a sequence of 128 bytes or more)."""
 
 
-def _read_keys(credentials: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
-    """The credentials with the contents of files where a key or certificate is named by its path."""
+def _read_keys(credentials: Mapping[str, str], manifest: Manifest) -> dict[str, str]:
+    """The credentials with the contents of files where a key or certificate is named by its path. Errors quote nothing
+    of the value, and have no cause that does: it may be a key that was copied in part (T01)."""
+    kinds = {entry.name: entry.kind for entry in manifest.credentials}
     read = dict(credentials)
     for name, value in credentials.items():
-        if kinds.get(name) in _KEYS and isinstance(value, str) and 0 < len(value) <= PATH_MAX and "\n" not in value:
+        if kinds.get(name) in _KEYS and _names_file(value):
             try:
                 read[name] = Path(value).read_text(encoding="ascii")
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                reason = f"is neither a key nor the path of a file that can be read: {error.strerror}"
+                raise ConfigurationError(f"credentials.{name}", reason) from None
+            except ValueError:
                 raise ConfigurationError(
-                    f"credentials.{name}", "is neither a key nor the path of a file that can be read"
-                ) from error
+                    f"credentials.{name}", "is the path of a file that holds neither PEM nor base64, or no path at all"
+                ) from None
     return read
+
+
+def _names_file(value: str) -> bool:
+    if not value.strip() or len(value) > PATH_MAX or "\n" in value:
+        return False
+    return "-----BEGIN" not in value and _DER.match(value) is None
 
 
 def _environment(environment: Mapping[str, str], prefix: str) -> dict[str, str]:
@@ -217,8 +236,9 @@ def _environment(environment: Mapping[str, str], prefix: str) -> dict[str, str]:
         if short.endswith("_file") and short not in _OWN:
             try:
                 found[short.removesuffix("_file")] = Path(value).read_text(encoding="utf-8").strip("\r\n")
-            except (OSError, ValueError) as error:
-                raise ConfigurationError(name, "names a file that cannot be read") from error
+            except (OSError, ValueError):
+                # without its cause, which quotes the value: somebody may have put the secret itself there
+                raise ConfigurationError(name, "names a file that cannot be read") from None
         else:
             found.setdefault(short, value)
     return found
@@ -296,13 +316,17 @@ def _check_gateway(configuration: MerchantConfiguration, gateway: str, manifest:
             raise ConfigurationError("gateway", "production takes https addresses only")
         if _is_local(host):
             raise ConfigurationError("gateway", "a local address is not a production gateway")
+        if manifest.sandbox_gateway and host == _host(split_url(manifest.sandbox_gateway)[1]):
+            raise ConfigurationError("gateway", "the official sandbox's address is not a production gateway")
     elif host == _host(split_url(manifest.gateway)[1]) and not configuration.proxy:
-        raise ConfigurationError("gateway", "a sandbox configuration would call the production gateway")
+        said = configuration.gateway or configuration.credentials.get("gateway")
+        more = "" if said else ": name the sandbox's address, for no official sandbox of this protocol is known"
+        raise ConfigurationError("gateway", f"a sandbox configuration would call the production gateway{more}")
 
 
 def _host(authority: str) -> str:
     name, _, port = authority.rpartition(":")
-    return (name if name and port.isdigit() else authority).lower()
+    return (name if name and port.isdigit() else authority).lower().rstrip(".")
 
 
 def _is_local(host: str) -> bool:

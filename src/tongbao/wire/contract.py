@@ -316,6 +316,9 @@ class Manifest:
     """Original host names it also answers by."""
     gateway: str
     """The production address a client uses by default."""
+    sandbox_gateway: str = ""
+    """The address of the brand's own sandbox, which a client uses by default in the environment ``sandbox``; '' where
+    none is known."""
     timetable: tuple[int, ...]
     """Gaps between deliveries of one notification, in seconds; after the last it is abandoned."""
     timetable_source: str

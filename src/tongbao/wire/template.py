@@ -42,6 +42,7 @@ PROTOCOL = Manifest(
     paths=(m.PATH,),
     hosts=("@HOST@.example.invalid",),
     gateway=GATEWAY,
+    sandbox_gateway="",  # the brand's own sandbox, where it has one
     timetable=(60, 300, 3_600),
     timetable_source="invented: fill in the documented gaps between deliveries",
     algorithms=(ALGORITHM,),

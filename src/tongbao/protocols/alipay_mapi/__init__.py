@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from tongbao.protocols.alipay_mapi import code as c
 from tongbao.protocols.alipay_mapi import messages as m
 from tongbao.protocols.alipay_mapi.bill import Bill
-from tongbao.protocols.alipay_mapi.client import GATEWAY, Client
+from tongbao.protocols.alipay_mapi.client import GATEWAY, SANDBOX_GATEWAY, Client
 from tongbao.protocols.alipay_mapi.codec import ALGORITHMS, CODECS, MD5, RSA
 from tongbao.protocols.alipay_mapi.server import Server
 from tongbao.wire.contract import CredentialField, Manifest
@@ -62,6 +62,7 @@ PROTOCOL = Manifest(
     paths=(m.GATEWAY_PATH, m.OLD_GATEWAY_PATH, m.OLD_CONFIRM_PATH),
     hosts=("mapi.alipay.com", "www.alipay.com", "notify.alipay.com", "mapi.alipaydev.com"),
     gateway=GATEWAY,
+    sandbox_gateway=SANDBOX_GATEWAY,
     timetable=(240, 600, 600, 3_600, 7_200, 21_600, 54_000),
     timetable_source="the interface's notes: 4, 10, 10 min, 1, 2, 6, 15 h; eight sends within 25 hours",
     algorithms=ALGORITHMS,

@@ -73,6 +73,7 @@ from tongbao.wire.vocabulary import (
 )
 
 GATEWAY: Final = "https://mapi.alipay.com/gateway.do"
+SANDBOX_GATEWAY: Final = "https://mapi.alipaydev.com/gateway.do"
 _WORDS: Final = {b"true": Confirmed(True), b"false": Confirmed(False), b"invalid": Confirmed(False, understood=False)}
 
 

@@ -14,7 +14,7 @@ from tongbao.protocols.alipay_openapi.codec import ALGORITHMS, CODECS
 from tongbao.protocols.alipay_openapi.payee import SETTING, seller_of
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM
 from tongbao.protocols.alipay_openapi.server import Server
-from tongbao.protocols.alipay_openapi.setting import FIELDS, GATEWAY, credentials_for
+from tongbao.protocols.alipay_openapi.setting import FIELDS, GATEWAY, SANDBOX_GATEWAY, credentials_for
 from tongbao.wire.contract import Manifest, PayeeNumber
 from tongbao.wire.vocabulary import Presentation, Product
 
@@ -30,6 +30,7 @@ PROTOCOL = Manifest(
     paths=(m.GATEWAY_PATH, *m.METHOD_OF_PATH),
     hosts=("openapi.alipay.com", "openapi-sandbox.dl.alipaydev.com", "openapi.alipaydev.com"),
     gateway=GATEWAY,
+    sandbox_gateway=SANDBOX_GATEWAY,
     timetable=(240, 600, 600, 3_600, 7_200, 21_600, 54_000),
     timetable_source="the platform's notes on asynchronous notices: 4, 10, 10 min, 1, 2, 6, 15 h",
     algorithms=ALGORITHMS,

@@ -49,7 +49,7 @@ FIELDS: Final = (
     CredentialField("encrypt_key", "secret", "the key for contents: base64 of 16 bytes", False),
     CredentialField("encrypt_type", "text", "AES to encrypt contents; empty (the default) not to", False),
     CredentialField("interface", "text", "v2 (gateway.do, the default) or v3 (REST)", False),
-    CredentialField("gateway", "url", "address of gateway.do; production where it is empty", False),
+    CredentialField("gateway", "url", "address of gateway.do; that of the environment where it is empty", False),
     CredentialField(
         "seller_id",
         "text",

@@ -58,6 +58,7 @@ PROTOCOL = Manifest(
     paths=(*m.PATH_OF.values(), m.LATER_REFUND_PATH),
     hosts=("www.99bill.com", "sandbox.99bill.com"),
     gateway=m.GATEWAY,
+    sandbox_gateway=m.SANDBOX_GATEWAY,
     timetable=(60, 300, 1_800, 7_200, 21_600),
     timetable_source="none was published: the platform's default, a handful of attempts over some hours",
     algorithms=ALGORITHMS,

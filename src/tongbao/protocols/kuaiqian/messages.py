@@ -31,6 +31,7 @@ PATH_OF: Final[dict[str, str]] = {
     REFUND_QUERY: REFUND_QUERY_PATH,
 }
 GATEWAY: Final = f"https://www.99bill.com{PAY_PATH}"
+SANDBOX_GATEWAY: Final = f"https://sandbox.99bill.com{PAY_PATH}"
 VERSION: Final = "v2.0"
 
 # --- what is signed, in this order, without empty ones ---------------------------------------------------------------
