@@ -12,7 +12,7 @@ import pytest
 from tests.protocol.bench import NOW, make_pair
 from tests.support.clock import Hands
 from tongbao.kernel.error import ConfigurationError
-from tongbao.kernel.time import HOUR, later
+from tongbao.kernel.time import HOUR, Instant, later
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.trust import AGAIN, REFRESH, TrustStore
@@ -41,6 +41,15 @@ def certificate(number: int = 0) -> str:
 
 def names(credentials: Credentials) -> list[str]:
     return [platform_name(key) for key in credentials.ring.verify if key.algorithm == ALGORITHM]
+
+
+def asks(store: TrustStore, credentials: Credentials, now: Instant) -> bool:
+    """Whether a question may be put; it is answered at once."""
+    question = store.begin(credentials, now)
+    if question is not None:
+        assert question.mine
+        question.end()
+    return question is not None
 
 
 def test_what_is_kept_is_one_merchants_own(tmp_path: Path) -> None:
@@ -97,7 +106,7 @@ def test_T20_beside_a_public_key_kept_certificates_are_renewed_and_none_are_begu
     assert not store.is_due(both, NOW)
     store.keep(both, [certificate()], NOW)
     assert [store.is_due(both, later(NOW, gap)) for gap in (REFRESH - 1, REFRESH)] == [False, True]
-    assert store.may_ask(both, later(NOW, REFRESH))
+    assert asks(store, both, later(NOW, REFRESH))
     assert [store.is_due(both, later(NOW, REFRESH + gap)) for gap in (AGAIN, HOUR - 1, HOUR)] == [False, False, True]
 
 
@@ -111,11 +120,35 @@ def test_configured_keys_come_first(tmp_path: Path) -> None:
 def test_T20_unknown_serials_cause_no_storm() -> None:
     """Of many messages with unknown serial numbers one in five minutes asks the platform."""
     store, own = TrustStore(), bare()
-    assert [store.may_ask(own, later(NOW, second * 1_000)) for second in (0, 1, 299)] == [True, False, False]
-    assert store.may_ask(own, later(NOW, AGAIN))
+    assert [asks(store, own, later(NOW, second * 1_000)) for second in (0, 1, 299)] == [True, False, False]
+    assert asks(store, own, later(NOW, AGAIN))
     assert store.is_due(own, NOW)
     store.keep(own, [certificate()], NOW)
     assert [store.is_due(own, later(NOW, gap)) for gap in (0, REFRESH - 1, REFRESH)] == [False, False, True]
+
+
+def test_T20_who_comes_while_one_asks_waits_for_him() -> None:
+    """Everybody waits for the one question, also who was told to ask; another merchant does not. Who asked and is gone
+    is waited for until the next question may be put, and no longer."""
+    store, own = TrustStore(), bare()
+    first = store.begin(own, NOW)
+    assert first is not None
+    assert first.mine
+    others = [store.begin(own, later(NOW, AGAIN - 1), asked=asked) for asked in (False, True)]
+    assert [(one.mine, one.over) for one in others if one is not None] == [(False, first.over)] * 2
+    stranger = store.begin(replace(own, merchant="1900000111"), NOW)
+    assert stranger is not None
+    assert stranger.mine
+    first.end()
+    first.end()
+    assert first.over.done()
+    assert store.begin(own, later(NOW, AGAIN - 1)) is None
+    again = store.begin(own, later(NOW, AGAIN - 1), asked=True)
+    assert again is not None
+    assert again.mine
+    following = store.begin(own, later(NOW, 2 * AGAIN))
+    assert following is not None
+    assert following.mine
 
 
 def test_no_certificate_is_kept_half() -> None:

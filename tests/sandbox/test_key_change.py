@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +16,9 @@ from tongbao.cli.host import Hosted, HostSettings, host_sandbox
 from tongbao.kernel.error import InvalidSignature, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
-from tongbao.merchant.client import AsyncClient
+from tongbao.merchant.client import AsyncClient, Client
 from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
 from tongbao.merchant.trust import TrustStore
 from tongbao.protocols.alipay_openapi.client import trust
 from tongbao.protocols.alipay_openapi.mode import serial_of
@@ -23,12 +27,15 @@ from tongbao.sandbox.credential import protocol_credentials
 from tongbao.service.party import MoveKey, PutKey
 from tongbao.trade.party import MerchantKey
 from tongbao.wire.certificate import load_chain
+from tongbao.wire.http import Request, Response
 from tongbao.wire.movement import CertificatesFound, FetchCertificates
 from tongbao.wire.sign import private_pem, public_pem
 from tongbao.wire.vocabulary import Presentation
+from tongbao.wire.world import CALL_LIMITS, Limits
 
 pytestmark = pytest.mark.slow
 NAME = "alipay_openapi"
+LANES = 6
 
 
 async def put(hosted: Hosted, key_id: str, use: str, text: str) -> None:
@@ -58,23 +65,40 @@ def client_of(hosted: Hosted, settings: dict[str, Any]) -> AsyncClient:
 
 
 class Shop:
-    """Asks for trades without pause; ``client`` may be changed while it does. What was refused is kept."""
+    """Asks for trades in ``LANES`` lanes without pause; ``client`` may be changed while it does. Whatever went wrong is
+    kept. A client that is not of asyncio works in a thread of each lane's own."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient | Client) -> None:
         self.client = client
         self.made = 0
-        self.refused: list[Exception] = []
+        self.wrong: list[Exception] = []
         self.open = True
 
-    async def trade(self, lane: int) -> None:
+    @asynccontextmanager
+    async def trading(self) -> AsyncIterator[None]:
+        """While the block runs; at its end everything that was asked for is answered."""
+        lanes = [asyncio.create_task(self._trade(lane)) for lane in range(LANES)]
+        yield
+        self.open = False
+        await asyncio.gather(*lanes)
+
+    async def _trade(self, lane: int) -> None:
         while self.open:
             self.made += 1
             number = f"K{lane}X{self.made}"
             try:
-                await self.client.create(number, Money(100), "x", presentation=Presentation.QR)
-            except (Refused, InvalidSignature) as error:
-                self.refused.append(error)
+                if isinstance(self.client, Client):
+                    await asyncio.to_thread(self._one, self.client, number)
+                else:
+                    await self.client.create(number, Money(100), "x", presentation=Presentation.QR)
+                    assert (await self.client.query(number)).amount == Money(100)
+            except Exception as error:  # noqa: BLE001 - the test says that there is none
+                self.wrong.append(error)
             await asyncio.sleep(0)
+
+    def _one(self, client: Client, number: str) -> None:
+        client.create(number, Money(100), "x", presentation=Presentation.QR)
+        assert client.query(number).amount == Money(100)
 
     async def until(self, more: int) -> None:
         wanted = self.made + more
@@ -82,10 +106,49 @@ class Shop:
             await asyncio.sleep(0.01)
 
 
+class Wire:
+    """What a client sends and hears, kept: the request with its answer."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[Request, Response]] = []
+
+    @asynccontextmanager
+    async def tapped(self, configuration: MerchantConfiguration, shell: str) -> AsyncIterator[AsyncClient | Client]:
+        """A client of the kind ``shell`` names, over the real transport."""
+        if shell == "threads":
+            with HttpTransport(configuration) as line:
+
+                def send(request: Request, limits: Limits) -> Response:
+                    answer = line(request, limits)
+                    self.kept.append((request, answer))
+                    return answer
+
+                yield Client(configuration, send=send)
+            return
+        wire = AsyncHttpTransport(configuration)
+
+        async def send_async(request: Request, limits: Limits = CALL_LIMITS) -> Response:
+            answer = await wire(request, limits)
+            self.kept.append((request, answer))
+            return answer
+
+        yield AsyncClient(configuration, send=send_async)
+        await wire.close()
+
+    def asking(self, method: str) -> list[tuple[Request, Response]]:
+        return [one for one in self.kept if method.encode() in one[0].body]
+
+
 @pytest.mark.parametrize("mode", ["key", "certificate"])
 def test_T84_a_merchants_key_changes_during_traffic(mode: str) -> None:
-    """New key beside the old, the shop moves over, the old one retires and is revoked: no request of his was refused;
-    with the revoked key every request is."""
+    """New key beside the old, the shop moves over, the old one retires and is revoked: no request of his failed. What
+    is signed with the revoked key while the shop goes on is refused, every time, and opens nothing."""
+
+    async def late(hosted: Hosted, old: dict[str, Any], number: str) -> str:
+        async with client_of(hosted, old) as client:
+            with pytest.raises(Refused) as caught:
+                await client.create(number, Money(100), "x", presentation=Presentation.QR)
+        return caught.value.code
 
     async def play() -> None:
         async with host_sandbox(HostSettings()) as hosted:
@@ -99,24 +162,77 @@ def test_T84_a_merchants_key_changes_during_traffic(mode: str) -> None:
                 hosted.sandbox.house.platform.entropy,
             )
             new = old | {"app_private_key": private_pem(fresh), "app_cert": chain}
+            numbers = [f"late{place}" for place in range(12)]
             async with client_of(hosted, old) as first, client_of(hosted, new) as second:
                 shop = Shop(first)
-                lanes = [asyncio.create_task(shop.trade(lane)) for lane in range(4)]
-                await shop.until(20)
-                await put(hosted, "RSA2-renewed", "verify", public_pem(fresh.public_key()) + chain)
-                await shop.until(20)
-                shop.client = second
-                await move(hosted, "RSA2-verify", "retiring")
-                await shop.until(20)
-                await move(hosted, "RSA2-verify", "revoked")
-                await shop.until(20)
-                shop.open = False
-                await asyncio.gather(*lanes)
-            assert shop.refused == []
-            async with client_of(hosted, old) as late:
-                with pytest.raises(Refused) as caught:
-                    await late.create("late", Money(100), "x", presentation=Presentation.QR)
-            assert caught.value.code in ("SIGN_INVALID", "KEY_UNKNOWN", "KEY_REVOKED")
+                async with shop.trading():
+                    await shop.until(20)
+                    await put(hosted, "RSA2-renewed", "verify", public_pem(fresh.public_key()) + chain)
+                    await shop.until(20)
+                    shop.client = second
+                    await move(hosted, "RSA2-verify", "retiring")
+                    await shop.until(20)
+                    await move(hosted, "RSA2-verify", "revoked")
+                    codes = await asyncio.gather(*(late(hosted, old, number) for number in numbers))
+                    await shop.until(20)
+                assert shop.wrong == []
+                assert set(codes) <= {"SIGN_INVALID", "KEY_UNKNOWN", "KEY_REVOKED"}
+                for number in numbers:
+                    with pytest.raises(Refused) as caught:
+                        await second.query(number)
+                    assert caught.value.code == "TRADE_NOT_FOUND"
+
+    asyncio.run(play())
+
+
+def mixed(wire: Wire, serial: str) -> bool:
+    """Whether answers came under other certificates and then under this one."""
+    under = [serial.encode() in answer.body for _, answer in wire.kept]
+    return not under[0] and under[-1]
+
+
+async def replayed(hosted: Hosted, settings: dict[str, Any], answer: Response) -> None:
+    """A client of these settings hears an old answer to its question, and does not believe it."""
+    number = json.loads(answer.body)["alipay_trade_query_response"]["out_trade_no"]
+
+    async def send(request: Request, limits: Limits = CALL_LIMITS) -> Response:
+        return answer
+
+    configuration = MerchantConfiguration(protocol=NAME, credentials=settings, environment="sandbox")
+    async with AsyncClient(configuration, send=send) as client:
+        with pytest.raises(InvalidSignature) as caught:
+            await client.query(number)
+    assert (caught.value.code, caught.value.field) == ("KEY_UNKNOWN", "alipay_cert_sn")
+
+
+@pytest.mark.parametrize("shell", ["asyncio", "threads"])
+def test_T20_the_platforms_certificate_and_key_change_under_load(shell: str) -> None:
+    """Six lanes of one shop meet the new certificate at once: it is fetched once, whoever is not the one who asks waits
+    for that, and no exchange fails. Once the old one is out of the settings, answers under it are not believed."""
+
+    async def play() -> None:
+        async with host_sandbox(HostSettings()) as hosted:
+            said = settings_of(hosted, "certificate")
+            learning = MerchantConfiguration(protocol=NAME, credentials=said, environment="sandbox", trust=TrustStore())
+            wire = Wire()
+            fresh = generate_private_key(65_537, 2_048)
+            entropy = hosted.sandbox.house.platform.entropy
+            chain = issue(str(hosted.state.extra["authority"]), fresh.public_key(), "renewed", "Platform", entropy)
+            serial = serial_of(load_chain(chain, "chain")[0])
+            async with wire.tapped(learning, shell) as client:
+                shop = Shop(client)
+                async with shop.trading():
+                    await shop.until(20)
+                    await put(hosted, "RSA2-sign", "sign", private_pem(fresh) + chain)
+                    await shop.until(40)
+            assert shop.wrong == []
+            assert mixed(wire, serial)
+            assert len(wire.asking("alipay.open.app.alipaycert.download")) == 1
+            old = [answer for _, answer in wire.asking("alipay.trade.query") if serial.encode() not in answer.body]
+            moved = said | {"alipay_cert": chain}
+            await asyncio.gather(*(replayed(hosted, moved, answer) for answer in old[:20]))
+            async with client_of(hosted, moved) as renewed:
+                assert (await renewed.query("K0X1")).out_trade_no == "K0X1"
 
     asyncio.run(play())
 

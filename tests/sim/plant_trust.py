@@ -12,7 +12,7 @@ from typing import Any
 
 from tongbao.kernel.error import InvalidSignature
 from tongbao.kernel.time import SECOND, Instant
-from tongbao.merchant.trust import TrustStore
+from tongbao.merchant.trust import Question, TrustStore
 from tongbao.protocols.wechatpay_v3.codec import PROBE, platform_name, read_body
 from tongbao.protocols.wechatpay_v3.event import read_event
 from tongbao.service.channel import Channel
@@ -132,8 +132,8 @@ class Shares(TrustStore):
     def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
         return super().keep(_anybody(credentials), certificates, now)
 
-    def may_ask(self, credentials: Credentials, now: Instant) -> bool:
-        return super().may_ask(_anybody(credentials), now)
+    def begin(self, credentials: Credentials, now: Instant, *, asked: bool = False) -> Question | None:
+        return super().begin(_anybody(credentials), now, asked=asked)
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
         return super().is_due(_anybody(credentials), now)

@@ -1,13 +1,16 @@
 """The generator pattern of this room: one core that yields what it needs done, and small drivers that do it.
 
-A core yields ``Send`` (one HTTP exchange), ``Work`` (one transaction on the shop's database) or ``Act`` (call a
-handler) and gets the result back, or the exception thrown in. The synchronous and the asynchronous shell differ in the
-driver only.
+A core yields ``Send`` (one HTTP exchange), ``Work`` (one transaction on the shop's database), ``Act`` (call a handler)
+or ``Wait`` (for what another core is asking) and gets the result back, or the exception thrown in. The synchronous and
+the asynchronous shell differ in the driver only.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -50,7 +53,15 @@ class Act:
     argument: Any
 
 
-Effect = Send | Work | Act
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait until what another core asks, on whichever thread or loop, is at its end; ``seconds`` at most."""
+
+    over: Future[None]
+    seconds: float
+
+
+Effect = Send | Work | Act | Wait
 Core = Generator[Effect, Any, R]
 
 
@@ -69,6 +80,8 @@ def drive(core: Core[R], send: Callable[[Send], Response]) -> R:
                 answer = send(effect)
             elif isinstance(effect, Work):
                 answer = effect.function()
+            elif isinstance(effect, Wait):
+                wait_for([effect.over], effect.seconds)
             else:
                 answer = effect.handler(effect.argument)
         except Exception as error:  # noqa: BLE001 - every failure belongs to the core, which asked for the effect
@@ -94,6 +107,8 @@ async def drive_async(
                 answer = await send(effect)
             elif isinstance(effect, Work):
                 answer = await compute(effect.function)
+            elif isinstance(effect, Wait):
+                await asyncio.wait([asyncio.wrap_future(effect.over)], timeout=effect.seconds)
             else:
                 answer = effect.handler(effect.argument)
                 if isinstance(answer, Awaitable):
@@ -103,24 +118,33 @@ async def drive_async(
 
 
 def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = "") -> Core[bool]:
-    """Fetch the platform's certificates, where the protocol has them and it is not too soon; whether there are any now.
-    ``asked``: somebody wants it, whenever the last time was. ``serial``: the one that was met and is not known, for
-    protocols that give one at a time."""
+    """Fetch the platform's certificates, where the protocol has them and it is not too soon, or wait for another who
+    does; whether there may be new ones now. ``asked``: somebody wants it, whenever the last time was. ``serial``: the
+    one that was met and is not known, for protocols that give one at a time."""
     trust, manifest = configuration.trust, configuration.manifest
     if trust is None or FetchCertificates not in manifest.operations.values():
         return False
     intent = FetchCertificates(merchant=configuration.merchant, serial=serial)
     try:
         call = manifest.client.encode(intent, configuration.keys, clock.wire())
-        if not trust.may_ask(configuration.loaded, clock.wire()) and not asked:
-            return False
+    except LocalProtocolError:
+        return False
+    question = trust.begin(configuration.loaded, clock.wire(), asked=asked)
+    if question is None:
+        return False
+    if not question.mine:
+        yield Wait(question.over, configuration.limits.total_seconds)
+        return True
+    try:
         response: Response = yield Send(call.request(), configuration.limits, configuration)
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
+        if not isinstance(outcome, CertificatesFound):
+            return False
+        return trust.keep(configuration.loaded, outcome.certificates, clock.wire()) > 0
     except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError):
         return False
-    if not isinstance(outcome, CertificatesFound):
-        return False
-    return trust.keep(configuration.loaded, outcome.certificates, clock.wire()) > 0
+    finally:
+        question.end()
 
 
 def ask(
@@ -146,8 +170,10 @@ def ask(
         try:
             return client.decode(intent, response, configuration.keys, clock.wire())
         except InvalidSignature as error:
-            if error.code != "KEY_UNKNOWN" or not (yield from learn(configuration, clock, serial=error.serial)):
+            if error.code != "KEY_UNKNOWN" or trust is None:
                 raise
+            # also where it is too soon to ask: somebody else may have learnt it since this answer was looked at
+            yield from learn(configuration, clock, serial=error.serial)
             return client.decode(intent, response, configuration.keys, clock.wire())
     except RemoteProtocolError as error:
         if response.status >= 500:

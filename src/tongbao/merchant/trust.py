@@ -3,7 +3,8 @@
 Each merchant at each address has certificates of his own: nothing is shared between merchants. A certificate is kept
 only after the protocol's own half has proven it (by the content key and a verified answer). Files are replaced whole,
 readable by their owner alone, and read again when another process has changed them. Whoever meets an unknown serial
-number may ask once in five minutes, so that nobody can make a shop ask without end (T20).
+number may ask once in five minutes, so that nobody can make a shop ask without end (T20); all others who meet it while
+that question is on its way wait for its end, so that a new certificate fails no exchange.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -30,6 +32,20 @@ AGAIN: Final = 5 * MINUTE
 """How long after one question the next may be asked because of an unknown serial number."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question for the certificates that is on its way. Who got it as ``mine`` asks, and must end it, whatever came
+    of it; everybody else may wait until it is ``over``."""
+
+    mine: bool
+    over: Future[None]
+
+    def end(self) -> None:
+        """Whoever waits goes on."""
+        if not self.over.done():
+            self.over.set_result(None)
+
+
 @dataclass(slots=True)
 class _Kept:
     """What is known for one merchant. ``stamp`` is the file's time (when its certificates were fetched, by the clock of
@@ -38,6 +54,7 @@ class _Kept:
     keys: tuple[Key, ...] = ()
     stamp: tuple[int, int] = (-1, -1)
     asked_at: Instant | None = None
+    over: Future[None] | None = None
     fresh_at: Instant | None = None
 
 
@@ -78,14 +95,19 @@ class TrustStore:
                 kept.stamp = _write(self._folder / _name(credentials), text, now)
         return len(keys)
 
-    def may_ask(self, credentials: Credentials, now: Instant) -> bool:
-        """Whether an unknown serial number may be asked about now; who hears yes must ask."""
+    def begin(self, credentials: Credentials, now: Instant, *, asked: bool = False) -> Question | None:
+        """Whose it is to ask: his who gets a question that is ``mine``; nobody's where it is None, because it is too
+        soon after the last time. ``asked``: a person wants it, so that it is never too soon. A question that does not
+        end is waited for until the next may be put: who asked may be gone."""
         with self._lock:
             kept = self._kept.setdefault(_name(credentials), _Kept())
-            if kept.asked_at is not None and now < later(kept.asked_at, AGAIN):
-                return False
-            kept.asked_at = now
-            return True
+            soon = kept.asked_at is not None and now < later(kept.asked_at, AGAIN)
+            if soon and kept.over is not None and not kept.over.done():
+                return Question(False, kept.over)
+            if soon and not asked:
+                return None
+            kept.asked_at, kept.over = now, Future()
+            return Question(True, kept.over)
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
         """Whether to fetch the certificates again: none were fetched, by this process or another one that shares the
