@@ -180,6 +180,10 @@ def test_node_asks_by_rest(mode: str) -> None:
         with pytest.raises(Broken) as refused:
             curl("trade/close", {"out_trade_no": "V1"})
         assert refused.value.kind == "ACQ.TRADE_STATUS_ERROR"
+        with pytest.raises(Broken) as unknown:
+            curl("trade/nothing", {"out_trade_no": "V1"})
+        assert unknown.value.kind == "invalid-method"
+        account.passed("curl POST /v3/alipay/trade/nothing", "invalid-method")
         curl("trade/precreate", {**order, "out_trade_no": "V2"})
         assert curl("trade/close", {"out_trade_no": "V2"})["out_trade_no"] == "V2"
         curl("trade/precreate", {**order, "out_trade_no": "V3"})

@@ -89,6 +89,8 @@ def _walk(town: City, sdk: Script, account: Account) -> None:
     assert execute("AlipayTradeClose", ["out_trade_no"], {"out_trade_no": "O2"})["out_trade_no"] == "O2"
     coded = {**order, "out_trade_no": "O3", "scene": "bar_code", "auth_code": town.code()}
     assert execute("AlipayTradePay", ["total_amount"], coded)["total_amount"] == "12.34"
+    unknown = execute("AlipayFundAuthOrderFreeze", [], {"out_order_no": "O4"})
+    assert (unknown["success"], unknown["sub_code"]) == (False, "isv.invalid-method")
     _pages(town, sdk, account, order)
     day = town.next_day()
     content = {"bill_type": "trade", "bill_date": day}

@@ -311,7 +311,8 @@ class Manifest:
     operations: Mapping[str, type]
     """Wire name of each operation a face serves -> the intent it carries (the coverage page)."""
     paths: tuple[str, ...]
-    """Paths of the face's endpoints, each beginning with /; ``{name}`` stands for one segment of any text."""
+    """Paths of the face's endpoints, each beginning with /; ``{name}`` stands for one segment of any text, ``{+name}``
+    for any number of them, as in RFC 6570."""
     hosts: tuple[str, ...]
     """Original host names it also answers by."""
     gateway: str

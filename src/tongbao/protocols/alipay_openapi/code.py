@@ -364,6 +364,8 @@ def http_status(word: str) -> int:
         return 202
     if word == SUCCESS:
         return 200
+    if word == WIRE_CODE["UNKNOWN_SERVICE"]:
+        return 404  # no such URL (sheet alipay-openapi, 11.2)
     code = public_code(word)
     return {"20001": 401, "40006": 401, "40005": 429, UNKNOWN: 500}.get(code, 400)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,6 +95,7 @@ CREATING: Final = frozenset(METHOD_OF_PRESENTATION.values())
 
 GATEWAY_PATH: Final = "/gateway.do"
 REST_PREFIX: Final = "/v3/"
+_METHOD: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+){1,8}", re.ASCII)
 
 
 def rest_path(method: str) -> str:
@@ -102,6 +104,21 @@ def rest_path(method: str) -> str:
 
 
 METHOD_OF_PATH: Final = {rest_path(name): name for name, entry in SERVICES.items() if entry.verb}
+REST_PATHS: Final = f"{REST_PREFIX}{{+method}}"
+"""Every path of the REST interface, also those that name no method of this platform."""
+
+
+def is_method(name: str) -> bool:
+    """Whether a name may be a method's, known here or not (sheet alipay-openapi, 2.1)."""
+    return len(name) <= 128 and _METHOD.fullmatch(name) is not None
+
+
+def method_of(path: str) -> str:
+    """The inverse of ``rest_path``, for unknown methods too; '' where the path names none."""
+    name = path.removeprefix(REST_PREFIX).replace("/", ".")
+    return name if is_method(name) else ""
+
+
 WORDS_OF_BOTH: Final = frozenset((QUERY,))
 """Methods whose path takes GET beside POST: libraries of 2022 ask that way."""
 

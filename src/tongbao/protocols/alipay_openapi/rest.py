@@ -58,11 +58,9 @@ class Rest:
 
 
 def read_rest(request: Request, path: str) -> Rest:
-    """A request to one of the paths. Raises RemoteProtocolError."""
-    method = m.METHOD_OF_PATH[path]
-    verbs = ("GET", "POST") if method in m.WORDS_OF_BOTH else (m.SERVICES[method].verb,)
-    if request.method not in verbs:
-        raise RemoteProtocolError("", f"is asked by {verbs[0]}", "UNKNOWN_SERVICE")
+    """A request to a path of the interface; where the path, or its verb, names no method of this platform, with that
+    error. Raises RemoteProtocolError."""
+    method = m.method_of(path)
     header = request.header("authorization") or ""
     scheme, _, rest = header.partition(" ")
     auth, mark, signature = rest.rpartition(",sign=")
@@ -78,7 +76,7 @@ def read_rest(request: Request, path: str) -> Rest:
     return Rest(
         method,
         request.method,
-        path.encode("ascii") + query,
+        path.encode("latin-1") + query,
         request.body,
         request.header("alipay-app-auth-token") or "",
         auth,
@@ -86,7 +84,19 @@ def read_rest(request: Request, path: str) -> Rest:
         items,
         request.header("alipay-root-cert-sn") or "",
         (request.header("alipay-encrypt-type") or "") == ALGORITHM,
+        check_path(request.method, path),
     )
+
+
+def check_path(verb: str, path: str) -> RemoteProtocolError | None:
+    """What is wrong with a path and its verb."""
+    method = m.METHOD_OF_PATH.get(path)
+    if method is None:
+        return RemoteProtocolError("path", "names no method of this platform", "UNKNOWN_SERVICE")
+    verbs = ("GET", "POST") if method in m.WORDS_OF_BOTH else (m.SERVICES[method].verb,)
+    if verb not in verbs:
+        return RemoteProtocolError("path", f"is asked by {verbs[0]}", "UNKNOWN_SERVICE")
+    return None
 
 
 def check_rest(rest: Rest, keys: list[Key], now: Instant) -> Key:

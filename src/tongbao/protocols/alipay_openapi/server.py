@@ -35,6 +35,7 @@ from tongbao.protocols.alipay_openapi.request import read_intent
 from tongbao.protocols.alipay_openapi.rest import (
     SCHEME,
     Rest,
+    check_path,
     check_rest,
     read_body,
     read_rest,
@@ -54,7 +55,6 @@ from tongbao.wire.unsigned import Unsigned, sign_now
 from tongbao.wire.vocabulary import Carriage, Notification, Outcome, Rejection, TradeOpened, TradeView
 
 _APP: Final = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
-_METHOD: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+){1,8}", re.ASCII)
 _SERIAL: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ADDRESSES: Final = ("notify_url", "return_url", "biz_content", "sign")
 _FORGED: Final = "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配，网关生成的验签字符串为："
@@ -65,7 +65,7 @@ class Server:
 
     def claim(self, request: Request) -> Claim:
         path = request.raw_path.decode("latin-1")
-        if path in m.METHOD_OF_PATH:
+        if path.startswith(m.REST_PREFIX):
             return _claim_rest(request, path)
         return _claim_form(request)
 
@@ -174,7 +174,7 @@ class Server:
     def trail(self, request: Request) -> SignatureTrail | None:
         path = request.raw_path.decode("latin-1")
         try:
-            if (request.header("authorization") or "").startswith(SCHEME) and path in m.METHOD_OF_PATH:
+            if (request.header("authorization") or "").startswith(SCHEME) and path.startswith(m.REST_PREFIX):
                 rest = read_rest(request, path)
                 return SignatureTrail(RSA2, rest.text.decode("utf-8", "replace"), rest.signature)
             own = b"notify_type=" in request.body
@@ -196,14 +196,16 @@ class Server:
 
 
 def _claim_rest(request: Request, path: str) -> Claim:
-    method = m.METHOD_OF_PATH[path]
+    method = m.method_of(path)
     try:
         rest = read_rest(request, path)
         app = rest.items.get("app_id", "")
         if _APP.fullmatch(app) is None:
             raise RemoteProtocolError("app_id", "is no application's", "FIELD_INVALID" if app else "FIELD_MISSING")
     except RemoteProtocolError as error:
-        nothing = Rest(method, request.method, b"", b"", "", "", "", {}, error=error)
+        # whoever asks for nothing of ours hears that, also where he has not said who he is
+        wrong = check_path(request.method, path) or error
+        nothing = Rest(method, request.method, b"", b"", "", "", "", {}, error=wrong)
         return Claim("", method, Carriage.SERVER, nothing)
     return Claim(app, method, Carriage.SERVER, rest)
 
@@ -214,7 +216,7 @@ def _claim_form(request: Request) -> Claim:
     method = raw.get(b"method", b"").decode("latin-1")
     if not method:
         raise RemoteProtocolError("method", "is missing", "FIELD_MISSING")
-    if len(method) > 128 or _METHOD.fullmatch(method) is None:
+    if not m.is_method(method):
         raise RemoteProtocolError("method", "is no method's name", "UNKNOWN_SERVICE")
     app = raw.get(b"app_id", b"").decode("latin-1")
     carriage = m.SERVICES[method].carriage if method in m.SERVICES else Carriage.SERVER

@@ -26,6 +26,7 @@ from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.movement import BatchTaken
 from tongbao.wire.vocabulary import Carriage, ConfirmNotification, CreateTrade, Outcome, TradeOpened
 
+_PARTS: Final = re.compile(r"(\{\+?[a-z_]+\})")
 _METHODS: Final = frozenset(("GET", "POST", "HEAD"))
 _TOO_LARGE: Final = RemoteProtocolError("", f"longer than {BODY_BYTES} bytes", "TOO_LARGE")
 
@@ -206,12 +207,14 @@ def _pass(seconds: float) -> None:
 
 
 def read_patterns(paths: tuple[str, ...]) -> tuple[re.Pattern[bytes], ...]:
-    """What the paths with ``{name}`` in them match: any text of one segment in its place."""
-    return tuple(
-        re.compile(b"[^/]+".join(re.escape(part.encode("ascii")) for part in re.split(r"{[a-z_]+}", path)))
-        for path in paths
-        if "{" in path
-    )
+    """What the paths with ``{name}`` or ``{+name}`` in them match: any text of one segment in its place, or of more."""
+    return tuple(re.compile(b"".join(_pattern(part) for part in _PARTS.split(path))) for path in paths if "{" in path)
+
+
+def _pattern(part: str) -> bytes:
+    if _PARTS.fullmatch(part):
+        return b".+" if part.startswith("{+") else b"[^/]+"
+    return re.escape(part.encode("ascii"))
 
 
 def looks_at(request: Request) -> bool:
