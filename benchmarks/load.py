@@ -28,7 +28,8 @@ HEAD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``kind``: ``create`` or ``pay``. Numbers 0 to ``count`` are used once each. ``merchants`` 1 is the hot one."""
+    """``kind``: ``create``, ``pay`` or ``nothing``. Numbers 0 to ``count`` are used once each; ``merchants`` 1 is the
+    hot one."""
 
     kind: str
     host: str
@@ -42,11 +43,13 @@ class Job:
 
 
 class Creates:
-    """Signed create requests, twelve fields and the signature; signed beforehand."""
+    """Signed create requests, twelve fields and the signature; signed beforehand. A job of ``nothing`` sends the same
+    where nobody reads them."""
 
     expected = b"HTTP/1.1 302 "
 
     def __init__(self, job: Job) -> None:
+        self.path = b"/bench/nothing" if job.kind == "nothing" else b"/alipay_mapi/gateway.do"
         self.prefix = job.prefix.encode("ascii")
         self.merchants = job.merchants
         self.parts = [self._parts(number, job) for number in range(job.merchants)]
@@ -82,7 +85,7 @@ class Creates:
         return (
             head,
             tail,
-            HEAD % (b"/alipay_mapi/gateway.do", size) + start + self.prefix,
+            HEAD % (self.path, size) + start + self.prefix,
             rest + b"&sign_type=MD5&sign=",
         )
 
@@ -173,7 +176,7 @@ class Caller(asyncio.Protocol):
 
 async def measure(job: Job) -> dict[str, object]:
     """Carry out one job. Rates are answers a second from the first request to the last answer."""
-    made = Creates(job) if job.kind == "create" else Pays(job)
+    made = Pays(job) if job.kind == "pay" else Creates(job)
     run = Run(job, made)
     loop = asyncio.get_running_loop()
     opened = [await loop.create_connection(lambda: Caller(run), job.host, job.port) for _ in range(job.callers)]

@@ -1,7 +1,8 @@
 """Creating and paying over HTTP against pgbench, and against SQLite with one transaction per payment.
 
-A round is: the rivals, then create and pay over all merchants, then create and pay at one merchant. What a create run
-opened is what the pay run after it pays; authorisations are granted in between, outside the measured time.
+A round is: the rivals, then empty answers (the limit of one process that speaks HTTP), then create and pay over all
+merchants, then create and pay at one merchant. What a create run opened is what the pay run after it pays;
+authorisations are granted in between, outside the measured time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ from tongbao.service.audit import audit
 from tongbao.wire.world import World
 
 SETTINGS = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "1GB", "max_wal_size": "4GB"}
-WAYS = (("create", house.MERCHANTS), ("pay", house.MERCHANTS), ("create", 1), ("pay", 1))
+WAYS = (
+    ("nothing", house.MERCHANTS),
+    ("create", house.MERCHANTS),
+    ("pay", house.MERCHANTS),
+    ("create", 1),
+    ("pay", 1),
+)
 RATE_MAX = 30_000
 """Requests a second that are made ready for a run."""
 
@@ -56,6 +63,8 @@ class Result(defaultdict[str, Series]):
 
 
 def way_name(kind: str, merchants: int) -> str:
+    if kind == "nothing":
+        return "an empty answer"
     return f"{kind}, {'one hot merchant' if merchants == 1 else f'{merchants:,} merchants'}"
 
 
@@ -72,7 +81,7 @@ def run_ways(
     opened = 0
     for kind, merchants in WAYS:
         prefix = f"{turn}{'h' if merchants == 1 else 'm'}"
-        count = round(plan.seconds * RATE_MAX) if kind == "create" else opened
+        count = opened if kind == "pay" else round(plan.seconds * RATE_MAX)
         if kind == "pay":
             asyncio.run(grant(books, prefix, merchants, opened))
         job = Job(kind, server.host, server.port, prefix, merchants, count, plan.seconds, plan.callers, 9)

@@ -1,7 +1,9 @@
 """The process that is measured: runtime's server, the real faces and guard, the committer, one database.
 
 Beside the faces it has ``POST /bench/pay``, which stands for the cashier's last step: it hands ``PayFromBalance`` to
-the platform with an authorisation that was granted before, and answers after the commit.
+the platform with an authorisation that was granted before, and answers after the commit. ``POST /bench/nothing`` takes
+a whole request and answers it as the cashier's address is answered, without protocol, rules or database: what is left
+is the limit of one process.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from tongbao.runtime.server import Address, Listener, run, serve
 from tongbao.service.pay import PayFromBalance
 from tongbao.service.platform import Platform
 from tongbao.web.app import build_web
-from tongbao.web.faces.page import PlainPages
+from tongbao.web.faces.page import PlainPages, see_other
 from tongbao.web.guard import Limits, Rate
 from tongbao.wire.asgi import Application, plain
 from tongbao.wire.http import Request, Response, text
@@ -31,11 +33,13 @@ def authorisation_of(out_trade_no: str) -> str:
 
 
 def bench(platform: Platform) -> Application:
-    """``/bench/pay`` and ``/bench/stats``."""
+    """``/bench/pay``, ``/bench/nothing`` and ``/bench/stats``."""
 
     async def handle(request: Request, peer: str) -> Response:
         if request.raw_path == b"/bench/stats":
             return text(json.dumps([platform.committer.batches, platform.committer.commands]))
+        if request.raw_path == b"/bench/nothing":
+            return see_other("http://127.0.0.1:9/cashier/nothing")
         merchant, number, buyer = request.body.decode("ascii").split(" ")
         await platform.submit(PayFromBalance(merchant, number, buyer, authorisation_of(number)))
         return Response(200, ((b"Content-Length", b"0"),))
