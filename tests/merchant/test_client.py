@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from inspect import Signature, signature
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUn
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import AsyncClient, Client
 from tongbao.wire.http import Request, Response
+from tongbao.wire.loader import load_protocol, protocol_names
 from tongbao.wire.vocabulary import Done, Method, Presentation, Product, TradeState
 from tongbao.wire.world import CALL_LIMITS, NotSent
 
@@ -275,3 +277,47 @@ def test_an_answer_of_another_kind_is_refused(platform: Platform) -> None:
 
     with pytest.raises(RemoteProtocolError):
         Client(configure(), send=send, clock=Hands()).query("A1")
+
+
+METHODS: dict[str, tuple[str, ...]] = {
+    "CreateTrade": ("payment", "create", "scan"),
+    "EnterTrade": ("create",),
+    "CreateCombined": ("create_combined",),
+    "QueryCombined": ("query_combined",),
+    "CloseCombined": ("close_combined",),
+    "QueryTrade": ("query",),
+    "CloseTrade": ("close_trade",),
+    "ShipTrade": ("ship",),
+    "ConfirmNotification": ("confirm_notification",),
+    "RequestTimestamp": ("request_timestamp",),
+    "FetchCertificates": ("fetch_certificates", "refresh_certificates"),
+    "ExchangeCode": ("exchange_code",),
+    "RefundTrade": ("refund",),
+    "RefundBatch": ("refund_batch", "refund_batch_page"),
+    "QueryRefund": ("query_refund",),
+    "RecoverRefund": ("recover_refund",),
+    "CancelTrade": ("cancel",),
+    "SplitTrade": ("split",),
+    "QuerySplit": ("query_split",),
+    "ReturnSplit": ("return_split",),
+    "QuerySplitReturn": ("query_split_return",),
+    "QueryUnsplit": ("query_unsplit",),
+    "PayOut": ("pay_out",),
+    "QueryPayOut": ("query_payout",),
+    "PayOutBatch": ("payout_batch", "payout_batch_page"),
+    "QueryPayOutBatch": ("query_payout_batch",),
+    "QueryBalance": ("balance",),
+    "QueryMovements": ("movements",),
+    "RequestBill": ("bill",),
+    "FetchBill": ("bill",),
+}
+"""Which methods of the clients ask for what a protocol offers."""
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_every_operation_of_every_protocol_has_a_typed_method(client: type) -> None:
+    """Whatever a folder offers, by a method whose answer has a type; no folder offers what no method asks for."""
+    offered = {kind.__name__ for name in protocol_names() for kind in load_protocol(name).operations.values()}
+    assert offered == set(METHODS)
+    for name in {name for names in METHODS.values() for name in names}:
+        assert signature(getattr(client, name)).return_annotation not in ("Any", "object", "", "None", Signature.empty)

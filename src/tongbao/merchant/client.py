@@ -21,7 +21,7 @@ from tongbao.merchant.exchange import Core, Send, SyncSend, drive, drive_async
 from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
 from tongbao.wire.contract import Call
 from tongbao.wire.http import Response
-from tongbao.wire.movement import Split
+from tongbao.wire.movement import CertificatesFound, ExchangeCode, FetchCertificates, IdentityFound, Split
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import (
     Carriage,
@@ -197,6 +197,14 @@ class _Base(Errands):
         outcome = yield from self._ask(RequestTimestamp(merchant=self.configuration.merchant))
         return expect(outcome, TimestampIssued).key
 
+    def _exchange_code(self, code: str, refresh: str) -> Core[IdentityFound]:
+        outcome = yield from self._ask(ExchangeCode(merchant=self.configuration.merchant, code=code, refresh=refresh))
+        return expect(outcome, IdentityFound)
+
+    def _certificates(self, serial: str) -> Core[tuple[str, ...]]:
+        outcome = yield from self._ask(FetchCertificates(merchant=self.configuration.merchant, serial=serial))
+        return expect(outcome, CertificatesFound).certificates
+
 
 class Client(_Base, MoneyDesk):
     """Synchronous. ``send`` replaces the HTTP transport (tests, an own pool); ``close`` gives the connections back.
@@ -265,6 +273,18 @@ class Client(_Base, MoneyDesk):
     def request_timestamp(self) -> str:
         """A fresh anti-phishing key, for ``payment(anti_phishing_key=...)``."""
         return self._drive(self._timestamp())
+
+    def exchange_code(self, code: str = "", *, refresh: str = "") -> IdentityFound:
+        """Who consented: the buyer behind the ``code`` with which his browser came back (once), or behind an earlier
+        answer's ``refresh`` word. Refused AUTHORISATION_INVALID where that is unknown, used or too old. In protocols
+        where the gateway tells it (Alipay's ``alipay.system.oauth.token``)."""
+        return self._drive(self._exchange_code(code, refresh))
+
+    def fetch_certificates(self, serial: str = "") -> tuple[str, ...]:
+        """The platform's certificates as PEM, each proven by the configured roots or content key; the one of ``serial``
+        where the protocol gives one at a time. () where nothing is configured that could prove it (key mode). They are
+        not kept: ``refresh_certificates`` does that."""
+        return self._drive(self._certificates(serial))
 
     def refresh_certificates(self) -> bool:
         """Fetch the platform's certificates into the configuration's ``trust``; whether there are any now."""
@@ -346,6 +366,14 @@ class AsyncClient(_Base, AsyncMoneyDesk):
     async def request_timestamp(self) -> str:
         """A fresh anti-phishing key, for ``payment(anti_phishing_key=...)``."""
         return await self._drive(self._timestamp())
+
+    async def exchange_code(self, code: str = "", *, refresh: str = "") -> IdentityFound:
+        """Who consented; see ``Client.exchange_code``."""
+        return await self._drive(self._exchange_code(code, refresh))
+
+    async def fetch_certificates(self, serial: str = "") -> tuple[str, ...]:
+        """The platform's certificates as PEM; see ``Client.fetch_certificates``."""
+        return await self._drive(self._certificates(serial))
 
     async def refresh_certificates(self) -> bool:
         """Fetch the platform's certificates into the configuration's ``trust``; whether there are any now."""

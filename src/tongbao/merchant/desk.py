@@ -202,7 +202,8 @@ class MoneyDesk(_Forms):
 
     def call(self, method: str, content: Mapping[str, object]) -> Mapping[str, object]:
         """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
-        stands. For protocols that have such methods. A refusal is raised as Refused."""
+        stands. For protocols that have such methods. A refusal is raised as Refused; one without a proof as
+        OutcomeUnknown with that ``refusal``, unless the method is known only to ask."""
         return expect(self._drive(self._any(CallByName(merchant="", method=method, content=content))), Answered).content
 
     def refund(self, refund_no: str, amount: Money, **said: Unpack[RefundOptions]) -> RefundView:
@@ -321,7 +322,8 @@ class AsyncMoneyDesk(_Forms):
 
     async def call(self, method: str, content: Mapping[str, object]) -> Mapping[str, object]:
         """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
-        stands. For protocols that have such methods. A refusal is raised as Refused."""
+        stands. For protocols that have such methods. A refusal is raised as Refused; one without a proof as
+        OutcomeUnknown with that ``refusal``, unless the method is known only to ask."""
         asked = CallByName(merchant="", method=method, content=content)
         return expect(await self._drive(self._any(asked)), Answered).content
 

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import hmac
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, Final, TypeVar
@@ -30,6 +30,7 @@ from tongbao.wire.movement import (
     BatchTaken,
     BatchView,
     BillOpened,
+    CallByName,
     Cancelled,
     CancelTrade,
     FetchBill,
@@ -104,12 +105,19 @@ def check_bill(raw: bytes, expected: str) -> bytes:
     return raw
 
 
-def _moves(intent: Intent) -> bool:
-    """Whether money may have moved, so that only a proven refusal says that it has not (T82)."""
+_MOVING: Final = (
+    CancelTrade, PayOut, PayOutBatch, RecoverRefund, RefundBatch, RefundTrade, ReturnSplit, SplitTrade,
+)  # fmt: skip
+
+
+def _moves(intent: Intent, operations: Mapping[str, type]) -> bool:
+    """Whether money may have moved, so that only a proven refusal says that it has not (T82). Of a method that is
+    called by its name, unless the protocol's ``operations`` say that it only asks: we know nothing else of it."""
     if isinstance(intent, CreateTrade):
         return intent.presentation is Presentation.BARCODE
-    moving = CancelTrade | PayOut | PayOutBatch | RecoverRefund | RefundBatch | RefundTrade | ReturnSplit | SplitTrade
-    return isinstance(intent, moving)
+    if isinstance(intent, CallByName):
+        return issubclass(operations.get(intent.method, CreateTrade), (CreateTrade, *_MOVING))
+    return isinstance(intent, _MOVING)
 
 
 class Errands:
@@ -143,7 +151,7 @@ class Errands:
         outcome = yield from ask(self.configuration, intent, self.clock, limits)
         if isinstance(outcome, Rejection):
             said = f"{outcome.wire_code} {outcome.detail}".strip()
-            if not outcome.proven and _moves(intent):
+            if not outcome.proven and _moves(intent, self.configuration.manifest.operations):
                 refusal = Refused(outcome.code, said)
                 raise OutcomeUnknown(
                     f"{type(intent).__name__} was refused without a signature: {said}", refusal=refusal
