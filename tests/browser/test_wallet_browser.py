@@ -89,6 +89,47 @@ def test_every_brand_with_payment_codes_shows_one(browser: Browser, town: City) 
             page.reload()
             assert page.locator("[data-code]").get_attribute("data-code") != first
             assert page.locator(".qr svg").is_visible()
+            assert page.locator(".bars svg").is_visible()
+
+
+def let_pass(page: Page, seconds: int) -> None:
+    """Let the page live through so many seconds at once: its timers and its refresh, not the platform's clock."""
+    session = page.context.new_cdp_session(page)
+    over: list[object] = []
+
+    def end(told: object) -> None:
+        over.append(told)
+
+    session.on("Emulation.virtualTimeBudgetExpired", end)
+    policy = {"policy": "pauseIfNetworkFetchesPending", "budget": seconds * 1_000}
+    session.send("Emulation.setVirtualTimePolicy", policy)
+    for _ in range(600):
+        if over:
+            break
+        page.wait_for_timeout(50)
+    assert over
+    session.detach()
+
+
+def test_T62_a_code_is_shown_for_sixty_seconds_and_then_the_next(browser: Browser, town: City) -> None:
+    """The page counts down from a minute; then it shows another code, by itself, and counts again."""
+    with context(browser, "phone", "en") as opened:
+        page = opened.new_page()
+        watch = Watch(page, town.base)
+        page.goto(f"{town.base}/wallet")
+        sign_in(page)
+        page.goto(f"{town.base}/wallet/code/alipay_openapi")
+        watch.check(page)
+        shown = page.locator("[data-code]")
+        first = shown.get_attribute("data-code")
+        let_pass(page, 57)
+        assert page.inner_text("time.left") in ("00:02", "00:03")
+        assert shown.get_attribute("data-code") == first
+        let_pass(page, 8)
+        second = shown.get_attribute("data-code")
+        assert second != first
+        assert "00:50" < page.inner_text("time.left") < "01:00"
+        watch.check(page)
 
 
 def test_a_buyer_lets_a_shop_know_him(browser: Browser, town: City) -> None:

@@ -1,7 +1,8 @@
 """Payment codes: what a buyer's wallet shows for a minute and a shop's scanner reads, once (T62).
 
-A code is a row of ``authorisation``: granted without a password, for no trade yet, up to a cap, for sixty seconds of
-wire time. Using it turns the row into the authorisation of exactly the payment that it made.
+A code is a row of ``authorisation``: granted without a password, for no trade yet, up to a cap, for the sixty seconds
+of wire time that it is shown and a little longer. Using it turns the row into the authorisation of exactly the payment
+that it made.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tongbao.kernel.error import Refused
-from tongbao.kernel.time import MINUTE
+from tongbao.kernel.time import MINUTE, SECOND
 from tongbao.ledger.account import Account, buyer_balance
 from tongbao.service.capture import balance_payment, capture, capture_accounts
 from tongbao.service.command import Needs
@@ -23,7 +24,11 @@ from tongbao.trade.party import Authorisation
 from tongbao.trade.record import Trade
 
 CODE_TIME: Final = 1 * MINUTE
-"""How long a payment code is good, in milliseconds of wire time (T62)."""
+"""How long a wallet shows a payment code, in milliseconds of wire time (T62)."""
+
+CODE_GRACE: Final = 10 * SECOND
+"""How much longer a code is taken than it is shown: what a till reads in the last second must still travel to us.
+Milliseconds of wire time."""
 
 CODE_CAP: Final = 100_000
 """Minor units that a code pays without a password; above it the buyer agrees in his wallet."""
@@ -86,7 +91,7 @@ class PayByCode:
         word: Authorisation | None = sheet.get(AUTHORISATION, code_key(self.code))
         if word is None or (word.act, word.state, word.buyer_id) != ("code", "granted", self.buyer_id):
             raise Refused("CODE_INVALID", "unknown or used")
-        if now.wire - word.wire_at > CODE_TIME:
+        if now.wire - word.wire_at > CODE_TIME + CODE_GRACE:
             raise Refused("CODE_INVALID", "too old")
         spent = replace(
             word, act="ask", merchant_id=trade.merchant_id, out_trade_no=trade.out_trade_no, amount=trade.amount

@@ -31,7 +31,7 @@ _TRADE_CODE: Final = re.compile(r"(?<![0-9a-z])(?:wx(?:[0-9]{14})?)?([0-9a-z]{32
 
 
 async def issue_code(platform: Platform, buyer_id: str, prefix: str) -> str:
-    """A fresh payment code of a brand (its first digits), good for sixty seconds. Raises Refused."""
+    """A fresh payment code of a brand (its first digits), to be shown for ``CODE_TIME``. Raises Refused."""
     code = prefix + digits(platform.entropy, CODE_DIGITS - len(prefix))
     issued: str = await platform.submit(IssueCode(buyer_id, code))
     return issued

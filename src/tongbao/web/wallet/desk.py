@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
-import segno
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tongbao.kernel.error import Refused, RemoteProtocolError
+from tongbao.kernel.time import SECOND
 from tongbao.ledger.account import buyer_balance
 from tongbao.service import checkout
 from tongbao.service.act import cashier_url
-from tongbao.service.code import CODE_CAP
+from tongbao.service.code import CODE_CAP, CODE_TIME
 from tongbao.service.handed import open_order
 from tongbao.service.scan import ShopRefused, ShopSilent, claim_product, open_product
 from tongbao.service.wallet import issue_code, trades_asked
@@ -27,13 +26,14 @@ from tongbao.web.page.form import PASSWORD_MOST, PageError
 from tongbao.web.page.locale import say
 from tongbao.web.page.shell import Shell, refusal_status
 from tongbao.web.page.visitor import Visitor
+from tongbao.web.wallet.drawing import draw_bars, draw_squares
 from tongbao.wire.loader import load_protocol, protocol_names
 
 SCANNED_MOST: Final = 4_096
 """The longest text that is taken for a scanned code or a handed-over request."""
 
-REFRESH_SECONDS: Final = 50
-"""A shown payment code is replaced before it dies."""
+SHOWN_SECONDS: Final = CODE_TIME // SECOND
+"""How long a payment code is on the page, which counts down to the next one."""
 
 
 def brands() -> dict[str, tuple[str, str]]:
@@ -43,11 +43,6 @@ def brands() -> dict[str, tuple[str, str]]:
         for name in protocol_names()
         if (manifest := load_protocol(name)).code_prefix
     }
-
-
-def draw(text: str) -> Markup:
-    """A QR code as inline SVG, black on white whatever the page's colours are."""
-    return Markup(segno.make(text, error="m").svg_inline(scale=6, border=3, dark="#000", light="#fff", omitsize=True))
 
 
 def own_path(text: str) -> str:
@@ -103,7 +98,7 @@ class WalletDesk:
         return self._shell.go("/wallet")
 
     async def show_code(self, request: Request, visitor: Visitor) -> Response:
-        """A fresh payment code of one brand; the page replaces it before it dies."""
+        """A fresh payment code of one brand; the page shows the next one when its minute is over (T62)."""
         brand = str(request.path_params["brand"])
         if brand not in brands():
             raise PageError("NOT_FOUND", 404)
@@ -116,11 +111,13 @@ class WalletDesk:
             visitor,
             "wallet/code.html",
             lang_path=f"/wallet/code/{brand}",
-            refresh=(REFRESH_SECONDS, f"/wallet/code/{brand}"),
+            refresh=(SHOWN_SECONDS, f"/wallet/code/{brand}"),
             brand=brands()[brand][0 if visitor.language == "zh" else 1],
             code=code,
             digits=" ".join(code[n : n + 4] for n in range(0, len(code), 4)),
-            picture=draw(code),
+            bars=draw_bars(code),
+            squares=draw_squares(code),
+            shown=SHOWN_SECONDS,
             cap=CODE_CAP,
         )
 
