@@ -2,7 +2,8 @@
 
 Each package lives in an environment of its own below ``.venv/foreign``, made once, with every file checked by hash. A
 script of ``script/`` runs in it: one JSON object a line in, one out. Calls that were run and passed are compared with
-``passed.json``, from which the manual's page of compatibility is made; ``TONGBAO_WRITE_PASSED=1`` writes it anew.
+``passed.json``, from which the manual's page of compatibility is made; ``TONGBAO_WRITE_PASSED=1`` writes it anew. A
+record holds for the very files that made it: who changes a test runs it again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from typing import Any, Final
 from tests.support.missing import missing
 
 HERE: Final = Path(__file__).parent
-FOREIGN: Final = HERE.parents[1] / ".venv" / "foreign"
+ROOT: Final = HERE.parents[1]
+FOREIGN: Final = ROOT / ".venv" / "foreign"
 PASSED: Final = HERE / "passed.json"
 SETUP_SECONDS: Final = 600
 
@@ -235,14 +237,47 @@ class Ear:
 # --- the account -------------------------------------------------------------------------------------------------
 
 
+Book = dict[str, dict[str, dict[str, Any]]]
+"""Package -> flow -> what is known of it: ``version``, ``test``, ``source``, ``calls``."""
+
+
+def read_book(path: Path = PASSED) -> Book:
+    """The account as it was written."""
+    known: Book = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return known
+
+
+def source_of(test: str) -> str:
+    """A mark of what a test does (its number in pytest's words) as it is written now: of its file, of the walks that it
+    takes from a file beside it, and of the scripts that it names. Nothing where there is no such file."""
+    file = ROOT / test.partition("::")[0]
+    if not file.is_file():
+        return ""
+    text, own = file.read_text("utf-8"), Path(__file__)
+    walks = [one for one in HERE.glob("*.py") if one != own and f"from tests.contract.{one.stem} import" in text]
+    scripts = [one for one in (HERE / "script").iterdir() if f'"{one.name}"' in text]
+    return _stamp(file, *sorted(walks), *sorted(scripts))[:16]
+
+
+def stale(known: Book) -> list[str]:
+    """Flows whose record no test stands behind any more: its file is gone, or is not the one that made the record."""
+    return [
+        f"{package}, {flow}: {record['test']}"
+        for package, flows in known.items()
+        for flow, record in flows.items()
+        if record["source"] != source_of(record["test"])
+    ]
+
+
 class Account:
     """Which calls of a library were run and passed, in one flow: ``with Account(...) as account: account.passed(...)``.
 
-    At the end, when nothing failed, it must be what ``passed.json`` says.
+    At the end, when nothing failed, it must be what the ``book`` says.
     """
 
-    def __init__(self, package: str, version: str, flow: str) -> None:
+    def __init__(self, package: str, version: str, flow: str, book: Path = PASSED) -> None:
         self._package, self._version, self._flow = package, version, flow
+        self._book = book
         self._calls: dict[str, None] = {}
 
     def passed(self, call: str, refusal: str = "") -> None:
@@ -260,15 +295,24 @@ class Account:
             self._settle()
 
     def _settle(self) -> None:
-        known = json.loads(PASSED.read_text("utf-8")) if PASSED.exists() else {}
-        mine = {"version": self._version, "calls": list(self._calls)}
+        test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+        mine = {"version": self._version, "test": test, "source": source_of(test), "calls": list(self._calls)}
         if os.environ.get("TONGBAO_WRITE_PASSED"):
-            known.setdefault(self._package, {})[self._flow] = mine
-            ordered = {name: dict(sorted(known[name].items())) for name in sorted(known)}
-            PASSED.write_text(json.dumps(ordered, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        assert json.loads(PASSED.read_text("utf-8"))[self._package][self._flow] == mine, (
-            "passed.json tells something else: TONGBAO_WRITE_PASSED=1 writes it anew"
+            self._write(mine)
+        assert read_book(self._book).get(self._package, {}).get(self._flow) == mine, (
+            f"{self._book.name} tells something else: TONGBAO_WRITE_PASSED=1 writes it anew"
         )
+
+    def _write(self, mine: dict[str, Any]) -> None:
+        """Beside what the tests of today made; records of others go. Tests of several processes take turns."""
+        with _locked(self._book.stem):
+            known = read_book(self._book)
+            known.setdefault(self._package, {})[self._flow] = mine
+            kept: Book = {}
+            for package, flow in sorted((package, flow) for package, flows in known.items() for flow in flows):
+                if not stale({package: {flow: known[package][flow]}}):
+                    kept.setdefault(package, {})[flow] = known[package][flow]
+            self._book.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def version_of(name: str, package: str = "") -> str:

@@ -1,7 +1,7 @@
 """PyPI ``alipay-sdk-python``, the official one: the whole way of an order; it verifies every answer itself.
 
 Its address must carry no port and it asks with the whole address in the request line, so the sandbox has a door at port
-80 of a loopback address. It knows no certificate mode and cannot encrypt on today's Python.
+80 of a loopback address. It cannot encrypt on today's Python.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.contract.alipay import City, Door, city, post_form
+from tests.contract.alipay_walk import (
+    learn_number,
+    pay_otherwise,
+    platform_serial,
+    read_certificate,
+    send_money,
+    serials,
+    share,
+)
 from tests.contract.harness import Account, Broken, Script, version_of
+from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.wire.sign import load_rsa_private
 
 pytestmark = pytest.mark.slow
@@ -40,7 +50,7 @@ def options(town: City, sign_type: str, host: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sign_type", ["RSA2", "RSA"])
 def test_official_python_walks_an_order(sign_type: str) -> None:
-    """Create, pay, notification, query, refund, refund query, close, bill."""
+    """Create, pay, notification, query, refund, refund query, close, cancel, shares, a consent, certificate, bill."""
     with city() as town:
         port = urlsplit(town.credentials["base_url"]).port or 0
         with (
@@ -53,22 +63,32 @@ def test_official_python_walks_an_order(sign_type: str) -> None:
             _walk(town, sdk, account)
 
 
-def _walk(town: City, sdk: Script, account: Account) -> None:
-    def execute(name: str, fields: list[str], content: dict[str, Any], **more: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = sdk.ask(
-            "execute",
-            model=f"{name}Model",
-            request=f"{name}Request",
-            response=f"{name}Response",
-            fields=fields,
-            content=content,
-            more=more,
-        )
-        account.passed(f"execute {name}Request", answer["sub_code"] or "")
+class Library:
+    """Calls by ``execute``, with the classes that the library has for a method, and what came back of each."""
+
+    def __init__(self, sdk: Script, account: Account) -> None:
+        self._sdk, self._account = sdk, account
+
+    def __call__(self, method: str, content: dict[str, Any]) -> dict[str, Any]:
+        """See ``Ask``."""
+        more = {"notify_url": content["notify_url"]} if "notify_url" in content else {}
+        said = {name: value for name, value in content.items() if name not in more}
+        asked = {"kind": kind_of(method), "content": said, "more": more, "plain": method in m.TOP_LEVEL}
+        answer: dict[str, Any] = self._sdk.ask("execute", **asked)
+        assert answer["success"] is not bool(answer["sub_code"])
+        self._account.passed(f"execute {kind_of(method)}Request", answer["sub_code"])
         return answer
 
-    order = {"out_trade_no": "O1", "total_amount": "12.34", "subject": "测试 {x"}
-    made = execute("AlipayTradePrecreate", ["qr_code"], order, notify_url=town.ear.url)
+
+def kind_of(method: str) -> str:
+    """``alipay.trade.query`` -> ``AlipayTradeQuery``, with which the names of its classes begin."""
+    return "".join(word.title() for word in method.split("."))
+
+
+def _walk(town: City, sdk: Script, account: Account) -> None:
+    ask = Library(sdk, account)
+    order = {"out_trade_no": "O1", "total_amount": "12.34", "subject": "测试 50% {"}
+    made = ask(m.PRECREATE, {**order, "notify_url": town.ear.url})
     assert made["success"]
     assert made["qr_code"].startswith("http")
     data = town.pay("O1")
@@ -77,41 +97,80 @@ def _walk(town: City, sdk: Script, account: Account) -> None:
     with pytest.raises(Broken):
         sdk.ask("verify", data={**data, "total_amount": "0.01"})
     number = {"out_trade_no": "O1"}
-    found = execute("AlipayTradeQuery", ["trade_status", "total_amount"], number)
+    found = ask(m.QUERY, number)
     assert (found["trade_status"], found["total_amount"]) == ("TRADE_SUCCESS", "12.34")
     refund = {**number, "refund_amount": "2.34", "out_request_no": "R1"}
-    assert execute("AlipayTradeRefund", ["fund_change"], refund)["fund_change"] == "Y"
-    asked = {**number, "out_request_no": "R1"}
-    told = execute("AlipayTradeFastpayRefundQuery", ["refund_status", "refund_amount"], asked)
+    assert ask(m.REFUND, refund)["fund_change"] == "Y"
+    told = ask(m.REFUND_QUERY, {**number, "out_request_no": "R1"})
     assert (told["refund_status"], told["refund_amount"]) == ("REFUND_SUCCESS", "2.34")
-    assert execute("AlipayTradeClose", [], number)["sub_code"] == "ACQ.TRADE_STATUS_ERROR"
-    execute("AlipayTradePrecreate", [], {**order, "out_trade_no": "O2"})
-    assert execute("AlipayTradeClose", ["out_trade_no"], {"out_trade_no": "O2"})["out_trade_no"] == "O2"
-    coded = {**order, "out_trade_no": "O3", "scene": "bar_code", "auth_code": town.code()}
-    assert execute("AlipayTradePay", ["total_amount"], coded)["total_amount"] == "12.34"
-    unknown = execute("AlipayFundAuthOrderFreeze", [], {"out_order_no": "O4"})
-    assert (unknown["success"], unknown["sub_code"]) == (False, "isv.invalid-method")
+    assert ask(m.CLOSE, number)["sub_code"] == "ACQ.TRADE_STATUS_ERROR"
+    ask(m.PRECREATE, {**order, "out_trade_no": "O2"})
+    assert ask(m.CLOSE, {"out_trade_no": "O2"})["out_trade_no"] == "O2"
+    ask(m.PRECREATE, {**order, "out_trade_no": "O3"})
+    assert ask(m.CANCEL, {"out_trade_no": "O3"})["action"] == "close"
+    receiver = learn_number(town, ask)
+    pay_otherwise(town, ask, receiver)
+    share(town, ask, receiver)
+    assert ask("alipay.fund.auth.order.freeze", {"out_order_no": "O4"})["sub_code"] == "isv.invalid-method"
     _pages(town, sdk, account, order)
-    day = town.next_day()
-    content = {"bill_type": "trade", "bill_date": day}
-    bill = execute("AlipayDataDataserviceBillDownloadurlQuery", ["bill_download_url"], content)
+    read_certificate(town, ask(m.CERTIFICATE, {"alipay_cert_sn": platform_serial(town)})["alipay_cert_content"])
+    bill = ask(m.BILL, {"bill_type": "trade", "bill_date": town.next_day()})
     with urlopen(bill["bill_download_url"]) as answer, ZipFile(BytesIO(answer.read())) as archive:
         assert any("O1" in archive.read(name).decode("gbk") for name in archive.namelist())
+    send_money(ask, receiver, by_certificate=False)
     assert town.sandbox.audit() == "clean"
 
 
-def _pages(town: City, sdk: Script, account: Account, order: dict[str, Any]) -> None:
-    page = {"model": "AlipayTradePagePayModel", "request": "AlipayTradePagePayRequest"}
-    content = {**order, "out_trade_no": "O5", "product_code": "FAST_INSTANT_TRADE_PAY"}
-    link = sdk.ask("page_execute", verb="GET", content=content, **page)
-    with urlopen(link) as shown:
-        assert "/cashier/" in shown.url
-    account.passed("page_execute GET AlipayTradePagePayRequest")
-    form = sdk.ask("page_execute", verb="POST", content={**content, "out_trade_no": "O6"}, **page)
-    assert "/cashier/" in post_form(form)
-    account.passed("page_execute POST AlipayTradePagePayRequest")
-    app = {"model": "AlipayTradeAppPayModel", "request": "AlipayTradeAppPayRequest"}
-    text = sdk.ask("sdk_execute", content={**order, "out_trade_no": "O7"}, **app)
+def _pages(
+    town: City, sdk: Script, account: Account, order: dict[str, Any], other: dict[str, str] | None = None
+) -> None:
+    """Requests that a browser or an app carries: the gateway leads them to the cashier. ``other`` parameters go with
+    each of them."""
+    for number, (method, product) in enumerate(((m.PAGE_PAY, "FAST_INSTANT_TRADE_PAY"), (m.WAP_PAY, "QUICK_WAP_WAY"))):
+        page = {"kind": kind_of(method), "other": other or {}}
+        content = {**order, "out_trade_no": f"O{number}G", "product_code": product}
+        with urlopen(sdk.ask("page_execute", verb="GET", content=content, **page)) as shown:
+            assert "/cashier/" in shown.url
+        account.passed(f"page_execute GET {kind_of(method)}Request")
+        content["out_trade_no"] = f"O{number}P"
+        assert "/cashier/" in post_form(sdk.ask("page_execute", verb="POST", content=content, **page))
+        account.passed(f"page_execute POST {kind_of(method)}Request")
+    content = {**order, "out_trade_no": "O2A"}
+    text = sdk.ask("sdk_execute", kind=kind_of(m.APP_PAY), content=content, other=other or {})
     with urlopen(town.credentials["gateway"], data=text.encode("ascii")) as shown:
         assert "/cashier/" in shown.url
     account.passed("sdk_execute AlipayTradeAppPayRequest")
+
+
+def test_official_python_has_no_certificate_mode() -> None:
+    """It has no setting for certificates and reads no answer that names one: between a node and its signature there
+    may be nothing. A caller who adds the serial numbers himself gets pages and order strings, whose answers it does not
+    read; what it asks for itself is done, and it cannot say so."""
+    with city() as town:
+        port = urlsplit(town.credentials["base_url"]).port or 0
+        with (
+            Door(port) as door,
+            Script.python("alipay-sdk-python", "alipay_official.py", options=options(town, "RSA2", door.host)) as sdk,
+            Account(PACKAGE, VERSION, "serial numbers added by the caller, RSA2") as account,
+        ):
+            order = {"out_trade_no": "O1", "total_amount": "12.34", "subject": "x"}
+            _pages(town, sdk, account, order, serials(town))
+            asked = {"kind": kind_of(m.CREATE), "content": {**order, "buyer_logon_id": town.buyer}}
+            with pytest.raises(Broken) as unread:
+                sdk.ask("execute", **asked, other=serials(town))
+            assert unread.value.kind == "ResponseException"
+            assert "response shape maybe illegal" in unread.value.detail
+            assert '"msg":"Success"' in unread.value.detail
+            found = sdk.ask("execute", kind=kind_of(m.QUERY), content={"out_trade_no": "O1"})
+            assert found["trade_status"] == "WAIT_BUYER_PAY"
+
+
+def test_official_python_cannot_encrypt() -> None:
+    """Its own encryption hands the cipher a text where it wants bytes: nothing is sent."""
+    with city() as town:
+        secret = {"encrypt_type": "AES", "encrypt_key": town.credentials["encrypt_key"]}
+        own = options(town, "RSA2", "127.0.0.1") | secret
+        with Script.python("alipay-sdk-python", "alipay_official.py", options=own) as sdk:
+            with pytest.raises(Broken) as failed:
+                sdk.ask("execute", kind=kind_of(m.QUERY), content={"out_trade_no": "O1"})
+            assert failed.value.kind == "TypeError"

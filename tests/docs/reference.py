@@ -146,7 +146,11 @@ def tell_libraries(say: Tongue) -> Parts:
         version = next(iter(flows.values()))["version"]
         calls = sorted({call for flow in flows.values() for call in flow["calls"]})
         rows = [[f"`{call}`", *("✓" if call in flow["calls"] else "" for flow in flows.values())] for call in calls]
-        shown.append(f"## {package} {version}\n\n{table([say('call', '调用'), *flows], rows)}")
+        tests = sorted({flow["test"].partition("::")[0] for flow in flows.values()})
+        by = ", ".join(f"`{test}`" for test in tests)
+        said = [say(*WORDS["libraries"][package])] if package in WORDS["libraries"] else []
+        parts = [f"## {package} {version}", *said, say(f"Run by {by}.", f"由 {by} 运行。")]
+        shown.append("\n\n".join([*parts, table([say("call", "调用"), *flows], rows)]))
     return {"libraries": "\n\n".join(shown)}
 
 

@@ -25,27 +25,41 @@ def settings(said):
 
 
 def made(said):
-    model = importlib.import_module(f"alipay.aop.api.domain.{said['model']}")
-    request = importlib.import_module(f"alipay.aop.api.request.{said['request']}")
-    content = getattr(model, said["model"])()
+    """A request of a kind, its content in the model that goes with it, or in its own members where none does."""
+    kind = said["kind"]
+    request = getattr(importlib.import_module(f"alipay.aop.api.request.{kind}Request"), f"{kind}Request")
+    if said.get("plain"):
+        asked = content = request()
+    else:
+        content = getattr(importlib.import_module(f"alipay.aop.api.domain.{kind}Model"), f"{kind}Model")()
+        asked = request(biz_model=content)
     for name, value in said["content"].items():
         setattr(content, name, value)
-    asked = getattr(request, said["request"])(biz_model=content)
     for name, value in said.get("more", {}).items():
         setattr(asked, name, value)
+    for name, value in said.get("other", {}).items():
+        asked.add_other_text_param(name, value)
     return asked
+
+
+def plain(value):
+    """What the library made of a part of an answer, as JSON knows it."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return value.to_alipay_dict() if hasattr(value, "to_alipay_dict") else value
 
 
 def execute(said):
     text = client.execute(made(said))
-    response = importlib.import_module(f"alipay.aop.api.response.{said['response']}")
-    answer = getattr(response, said["response"])()
+    kind = f"{said['kind']}Response"
+    response = getattr(importlib.import_module(f"alipay.aop.api.response.{kind}"), kind)
+    answer = response()
     answer.parse_response_content(text)
-    names = said["fields"]
-    return {
+    names = [name for name in dir(response) if isinstance(getattr(response, name), property)]
+    told = {name: plain(getattr(answer, name)) for name in names}
+    return {name: value for name, value in told.items() if value is not None} | {
         "success": answer.is_success(),
-        "sub_code": answer.sub_code,
-        **{name: getattr(answer, name) for name in names},
+        "sub_code": answer.sub_code or "",
     }
 
 

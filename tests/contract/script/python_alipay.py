@@ -51,7 +51,12 @@ def attribute(said):
     return getattr(sdk, said["name"])
 
 
-CALLS = {"settings": settings, "method": method, "verify": verify, "attribute": attribute, "measure": measure}
+def functions(said):
+    """Names of the functions that the library has for methods."""
+    return [name for name in dir(sdk) if name.startswith("api_")]
+
+
+CALLS = {"settings": settings, "method": method, "verify": verify, "attribute": attribute, "functions": functions, "measure": measure}
 
 for line in sys.stdin:
     said = json.loads(line)
