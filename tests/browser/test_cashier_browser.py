@@ -27,6 +27,9 @@ OUTSIDE = """[...document.querySelectorAll('.card .button, .card button, .card i
         && one.getBoundingClientRect().right > one.closest('.card').getBoundingClientRect().right)
     .map(one => one.textContent || one.name)"""
 
+SPILT = """[...document.querySelectorAll('main :is(button, .button, .bank > span, .kind > span, .tabs a, .chip)')]
+    .filter(one => one.offsetParent && one.scrollWidth > one.clientWidth).map(one => one.textContent)"""
+
 
 class Watch:
     """What a page complained of: console lines, dialogs, requests to strangers."""
@@ -45,13 +48,14 @@ class Watch:
         dialog.dismiss()
 
     def check(self, page: Page, *, refused: bool = False) -> None:
-        """Nothing foreign, nothing beyond window or card, every field labelled, everything big enough for a thumb."""
+        """Nothing foreign, nothing beyond glass, card or button, every field labelled, all big enough for a thumb."""
         said = [line for line in self.said if not (refused and "status of 4" in line)]
         assert (said, self.dialogs, self.strangers) == ([], [], [])
         assert page.evaluate(FITS), page.url
         assert page.evaluate(UNLABELLED) == []
         assert page.evaluate(SMALL) == []
         assert page.evaluate(OUTSIDE) == []
+        assert page.evaluate(SPILT) == []
         assert page.locator("h1").count() == 1
         assert page.locator("main").count() == 1
 
