@@ -74,7 +74,7 @@ class Server:
         if parsed.error is not None:
             raise parsed.error
         if isinstance(parsed, Rest):
-            keys = _pick(list(ring.verifying(RSA2)), parsed.items.get("app_cert_sn", ""), parsed.root_serial, now)
+            keys = _pick(ring, RSA2, parsed.items.get("app_cert_sn", ""), parsed.root_serial, now)
             key = check_rest(parsed, keys, now)
             by_certificate = bool(parsed.items.get("app_cert_sn"))
             echo = {"charset": "utf-8", "sign_type": RSA2, "method": claim.operation}
@@ -242,7 +242,7 @@ def _check_form(message: Message, ring: KeyRing, now: Instant) -> Key:
     sign_type = fields.get("sign_type", "")
     if fields.get("app_cert_sn") or fields.get("alipay_root_cert_sn"):
         serial, root = fields.get("app_cert_sn", ""), fields.get("alipay_root_cert_sn", "")
-        own = _pick(list(ring.verifying(sign_type)), serial, root, now)
+        own = _pick(ring, sign_type, serial, root, now)
         keys = KeyRing(ring.merchant, tuple(own), ())
     key = authenticate(message.raw, fields, keys, REQUEST_UNSIGNED)
     if fields.get("format", "json").lower() != "json":
@@ -269,15 +269,20 @@ def _check_time(text: str) -> None:
         raise RemoteProtocolError("timestamp", "is not yyyy-MM-dd HH:mm:ss", "FIELD_INVALID") from error
 
 
-def _pick(keys: list[Key], serial: str, root: str, now: Instant) -> list[Key]:
+def _pick(ring: KeyRing, algorithm: str, serial: str, root: str, now: Instant) -> list[Key]:
     """In certificate mode the keys of the named certificate, which must be in its term and whose roots must be the
-    named ones; else all."""
+    named ones; else all. A certificate whose key was revoked is told as that, also while another is live (T84); a
+    request that names none is looked at with the live keys alone, so that there a revoked key is one that does not fit.
+    """
+    keys = list(ring.verifying(algorithm))
     if not serial and not root:
         return keys
     if not serial or not root:
         name = "app_cert_sn" if root else "alipay_root_cert_sn"
         raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
-    mine = [key for key in keys if key.chain and serial_of(key.chain[0]) == serial] if _SERIAL.fullmatch(serial) else []
+    mine = _named(keys, serial)
+    if not mine and _named([key for key in ring.verify if key.algorithm == algorithm], serial):
+        raise InvalidSignature("app_cert_sn", "names a certificate that is revoked or not active yet", "KEY_REVOKED")
     if not mine:
         raise InvalidSignature("app_cert_sn", "names no certificate of this application", "KEY_UNKNOWN")
     if any(root_serial(key.chain[1:]) != root for key in mine):
@@ -285,6 +290,12 @@ def _pick(keys: list[Key], serial: str, root: str, now: Instant) -> list[Key]:
     if not all(is_valid(key.chain[0], now) for key in mine):
         raise InvalidSignature("app_cert_sn", "names a certificate that is past its term", "KEY_REVOKED")
     return mine
+
+
+def _named(keys: list[Key], serial: str) -> list[Key]:
+    if _SERIAL.fullmatch(serial) is None:
+        return []
+    return [key for key in keys if key.chain and serial_of(key.chain[0]) == serial]
 
 
 def _content(claim: Claim, ring: KeyRing | None) -> Content:

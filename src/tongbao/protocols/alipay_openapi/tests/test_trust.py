@@ -1,14 +1,19 @@
-"""Certificates of the platform that a client learns: issued by a configured root, and the platform's own."""
+"""Which keys count: a platform's certificate that a client learns, a merchant's that was revoked."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from tests.protocol.bench import CHANCE, NOW, authority, make_pair, rsa_key
 from tongbao.kernel.error import InvalidSignature
+from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi.client import trust
 from tongbao.sandbox.chain import MERCHANT, issue
 from tongbao.wire.certificate import certificate_key, chain_pem
+from tongbao.wire.key import Key, KeyState
+from tongbao.wire.vocabulary import QueryTrade
 
 PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
 
@@ -33,3 +38,22 @@ def test_T20_a_root_issues_more_than_the_platforms_certificates() -> None:
             trust(keys, certificate, NOW)
         assert (caught.value.field, caught.value.code) == ("alipay_cert_content", "KEY_UNKNOWN")
         assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+@pytest.mark.parametrize(("mode", "told"), [("key", "SIGN_INVALID"), ("certificate", "KEY_REVOKED")])
+def test_T84_a_revoked_key_is_told_where_the_request_names_it(mode: str, told: str, interface: str) -> None:
+    """Beside a live key: a certificate is named, and its refusal says that it is revoked; in key mode the revoked
+    key is not tried. Where no other is live, it is revoked in both. A certificate that nobody has is none."""
+    keys = PROTOCOL.client.load({**PAIR.settings, "mode": mode, "interface": interface})
+    asked = PROTOCOL.client.encode(QueryTrade(merchant="", out_trade_no="T1"), keys, NOW).request()
+    live = make_pair("alipay_openapi", "RSA2", "utf-8", 1).ring.verify[-1]
+    dead = replace(PAIR.ring.verify[-1], state=KeyState.REVOKED)
+
+    def code(*ring: Key) -> str:
+        with pytest.raises(InvalidSignature) as caught:
+            PROTOCOL.server.decode(PROTOCOL.server.claim(asked), replace(PAIR.ring, verify=ring), NOW)
+        return caught.value.code
+
+    assert [code(dead, live), code(live, dead), code(dead)] == [told, told, "KEY_REVOKED"]
+    assert code(live) == ("SIGN_INVALID" if mode == "key" else "KEY_UNKNOWN")
