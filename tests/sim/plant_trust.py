@@ -132,8 +132,10 @@ class Shares(TrustStore):
     def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
         return super().keep(_anybody(credentials), certificates, now)
 
-    def begin(self, credentials: Credentials, now: Instant, *, asked: bool = False) -> Question | None:
-        return super().begin(_anybody(credentials), now, asked=asked)
+    def begin(
+        self, credentials: Credentials, now: Instant, *, asked: bool = False, inquiry: bool = False
+    ) -> Question | None:
+        return super().begin(_anybody(credentials), now, asked=asked, inquiry=inquiry)
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
         return super().is_due(_anybody(credentials), now)

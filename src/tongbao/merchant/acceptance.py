@@ -19,7 +19,7 @@ from tongbao.merchant.book import OrderBook
 from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.ending import Endings, is_ending
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
-from tongbao.merchant.exchange import Core, Work, ask, learn
+from tongbao.merchant.exchange import Core, Work, ask, learn, look_into
 from tongbao.merchant.movement import MovementTable
 from tongbao.merchant.order import Evidence, Job, Order, OrderState, Payment
 from tongbao.merchant.record import (
@@ -193,9 +193,11 @@ class Acceptance:
         try:
             verified = step.step_08_verify(raw, endpoint, now)
         except Stop as stop:
-            if stop.reason != "KEY_UNKNOWN" or endpoint.configuration.trust is None:
+            configuration = endpoint.configuration
+            if stop.reason == "KEY_UNKNOWN" and configuration.trust is not None:
+                yield from learn(configuration, self._clock)
+            elif stop.reason != "SIGN_INVALID" or not (yield from look_into(configuration, raw.request, self._clock)):
                 raise
-            yield from learn(endpoint.configuration, self._clock)
             verified = step.step_08_verify(raw, endpoint, now)
         notification = step.step_09_drop_unsigned(verified)
         walk.order_no, walk.trade_no = notification.trade.out_trade_no, notification.trade.trade_no

@@ -287,7 +287,8 @@ class Client(_Base, MoneyDesk):
         return self._drive(self._certificates(serial))
 
     def refresh_certificates(self) -> bool:
-        """Fetch the platform's certificates into the configuration's ``trust``; whether there are any now."""
+        """Fetch the platform's certificates into the configuration's ``trust``; whether any came. False without a
+        question in protocols that give one at a time (Alipay's), which is fetched when an answer names it."""
         return self._drive(self._learn())
 
     def close(self) -> None:
@@ -376,7 +377,7 @@ class AsyncClient(_Base, AsyncMoneyDesk):
         return await self._drive(self._certificates(serial))
 
     async def refresh_certificates(self) -> bool:
-        """Fetch the platform's certificates into the configuration's ``trust``; whether there are any now."""
+        """Fetch the platform's certificates into the configuration's ``trust``; see ``Client.refresh_certificates``."""
         return await self._drive(self._learn())
 
     async def close(self) -> None:

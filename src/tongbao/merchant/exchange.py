@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -57,7 +58,7 @@ class Act:
 class Wait:
     """Wait until what another core asks, on whichever thread or loop, is at its end; ``seconds`` at most."""
 
-    over: Future[None]
+    over: Future[bool]
     seconds: float
 
 
@@ -119,32 +120,55 @@ async def drive_async(
 
 def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = "") -> Core[bool]:
     """Fetch the platform's certificates, where the protocol has them and it is not too soon, or wait for another who
-    does; whether there may be new ones now. ``asked``: somebody wants it, whenever the last time was. ``serial``: the
-    one that was met and is not known, for protocols that give one at a time."""
+    does; whether any came. ``asked``: somebody wants it, whenever the last time was. ``serial``: the one that was met
+    and is not known; protocols that give one at a time have nothing to ask without it."""
     trust, manifest = configuration.trust, configuration.manifest
     if trust is None or FetchCertificates not in manifest.operations.values():
         return False
-    intent = FetchCertificates(merchant=configuration.merchant, serial=serial)
-    try:
-        call = manifest.client.encode(intent, configuration.keys, clock.wire())
-    except LocalProtocolError:
+    if manifest.inquiry is not None and not serial:
         return False
     question = trust.begin(configuration.loaded, clock.wire(), asked=asked)
     if question is None:
         return False
     if not question.mine:
         yield Wait(question.over, configuration.limits.total_seconds)
-        return True
+        return question.learnt
+    learnt = False
     try:
+        intent = FetchCertificates(merchant=configuration.merchant, serial=serial)
+        call = manifest.client.encode(intent, configuration.keys, clock.wire())
         response: Response = yield Send(call.request(), configuration.limits, configuration)
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
-        if not isinstance(outcome, CertificatesFound):
-            return False
-        return trust.keep(configuration.loaded, outcome.certificates, clock.wire()) > 0
+        if isinstance(outcome, CertificatesFound):
+            learnt = trust.keep(configuration.loaded, outcome.certificates, clock.wire()) > 0
     except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError):
         return False
     finally:
+        question.end(learnt)
+    return learnt
+
+
+def look_into(configuration: MerchantConfiguration, notification: Request, clock: Clock) -> Core[bool]:
+    """For a notification that no known key has signed, in protocols whose notifications name none: ask the platform
+    about it, since the answer names the certificate that it signs with now, which ``ask`` learns. Nothing else is taken
+    from the answer. Whether to verify once more: also where it is too soon to ask, for somebody may have learnt it
+    meanwhile. Forged ones without end make the shop ask once in five minutes (T20)."""
+    trust, inquiry = configuration.trust, configuration.manifest.inquiry
+    intent = None if trust is None or inquiry is None else inquiry(notification, configuration.loaded)
+    if trust is None or intent is None:
+        return False
+    question = trust.begin(configuration.loaded, clock.wire(), inquiry=True)
+    if question is None:
+        return True
+    if not question.mine:
+        yield Wait(question.over, configuration.limits.total_seconds)
+        return True
+    try:
+        with suppress(NotSent, OutcomeUnknown, RemoteProtocolError, LocalProtocolError):
+            yield from ask(configuration, intent, clock)
+    finally:
         question.end()
+    return True
 
 
 def ask(

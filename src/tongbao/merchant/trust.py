@@ -4,7 +4,10 @@ Each merchant at each address has certificates of his own: nothing is shared bet
 only after the protocol's own half has proven it (by the content key and a verified answer). Files are replaced whole,
 readable by their owner alone, and read again when another process has changed them. Whoever meets an unknown serial
 number may ask once in five minutes, so that nobody can make a shop ask without end (T20); all others who meet it while
-that question is on its way wait for its end, so that a new certificate fails no exchange.
+that question is on its way wait for its end, so that a new certificate fails no exchange. The five minutes hold for all
+serial numbers together, for whoever makes them up has as many as he likes: where a second new certificate is met within
+them, in a protocol that gives one at a time, what comes under it is refused until they are over. A notification that
+names no certificate, and that none which is known has signed, makes the shop inquire as rarely.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,23 +41,36 @@ class Question:
     of it; everybody else may wait until it is ``over``."""
 
     mine: bool
-    over: Future[None]
+    over: Future[bool]
 
-    def end(self) -> None:
-        """Whoever waits goes on."""
+    def end(self, learnt: bool = False) -> None:
+        """Whoever waits goes on; ``learnt``: certificates came."""
         if not self.over.done():
-            self.over.set_result(None)
+            self.over.set_result(learnt)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether it is over, and certificates came."""
+        return self.over.done() and self.over.result()
+
+
+@dataclass(slots=True)
+class _Asked:
+    """When a question was last put, and its end."""
+
+    at: Instant | None = None
+    over: Future[bool] | None = None
 
 
 @dataclass(slots=True)
 class _Kept:
     """What is known for one merchant. ``stamp`` is the file's time (when its certificates were fetched, by the clock of
-    who did) and its number on the disk."""
+    who did) and its number on the disk. ``inquired``: because of a notification that names no certificate."""
 
     keys: tuple[Key, ...] = ()
     stamp: tuple[int, int] = (-1, -1)
-    asked_at: Instant | None = None
-    over: Future[None] | None = None
+    fetched: _Asked = field(default_factory=_Asked)
+    inquired: _Asked = field(default_factory=_Asked)
     fresh_at: Instant | None = None
 
 
@@ -95,19 +111,23 @@ class TrustStore:
                 kept.stamp = _write(self._folder / _name(credentials), text, now)
         return len(keys)
 
-    def begin(self, credentials: Credentials, now: Instant, *, asked: bool = False) -> Question | None:
+    def begin(
+        self, credentials: Credentials, now: Instant, *, asked: bool = False, inquiry: bool = False
+    ) -> Question | None:
         """Whose it is to ask: his who gets a question that is ``mine``; nobody's where it is None, because it is too
-        soon after the last time. ``asked``: a person wants it, so that it is never too soon. A question that does not
-        end is waited for until the next may be put: who asked may be gone."""
+        soon after the last time. ``asked``: a person wants it, so that it is never too soon. ``inquiry``: not for the
+        certificates, but about a notification; these have turns of their own. A question that does not end is waited
+        for until the next may be put: who asked may be gone."""
         with self._lock:
             kept = self._kept.setdefault(_name(credentials), _Kept())
-            soon = kept.asked_at is not None and now < later(kept.asked_at, AGAIN)
-            if soon and kept.over is not None and not kept.over.done():
-                return Question(False, kept.over)
+            last = kept.inquired if inquiry else kept.fetched
+            soon = last.at is not None and now < later(last.at, AGAIN)
+            if soon and last.over is not None and not last.over.done():
+                return Question(False, last.over)
             if soon and not asked:
                 return None
-            kept.asked_at, kept.over = now, Future()
-            return Question(True, kept.over)
+            last.at, last.over = now, Future()
+            return Question(True, last.over)
 
     def is_due(self, credentials: Credentials, now: Instant) -> bool:
         """Whether to fetch the certificates again: none were fetched, by this process or another one that shares the
@@ -117,7 +137,7 @@ class TrustStore:
         that then nobody asks more often than once in an hour."""
         kept = self._read(credentials)
         if any(not key.chain and not isinstance(key.material, bytes) for key in credentials.ring.verify):
-            asked = kept.asked_at
+            asked = kept.fetched.at
             if not kept.keys or (asked is not None and now < later(asked, HOUR)):
                 return False
         fresh = kept.fresh_at

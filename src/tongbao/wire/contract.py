@@ -361,6 +361,9 @@ class Manifest:
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
     certificates: bool = False
     """Whether keys come with certificates (``Key.chain``): the merchant's and the platform's, of one authority."""
+    inquiry: Callable[[Request, Credentials], Intent | None] | None = None
+    """Where notifications name no key, and certificates are fetched one by one, by the number that an answer names:
+    what to ask about a notification that no known key has signed. None where notifications name their keys."""
     client_certificate: tuple[str, str] | None = None
     """Names of the credentials that hold the client certificate and its key. Some operations want it to be shown over
     TLS; its common name is the merchant's number. None where no operation does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.bill import Bill
-from tongbao.protocols.alipay_openapi.client import Client
+from tongbao.protocols.alipay_openapi.client import Client, inquiry
 from tongbao.protocols.alipay_openapi.code import CODES_OF, WIRE_CODE
 from tongbao.protocols.alipay_openapi.codec import ALGORITHMS, CODECS
 from tongbao.protocols.alipay_openapi.payee import SETTING, seller_of
@@ -76,6 +76,7 @@ PROTOCOL = Manifest(
     ),
     code_prefix="28",
     certificates=True,
+    inquiry=inquiry,
     content_keys={ALGORITHM: "base64"},
     presentations=tuple(Presentation),
     costly=_SERVER,

@@ -55,6 +55,7 @@ from tongbao.wire.vocabulary import (
     Notification,
     Outcome,
     Presentation,
+    QueryTrade,
     Rejection,
     Role,
 )
@@ -174,6 +175,22 @@ def _certificates(content: Mapping[str, Any], serial: str, credentials: Credenti
     if serial_of(known.chain[0]) != serial:
         raise RemoteProtocolError("alipay_cert_content", "is another certificate than was asked for")
     return (chain_pem(known.chain[:1]),)
+
+
+def inquiry(notification: Request, credentials: Credentials) -> Intent | None:
+    """What to ask about a notification that the known certificates have not signed: the trade that it names, since the
+    answer names the platform's certificate. None where nothing would be learnt: in key mode, and about another
+    application's."""
+    if credentials.values.get("mode") != "certificate":
+        return None
+    try:
+        fields = decode_fields(merge((notification.body,), NOTIFICATION_LIMITS), CODECS[credentials.values["charset"]])
+    except RemoteProtocolError:
+        return None
+    number = fields.get("out_trade_no", "")
+    if not number or fields.get("app_id") != credentials.merchant:
+        return None
+    return QueryTrade(merchant=credentials.merchant, out_trade_no=number)
 
 
 def order_string(call: Call) -> str:
