@@ -74,9 +74,10 @@ class Server:
         if parsed.error is not None:
             raise parsed.error
         if isinstance(parsed, Rest):
-            keys = _pick(ring, RSA2, parsed.items.get("app_cert_sn", ""), parsed.root_serial, now)
+            serial = parsed.items.get("app_cert_sn", "")
+            keys = _pick(ring, RSA2, serial, parsed.root_serial, now, rootless=True)
             key = check_rest(parsed, keys, now)
-            by_certificate = bool(parsed.items.get("app_cert_sn"))
+            by_certificate = bool(serial)
             echo = {"charset": "utf-8", "sign_type": RSA2, "method": claim.operation}
             once = f"{parsed.items['nonce']}:{parsed.items['timestamp']}"
         else:
@@ -269,15 +270,16 @@ def _check_time(text: str) -> None:
         raise RemoteProtocolError("timestamp", "is not yyyy-MM-dd HH:mm:ss", "FIELD_INVALID") from error
 
 
-def _pick(ring: KeyRing, algorithm: str, serial: str, root: str, now: Instant) -> list[Key]:
+def _pick(ring: KeyRing, algorithm: str, serial: str, root: str, now: Instant, *, rootless: bool = False) -> list[Key]:
     """In certificate mode the keys of the named certificate, which must be in its term and whose roots must be the
-    named ones; else all. A certificate whose key was revoked is told as that, also while another is live (T84); a
-    request that names none is looked at with the live keys alone, so that there a revoked key is one that does not fit.
+    named ones; else all. Where ``rootless`` no roots need be named: they say whom the merchant trusts, not who he is.
+    A certificate whose key was revoked is told as that, also while another is live (T84); a request that names none is
+    looked at with the live keys alone, so that there a revoked key is one that does not fit.
     """
     keys = list(ring.verifying(algorithm))
     if not serial and not root:
         return keys
-    if not serial or not root:
+    if not serial or not (root or rootless):
         name = "app_cert_sn" if root else "alipay_root_cert_sn"
         raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
     mine = _named(keys, serial)
@@ -285,7 +287,7 @@ def _pick(ring: KeyRing, algorithm: str, serial: str, root: str, now: Instant) -
         raise InvalidSignature("app_cert_sn", "names a certificate that is revoked or not active yet", "KEY_REVOKED")
     if not mine:
         raise InvalidSignature("app_cert_sn", "names no certificate of this application", "KEY_UNKNOWN")
-    if any(root_serial(key.chain[1:]) != root for key in mine):
+    if root and any(root_serial(key.chain[1:]) != root for key in mine):
         raise InvalidSignature("alipay_root_cert_sn", "names other roots", "KEY_UNKNOWN")
     if not all(is_valid(key.chain[0], now) for key in mine):
         raise InvalidSignature("app_cert_sn", "names a certificate that is past its term", "KEY_REVOKED")
