@@ -11,7 +11,7 @@ from tongbao.kernel.error import LocalProtocolError, OutcomeUnknown, Refused, Re
 from tongbao.kernel.money import Money
 from tongbao.wire.http import split_url
 from tongbao.wire.loader import load_protocol, protocol_names
-from tongbao.wire.movement import RefundBatch, RefundItem
+from tongbao.wire.movement import CallByName, RefundBatch, RefundItem
 from tongbao.wire.refusal import REFUSALS
 from tongbao.wire.vocabulary import Carriage, ConfirmNotification, Intent
 
@@ -52,6 +52,16 @@ def test_credentials_are_those_declared(name: str, algorithm: str, charset: str)
     assert all(field.meaning for field in declared.values())
     assert pair.credentials.protocol == name
     assert pair.credentials.merchant == pair.manifest.merchant_example
+
+
+@EVERY
+def test_what_stands_beside_a_content_has_a_name(name: str) -> None:
+    """A public parameter of which the protocol knows nothing is refused by the merchant's half, never dropped."""
+    pair = make_pair(name, load_protocol(name).algorithms[0])
+    for method in pair.manifest.operations:
+        asked = CallByName(merchant="", method=method, public={"nobody_knows": "1"})
+        with pytest.raises(LocalProtocolError):
+            pair.manifest.client.encode(asked, pair.credentials, NOW)
 
 
 @EVERY

@@ -118,6 +118,9 @@ def test_a_known_method_by_its_name(box: LocalSandbox, waits: bool, kind: str) -
 
     answer = shop.do(ask)
     assert (answer["out_trade_no"], answer["total_amount"], answer["trade_status"]) == ("N1", "12.34", "TRADE_SUCCESS")
+    number = {"out_trade_no": "N1"}
+    acted = shop.do(lambda client: client.call("alipay.trade.query", number, public={"app_auth_token": "t1"}))
+    assert acted == answer
     for change in (altered(b"12.34", b"12.35"), altered(b"TRADE_SUCCESS", b"TRADE_CLOSED"), unsigned):
         with pytest.raises(InvalidSignature):
             shop.do(ask, change)

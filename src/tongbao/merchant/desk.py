@@ -200,11 +200,15 @@ class MoneyDesk(_Forms):
         found: Outcome = self._drive(self._any(intent))
         return found
 
-    def call(self, method: str, content: Mapping[str, object]) -> Mapping[str, object]:
+    def call(
+        self, method: str, content: Mapping[str, object], *, public: Mapping[str, str] | None = None
+    ) -> Mapping[str, object]:
         """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
-        stands. For protocols that have such methods. A refusal is raised as Refused; one without a proof as
-        OutcomeUnknown with that ``refusal``, unless the method is known only to ask."""
-        return expect(self._drive(self._any(CallByName(merchant="", method=method, content=content))), Answered).content
+        stands. ``public`` are parameters that stand beside the content, in protocols that have such. For protocols that
+        have such methods. A refusal is raised as Refused; one without a proof as OutcomeUnknown with that ``refusal``,
+        unless the method is known only to ask. Raises LocalProtocolError where nothing is sent."""
+        asked = CallByName(merchant="", method=method, content=content, public=public or {})
+        return expect(self._drive(self._any(asked)), Answered).content
 
     def refund(self, refund_no: str, amount: Money, **said: Unpack[RefundOptions]) -> RefundView:
         """Give money back under a refund number of ours. The same number again is the same refund: after OutcomeUnknown
@@ -320,11 +324,14 @@ class AsyncMoneyDesk(_Forms):
         found: Outcome = await self._drive(self._any(intent))
         return found
 
-    async def call(self, method: str, content: Mapping[str, object]) -> Mapping[str, object]:
+    async def call(
+        self, method: str, content: Mapping[str, object], *, public: Mapping[str, str] | None = None
+    ) -> Mapping[str, object]:
         """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
-        stands. For protocols that have such methods. A refusal is raised as Refused; one without a proof as
-        OutcomeUnknown with that ``refusal``, unless the method is known only to ask."""
-        asked = CallByName(merchant="", method=method, content=content)
+        stands. ``public`` are parameters that stand beside the content, in protocols that have such. For protocols that
+        have such methods. A refusal is raised as Refused; one without a proof as OutcomeUnknown with that ``refusal``,
+        unless the method is known only to ask. Raises LocalProtocolError where nothing is sent."""
+        asked = CallByName(merchant="", method=method, content=content, public=public or {})
         return expect(await self._drive(self._any(asked)), Answered).content
 
     async def refund(self, refund_no: str, amount: Money, **said: Unpack[RefundOptions]) -> RefundView:

@@ -221,11 +221,13 @@ class ExchangeCode:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallByName:
     """Any method of the platform by its wire name, with content as the protocol says it. Only a merchant's half carries
-    it: a platform reads the intent behind the name."""
+    it: a platform reads the intent behind the name. ``public`` are parameters beside the content, in protocols that
+    have such: a token of the one in whose name is asked."""
 
     merchant: str
     method: str
     content: Mapping[str, object] = field(default_factory=dict, repr=False)
+    public: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 AfterIntent = (

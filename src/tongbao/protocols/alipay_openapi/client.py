@@ -31,6 +31,7 @@ from tongbao.protocols.alipay_openapi.codec import (
 from tongbao.protocols.alipay_openapi.envelope import node_name, plain_texts, read_answer
 from tongbao.protocols.alipay_openapi.field import required
 from tongbao.protocols.alipay_openapi.mode import root_serial, serial_of
+from tongbao.protocols.alipay_openapi.named import plain_fields, read_named, token_header
 from tongbao.protocols.alipay_openapi.outcome import read_outcome, read_rejection
 from tongbao.protocols.alipay_openapi.payee import ask_account
 from tongbao.protocols.alipay_openapi.request import read_intent, write_intent
@@ -74,17 +75,18 @@ class Client:
             raise LocalProtocolError("merchant", "these are another application's credentials")
         intent = _complete(intent, credentials)
         if isinstance(intent, CallByName):
-            method, content = intent.method, dict(intent.content)
+            method, (content, public) = intent.method, read_named(intent)
             service = m.SERVICES.get(method, m.Service(CallByName, verb=""))
         else:
             method, content = write_intent(intent)
+            public = {}
             service = m.SERVICES[method]
             _check_said(intent, method, content, credentials.merchant)
         if method == m.ACCOUNT:
             content = {**ask_account(credentials), **content}
         if credentials.values.get("interface") == "v3" and service.verb:
-            return _encode_rest(method, service.verb, content, credentials, now)
-        return _encode_form(method, service.carriage, content, credentials, now)
+            return _encode_rest(method, service.verb, content, public, credentials, now)
+        return _encode_form(method, service.carriage, content, public, credentials, now)
 
     def decode(self, intent: Intent, response: Response, credentials: Credentials, now: Instant) -> Outcome:
         method = _method_of(intent)
@@ -247,12 +249,17 @@ def _serials(credentials: Credentials) -> dict[str, str]:
 
 
 def _encode_form(
-    method: str, carriage: Carriage, content: dict[str, Any], credentials: Credentials, now: Instant
+    method: str,
+    carriage: Carriage,
+    content: dict[str, Any],
+    public: Mapping[str, str],
+    credentials: Credentials,
+    now: Instant,
 ) -> Call:
     values = credentials.values
     charset = values.get("charset", "utf-8")
     codec = CAREFUL_CODECS[charset]
-    beside = {name: str(content.pop(name)) for name in _TOP if name in content}
+    beside = plain_fields({name: content.pop(name) for name in _TOP if name in content})
     fields = {
         "app_id": credentials.merchant,
         "method": method,
@@ -261,10 +268,11 @@ def _encode_form(
         "timestamp": china_text(now),
         "version": "1.0",
         **beside,
+        **public,
         **_serials(credentials),
     }
     if method in m.TOP_LEVEL:
-        fields |= {name: str(value) for name, value in content.items()}
+        fields |= plain_fields(content)
     elif content:
         fields["biz_content"] = write_json(content)
         check_text("biz_content", fields["biz_content"])
@@ -291,17 +299,25 @@ def _encoded(text: str, codec: str) -> bytes:
         raise LocalProtocolError("biz_content", f"holds characters that {codec} lacks", "BAD_CHARSET") from error
 
 
-def _encode_rest(method: str, verb: str, content: dict[str, Any], credentials: Credentials, now: Instant) -> Call:
+def _encode_rest(
+    method: str,
+    verb: str,
+    content: dict[str, Any],
+    public: Mapping[str, str],
+    credentials: Credentials,
+    now: Instant,
+) -> Call:
     scheme, authority, path, _ = split_url(credentials.gateway)
     prefix = path.decode("ascii").removesuffix(m.GATEWAY_PATH).rstrip("/")
     url = f"{scheme}://{authority}{prefix}{m.rest_path(method)}"
     body = b""
     fields: Pairs = ()
-    headers: list[tuple[bytes, bytes]] = []
+    token, more = token_header(public)
+    headers = list(more)
     target = m.rest_path(method)
     key = credentials.ring.signing(RSA2)
     if verb == "GET":
-        fields = tuple((name, str(value)) for name, value in content.items())
+        fields = tuple(plain_fields(content).items())
         target += "?" + encode_form(fields).decode("ascii") if fields else ""
     else:
         body = write_json(content).encode("utf-8")
@@ -315,7 +331,7 @@ def _encode_rest(method: str, verb: str, content: dict[str, Any], credentials: C
     if serials:
         items["app_cert_sn"] = serials["app_cert_sn"]
         headers.append((b"alipay-root-cert-sn", serials["alipay_root_cert_sn"].encode("ascii")))
-    auth = write_auth(items, verb, target, body, key, now, credentials.entropy)
+    auth = write_auth(items, verb, target, body, key, now, credentials.entropy, token)
     headers += [(b"Authorization", auth.encode("ascii")), (b"Accept", b"application/json")]
     if verb == "GET":
         return Call(Carriage.SERVER, "GET", url, fields, headers=tuple(headers))

@@ -130,6 +130,16 @@ COMMON: Final = frozenset(
     )
 )  # fmt: skip
 """Public parameters."""
+BESIDE: Final = frozenset(
+    (
+        "app_auth_token", "auth_token", "prod_code", "terminal_type", "terminal_info", "target_app_id",
+        "ws_service_url",
+    )
+)  # fmt: skip
+"""Public parameters that a caller may name: what remains (sheet alipay-openapi, 2.1) follows from settings or content.
+"""
+USER_SHARE: Final = "alipay.user.info.share"
+"""A method not offered here whose one parameter, ``auth_token``, stands beside the content (sheet, 2.1)."""
 TOP_LEVEL: Final = {OAUTH: ("grant_type", "code", "refresh_token")}
 """Methods whose fields stand beside the public parameters, not in ``biz_content``."""
 

@@ -137,13 +137,16 @@ def write_auth(
     key: Key,
     now: Instant,
     entropy: Entropy | None,
+    token: str = "",
 ) -> str:
-    """The header of a request. The nonce is drawn, or follows from what is asked and when where there is no chance:
-    the same word never means two things."""
-    nonce = entropy.token(16).hex() if entropy is not None else _number(now, verb, target, body.hex(), *said.values())
+    """The header of a request; ``token`` is the header ``alipay-app-auth-token``. The nonce is drawn, or follows from
+    what is asked and when where there is no chance: the same word never means two things."""
+    more = [token.encode("ascii")] if token else []
+    asked = (now, verb, target, body.hex(), *said.values(), *more)
+    nonce = entropy.token(16).hex() if entropy is not None else _number(*asked)
     items = {**said, "nonce": nonce, "timestamp": str(now)}
     auth = ",".join(f"{name}={value}" for name, value in items.items())
-    text = b"\n".join([auth.encode("ascii"), verb.encode("ascii"), target.encode("ascii"), body, b""])
+    text = b"\n".join([auth.encode("ascii"), verb.encode("ascii"), target.encode("ascii"), body, *more, b""])
     return f"{SCHEME} {auth},sign={sign(text, key)}"
 
 

@@ -202,6 +202,8 @@ def _authenticate(intent: Intent, fields: Mapping[str, str], credentials: Creden
 def _named(intent: CallByName, credentials: Credentials, now: Instant) -> Call:
     """Any request by its path, its fields as texts or whole numbers. Who asks is added, under the names that address or
     content have for merchant and appid. Raises LocalProtocolError."""
+    if intent.public:
+        raise LocalProtocolError("public", "nothing stands beside the content here", "FIELD_INVALID")
     if _PATH.fullmatch(intent.method) is None:
         raise LocalProtocolError("method", "is no path of the interface", "FIELD_INVALID")
     said: dict[str, str] = {}

@@ -202,6 +202,8 @@ class Client:
 
 def _named(intent: CallByName, credentials: Credentials, now: Instant) -> Call:
     """Any request, by ``METHOD /v3/path?query``; its content is the body. Raises LocalProtocolError."""
+    if intent.public:
+        raise LocalProtocolError("public", "nothing stands beside the content here", "FIELD_INVALID")
     match = _NAMED.fullmatch(intent.method)
     if match is None or "#" in intent.method:
         raise LocalProtocolError("method", "is not a method, a blank and a path below /v3/", "FIELD_INVALID")
