@@ -32,6 +32,7 @@ _PLAIN: Final = (
     "app_id", "sign_type", "charset", "gateway", "return_url", "notify_url", "mode", "interface", "encrypt_type",
     "seller_id",
 )  # fmt: skip
+_PUBLIC: Final = ("alipay_public_key", "alipay_public_key_next")
 _SMALLEST: Final = {RSA2: 2_048, RSA: 1_024}
 
 FIELDS: Final = (
@@ -39,6 +40,12 @@ FIELDS: Final = (
     CredentialField("app_private_key", "private_key", "the application's RSA key, PKCS#1 or PKCS#8, PEM or base64"),
     CredentialField(
         "alipay_public_key", "public_key", "the platform's RSA key (not the application's own); key mode", False
+    ),
+    CredentialField(
+        "alipay_public_key_next",
+        "public_key",
+        "the platform's next RSA key, during a change: what either has signed counts; key mode",
+        False,
     ),
     CredentialField("app_cert", "certificate", "the application's certificate; certificate mode", False),
     CredentialField("alipay_cert", "certificate", "the platform's certificate; certificate mode", False),
@@ -109,14 +116,17 @@ def _ring(values: Mapping[str, str], settings: Mapping[str, str], more: tuple[Ke
     own = load_rsa_private(_text(settings, "app_private_key"), "app_private_key", smallest=smallest)
     if values["mode"] == "certificate":
         mine, theirs, public = _certificates(settings, own, smallest)
-        if "alipay_public_key" in settings:
-            _public(settings, own, smallest)
+        following: list[RSAPublicKey] = []
+        if any(name in settings for name in _PUBLIC):
+            _platform_keys(settings, own, smallest)
     else:
-        mine, theirs, public = (), (), _public(settings, own, smallest)
+        mine, theirs = (), ()
+        public, *following = _platform_keys(settings, own, smallest)
         _check_spare(settings)
     signs = Key(app, 1, algorithm, own, chain=mine)
     trusts = Key("platform", 1, algorithm, public, chain=theirs)
-    return KeyRing(app, (trusts, *more), (signs, *more))
+    nexts = tuple(Key("platform-next", 1, algorithm, one) for one in following)
+    return KeyRing(app, (trusts, *nexts, *more), (signs, *more))
 
 
 def _check_spare(settings: Mapping[str, str]) -> None:
@@ -126,8 +136,19 @@ def _check_spare(settings: Mapping[str, str]) -> None:
             load_chain(_text(settings, name), name)
 
 
-def _public(settings: Mapping[str, str], own: RSAPrivateKey, smallest: int) -> RSAPublicKey:
-    name = "alipay_public_key"
+def _platform_keys(settings: Mapping[str, str], own: RSAPrivateKey, smallest: int) -> tuple[RSAPublicKey, ...]:
+    """The platform's key, and during a change its next one."""
+    public, following = _PUBLIC
+    first = _public(settings, public, own, smallest)
+    if following not in settings:
+        return (first,)
+    second = _public(settings, following, own, smallest)
+    if second.public_numbers() == first.public_numbers():
+        raise ConfigurationError(following, f"is the key of {public}; it is for another one, and left out otherwise")
+    return first, second
+
+
+def _public(settings: Mapping[str, str], name: str, own: RSAPrivateKey, smallest: int) -> RSAPublicKey:
     text = _text(settings, name)
     if "BEGIN CERTIFICATE" in text:
         raise ConfigurationError(name, "is a certificate; it belongs into alipay_cert, with mode certificate")

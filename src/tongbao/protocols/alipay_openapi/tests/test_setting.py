@@ -102,6 +102,24 @@ def test_the_own_public_key_is_not_the_platforms() -> None:
     assert "application's own" in caught.value.reason
 
 
+@pytest.mark.parametrize("mode", ["key", "certificate"])
+def test_T84_the_next_key_is_another_of_the_platforms(mode: str) -> None:
+    """Neither the present one nor the application's own, and not without the present one: a slip is found when it is
+    written down, in certificate mode, which trusts neither, too."""
+    own = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+    present = SETTINGS["alipay_public_key"]
+    for said, field, reason in (
+        ({"alipay_public_key_next": present}, "alipay_public_key_next", "the key of alipay_public_key"),
+        ({"alipay_public_key_next": own}, "alipay_public_key_next", "application's own"),
+        ({"alipay_public_key_next": PRIVATE_FORMS["PKCS8-PEM"]}, "alipay_public_key_next", "private key"),
+        ({"alipay_public_key_next": present, "alipay_public_key": ""}, "alipay_public_key", "empty"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            PROTOCOL.client.load({**SETTINGS, "mode": mode, **said})
+        assert caught.value.field == field
+        assert reason in caught.value.reason
+
+
 def test_certificates_must_fit() -> None:
     """The application's certificate is of its key, the platform's is another, and both are checked on loading."""
     other = make_pair("alipay_openapi", "RSA2", "utf-8", 1).settings

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from tests.protocol.bench import CHANCE, NOW, authority, make_pair, rsa_key
+from tests.protocol.bench import CHANCE, NOW, Pair, authority, make_pair, rsa_key
 from tongbao.kernel.error import InvalidSignature
+from tongbao.kernel.money import Money
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi.client import trust
 from tongbao.sandbox.chain import MERCHANT, issue
 from tongbao.wire.certificate import certificate_key, chain_pem
+from tongbao.wire.contract import Credentials
 from tongbao.wire.key import Key, KeyState
-from tongbao.wire.vocabulary import QueryTrade
+from tongbao.wire.vocabulary import Notification, QueryTrade, TradeFound, TradeState, TradeView
 
 PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
 
@@ -57,3 +59,46 @@ def test_T84_a_revoked_key_is_told_where_the_request_names_it(mode: str, told: s
 
     assert [code(dead, live), code(live, dead), code(dead)] == [told, told, "KEY_REVOKED"]
     assert code(live) == ("SIGN_INVALID" if mode == "key" else "KEY_UNKNOWN")
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_T84_the_platforms_key_changes_in_key_mode(interface: str) -> None:
+    """While both are configured, answers and notifications by either count, and nobody else's; once the old one is out
+    of the settings, what it signs is refused."""
+    old, new, stranger = (make_pair("alipay_openapi", "RSA2", "utf-8", number) for number in (0, 1, 2))
+    said = {**old.settings, "mode": "key", "interface": interface}
+    following = new.settings["alipay_public_key"]
+    before, during, after = (
+        PROTOCOL.client.load({**said, **more})
+        for more in ({}, {"alipay_public_key_next": following}, {"alipay_public_key": following})
+    )
+    query = QueryTrade(merchant="", out_trade_no="T1")
+    view = TradeView(
+        merchant=old.credentials.merchant, out_trade_no="T1", trade_no="2026010222001400000000000001", subject="tea",
+        state=TradeState.PAID, amount=Money(1_234), paid_at=NOW,
+    )  # fmt: skip
+    claim = PROTOCOL.server.claim(PROTOCOL.client.encode(query, before, NOW).request())
+
+    def heard(keys: Credentials, pair: Pair) -> list[str]:
+        ring = replace(PAIR.ring, sign=pair.ring.sign)
+        answer = PROTOCOL.server.answer(claim, TradeFound(view), ring, NOW)
+        note = PROTOCOL.server.notify(
+            Notification(id="n1", at=NOW, trade=view), "https://shop.example.com/n", ring, NOW
+        )
+        codes = []
+        for hear in (
+            lambda: PROTOCOL.client.decode(query, answer, keys, NOW),
+            lambda: PROTOCOL.client.decode_notification(note, keys, NOW),
+        ):
+            try:
+                hear()
+            except InvalidSignature as error:
+                codes.append(error.code)
+            else:
+                codes.append("")
+        return codes
+
+    good, bad = ["", ""], ["SIGN_INVALID"] * 2
+    assert [heard(keys, old) for keys in (before, during, after)] == [good, good, bad]
+    assert [heard(keys, new) for keys in (before, during, after)] == [bad, good, good]
+    assert heard(during, stranger) == bad
