@@ -7,19 +7,30 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from tests.contract.harness import Ear
+from tests.merchant.conftest import connect_sqlite, create
 from tongbao.cli.host import Hosted, HostSettings, host_sandbox
 from tongbao.kernel.error import InvalidSignature, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
+from tongbao.merchant.book import OrderTable
 from tongbao.merchant.client import AsyncClient, Client
 from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.database import Database, Dialect
+from tongbao.merchant.endpoint import Endpoint
+from tongbao.merchant.exchange import SyncSend
+from tongbao.merchant.order import Order
+from tongbao.merchant.receiver import Receiver
 from tongbao.merchant.transport import AsyncHttpTransport, HttpTransport
 from tongbao.merchant.trust import TrustStore
+from tongbao.merchant.verdict import Verdict, VerdictKind
+from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.client import trust
 from tongbao.protocols.alipay_openapi.mode import serial_of
 from tongbao.sandbox.chain import issue
@@ -27,7 +38,7 @@ from tongbao.sandbox.credential import protocol_credentials
 from tongbao.service.party import MoveKey, PutKey
 from tongbao.trade.party import MerchantKey
 from tongbao.wire.certificate import load_chain
-from tongbao.wire.http import Request, Response
+from tongbao.wire.http import FORM, Request, Response, post, split_url
 from tongbao.wire.movement import CertificatesFound, FetchCertificates
 from tongbao.wire.sign import private_pem, public_pem
 from tongbao.wire.vocabulary import Presentation
@@ -36,6 +47,7 @@ from tongbao.wire.world import CALL_LIMITS, Limits
 pytestmark = pytest.mark.slow
 NAME = "alipay_openapi"
 LANES = 6
+LONG = Limits(connect_seconds=5, first_byte_seconds=30, total_seconds=30, answer_bytes=65_536)
 
 
 async def put(hosted: Hosted, key_id: str, use: str, text: str) -> None:
@@ -117,13 +129,7 @@ class Wire:
         """A client of the kind ``shell`` names, over the real transport."""
         if shell == "threads":
             with HttpTransport(configuration) as line:
-
-                def send(request: Request, limits: Limits) -> Response:
-                    answer = line(request, limits)
-                    self.kept.append((request, answer))
-                    return answer
-
-                yield Client(configuration, send=send)
+                yield Client(configuration, send=self.through(line))
             return
         wire = AsyncHttpTransport(configuration)
 
@@ -135,8 +141,19 @@ class Wire:
         yield AsyncClient(configuration, send=send_async)
         await wire.close()
 
+    def through(self, line: SyncSend) -> SyncSend:
+        """That line, tapped."""
+
+        def send(request: Request, limits: Limits) -> Response:
+            answer = line(request, limits)
+            self.kept.append((request, answer))
+            return answer
+
+        return send
+
     def asking(self, method: str) -> list[tuple[Request, Response]]:
-        return [one for one in self.kept if method.encode() in one[0].body]
+        path = m.rest_path(method).encode()
+        return [one for one in self.kept if method.encode() in one[0].body or one[0].raw_path == path]
 
 
 @pytest.mark.parametrize("interface", ["v2", "v3"])
@@ -187,15 +204,21 @@ def test_T84_a_merchants_key_changes_during_traffic(mode: str, told: str, interf
     asyncio.run(play())
 
 
+def names(answer: Response, serial: str) -> bool:
+    """Whether an answer came under this certificate."""
+    return serial.encode() in answer.body or answer.header("alipay-sn") == serial
+
+
 def mixed(wire: Wire, serial: str) -> bool:
     """Whether answers came under other certificates and then under this one."""
-    under = [serial.encode() in answer.body for _, answer in wire.kept]
+    under = [names(answer, serial) for _, answer in wire.kept]
     return not under[0] and under[-1]
 
 
 async def replayed(hosted: Hosted, settings: dict[str, Any], answer: Response) -> None:
     """A client of these settings hears an old answer to its question, and does not believe it."""
-    number = json.loads(answer.body)["alipay_trade_query_response"]["out_trade_no"]
+    said = json.loads(answer.body)
+    number = said.get("alipay_trade_query_response", said)["out_trade_no"]
 
     async def send(request: Request, limits: Limits = CALL_LIMITS) -> Response:
         return answer
@@ -207,14 +230,15 @@ async def replayed(hosted: Hosted, settings: dict[str, Any], answer: Response) -
     assert (caught.value.code, caught.value.field) == ("KEY_UNKNOWN", "alipay_cert_sn")
 
 
+@pytest.mark.parametrize("interface", ["v2", "v3"])
 @pytest.mark.parametrize("shell", ["asyncio", "threads"])
-def test_T20_the_platforms_certificate_and_key_change_under_load(shell: str) -> None:
+def test_T20_the_platforms_certificate_and_key_change_under_load(shell: str, interface: str) -> None:
     """Six lanes of one shop meet the new certificate at once: it is fetched once, whoever is not the one who asks waits
     for that, and no exchange fails. Once the old one is out of the settings, answers under it are not believed."""
 
     async def play() -> None:
         async with host_sandbox(HostSettings()) as hosted:
-            said = settings_of(hosted, "certificate")
+            said = settings_of(hosted, "certificate", interface=interface)
             learning = MerchantConfiguration(protocol=NAME, credentials=said, environment="sandbox", trust=TrustStore())
             wire = Wire()
             fresh = generate_private_key(65_537, 2_048)
@@ -230,7 +254,8 @@ def test_T20_the_platforms_certificate_and_key_change_under_load(shell: str) -> 
             assert shop.wrong == []
             assert mixed(wire, serial)
             assert len(wire.asking("alipay.open.app.alipaycert.download")) == 1
-            old = [answer for _, answer in wire.asking("alipay.trade.query") if serial.encode() not in answer.body]
+            old = [answer for _, answer in wire.asking("alipay.trade.query") if not names(answer, serial)]
+            assert old
             moved = said | {"alipay_cert": chain}
             await asyncio.gather(*(replayed(hosted, moved, answer) for answer in old[:20]))
             async with client_of(hosted, moved) as renewed:
@@ -239,13 +264,14 @@ def test_T20_the_platforms_certificate_and_key_change_under_load(shell: str) -> 
     asyncio.run(play())
 
 
-def test_T20_the_platforms_certificate_changes_during_traffic() -> None:
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_T20_the_platforms_certificate_changes_during_traffic(interface: str) -> None:
     """The shop meets a certificate it does not know, refuses the answer, fetches the certificate, proves it by the
     configured root, and goes on; a certificate of another root proves nothing."""
 
     async def play() -> None:
         async with host_sandbox(HostSettings()) as hosted:
-            said = settings_of(hosted, "certificate")
+            said = settings_of(hosted, "certificate", interface=interface)
             client = client_of(hosted, said)
             await client.create("A1", Money(100), "x", presentation=Presentation.QR)
             fresh = generate_private_key(65_537, 2_048)
@@ -270,5 +296,68 @@ def test_T20_the_platforms_certificate_changes_during_traffic() -> None:
             with pytest.raises(InvalidSignature):
                 trust(rootless, found.certificates[0], now)
             await client.close()
+
+    asyncio.run(play())
+
+
+async def pay(hosted: Hosted, *numbers: str) -> None:
+    """What buyers do, three at once; the shop is told."""
+    scheme, host, path, query = split_url(f"{hosted.base_url}/_sandbox/trades/")
+    kind = (b"Content-Type", b"application/json")
+    for first in range(0, len(numbers), 3):
+        asked = [
+            Request("POST", scheme, host, path + f"{number}/pay".encode(), query, (kind,), b'{"method": "balance"}')
+            for number in numbers[first : first + 3]
+        ]
+        told = await asyncio.gather(*(hosted.world.send(request, LONG) for request in asked))
+        assert [answer.status for answer in told] == [200] * len(told)
+
+
+@pytest.mark.parametrize(("mode", "interface"), [("key", "v2"), ("certificate", "v2"), ("certificate", "v3")])
+def test_T84_no_notification_fails_while_the_platforms_key_changes(tmp_path: Path, mode: str, interface: str) -> None:
+    """Nothing else is exchanged meanwhile: each notification is taken when it is first told. In certificate mode the
+    shop learns the new certificate by one question about a trade, however many come at once; in key mode it has
+    both keys."""
+    database = create(Database(Dialect.SQLITE, connect_sqlite(tmp_path / "shop.sqlite")))
+    numbers = [f"N{place}" for place in range(15)]
+    verdicts: list[Verdict] = []
+
+    async def play() -> None:
+        async with host_sandbox(HostSettings()) as hosted:
+            fresh = generate_private_key(65_537, 2_048)
+            entropy = hosted.sandbox.house.platform.entropy
+            chain = issue(str(hosted.state.extra["authority"]), fresh.public_key(), "renewed", "Platform", entropy)
+            more = {"alipay_public_key_next": public_pem(fresh.public_key())} if mode == "key" else {}
+            wire = Wire()
+
+            def judge(headers: dict[str, str], body: bytes) -> bool:
+                accepted = receiver.accept_notification(post(ear.url, body, FORM))
+                verdicts.append(accepted.verdict)
+                return accepted.verdict.accepted
+
+            with Ear(judge=judge) as ear:
+                configuration = MerchantConfiguration(
+                    protocol=NAME,
+                    credentials=settings_of(hosted, mode, interface=interface, **more),
+                    environment="sandbox",
+                    notify_url=ear.url,
+                    trust=TrustStore(),
+                )
+                endpoint = Endpoint(name="alipay", configuration=configuration)
+                with HttpTransport(configuration) as line:
+                    receiver = Receiver([endpoint], OrderTable(), database, send=wire.through(line))
+                    async with AsyncClient(configuration) as client:
+                        for number in numbers:
+                            order = Order(order_no=number, amount=Money(100), endpoint="alipay", environment="sandbox")
+                            database.run(lambda work, order=order: OrderTable().add(work, order, Instant(0)))  # type: ignore[misc]
+                            await client.create(number, Money(100), "x", presentation=Presentation.QR)
+                    await pay(hosted, *numbers[:6])
+                    await put(hosted, "RSA2-sign", "sign", private_pem(fresh) + chain)
+                    await pay(hosted, *numbers[6:])
+                    await asyncio.to_thread(ear.wait, len(numbers))
+            assert sorted(one.order_no for one in verdicts) == sorted(numbers)
+            assert {one.kind for one in verdicts} == {VerdictKind.APPLIED}
+            learnt = [len(wire.asking(method)) for method in ("alipay.trade.query", m.CERTIFICATE)]
+            assert (learnt, len(wire.kept)) == (([0, 0], 0) if mode == "key" else ([1, 1], 2))
 
     asyncio.run(play())
