@@ -305,7 +305,13 @@ class Client(_Base, MoneyDesk):
 
 
 class AsyncClient(_Base, AsyncMoneyDesk):
-    """The same for asyncio; ``send`` may be a World's transport."""
+    """The same for asyncio; ``send`` may be a World's transport.
+
+    Requests are signed on the loop, which takes 0.2 ms with an RSA key of 2,048 bits. In a thread the same signature
+    takes a third longer, and the loop is still held for a sixth of it: for a shop, whose platform answers in tens of
+    milliseconds, that costs more than it gains. One that signs hundreds of requests a second gives a ``Client`` to
+    threads of its own.
+    """
 
     def __init__(
         self, configuration: MerchantConfiguration, *, send: Transport | None = None, clock: Clock | None = None

@@ -294,7 +294,12 @@ async def go_home(platform: Platform, trade: Trade, brought: str = "") -> Reques
     view = await see_trade(platform, trade)
     note = Notification(id=platform.seal.return_id(trade.trade_no, at), at=at, trade=view, role=Role.RETURN)
     ring = await platform.rings.ring(hearer_of(trade), trade.protocol)
-    try:
+
+    def write() -> Request:
         return manifest.server.return_to(note, target, ring, at)
+
+    try:
+        # where signing costs much, on a thread, so that nobody else waits for it
+        return write() if manifest.costly is None else await platform.world.compute(write)
     except LocalProtocolError:
         return None  # the protocol has no word for how the trade stands: all of it may have gone back meanwhile

@@ -127,10 +127,10 @@ class Server:
         self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant
     ) -> Response | Unsigned[Response]:
         if isinstance(outcome, Rejection):
-            return self.refuse(claim, Refused(outcome.code, outcome.detail), ring, now)
+            return self._refuse(claim, Refused(outcome.code, outcome.detail), ring, now)
         if isinstance(outcome, CertificatesFound) and not _certified(ring):
             # a merchant who has the public key alone has no certificates to fetch
-            return self.refuse(
+            return self._refuse(
                 claim, Refused("NOT_FOUND", "no usable platform certificate; use the public key"), ring, now
             )
         if isinstance(outcome, BillOpened):
@@ -142,6 +142,11 @@ class Server:
         return _signed(200, codec.write_body(_content(outcome, claim, ring, now)), parsed, ring, now)
 
     def refuse(self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant) -> Response:
+        return sign_now(self._refuse(claim, error, ring, now))
+
+    def _refuse(
+        self, claim: Claim | None, error: TongbaoError, ring: KeyRing | None, now: Instant
+    ) -> Response | Unsigned[Response]:
         """Unsigned, as the platform's own errors are; nothing at all for a path or method that is none. Two refusals
         are no errors here and signed: a buyer must still agree (his order is told), and an order is closed already
         (closing may be repeated)."""
@@ -149,9 +154,9 @@ class Server:
             return Response(404 if error.field == "path" else 405, ((b"Content-Length", b"0"),))
         word = _word(error)
         if word == "USER_PAYING" and claim is not None and claim.parsed.route is m.CODEPAY:
-            return _signed(202, codec.write_body(_paying(claim)), claim.parsed, ring, now).sign()
+            return _signed(202, codec.write_body(_paying(claim)), claim.parsed, ring, now)
         if word == "ORDER_CLOSED" and claim is not None and _single(claim.parsed.route) is m.CLOSE:
-            return _signed(204, b"", claim.parsed, ring, now).sign()
+            return _signed(204, b"", claim.parsed, ring, now)
         said: dict[str, Any] = {"code": word, "message": _message(word, error)}
         if isinstance(error, ProtocolError) and error.field not in (*_ASKED, _SERIAL):
             said["detail"] = _detail(error, claim)
