@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import traceback
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_elliptic
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -106,6 +108,58 @@ def test_keys_and_certificates_in_every_form(tmp_path: Path, mode: str) -> None:
             assert MerchantConfiguration.from_mapping(settings) == built == replace(built, total_seconds=60)
 
 
+def test_T01_a_document_that_cannot_be_read_is_not_quoted(tmp_path: Path) -> None:
+    """A configuration, a sandbox's file and a secret's that are broken: their errors hold nothing of them."""
+    for name, text in (("shop.toml", f"{TOML}\n="), ("shop.json", f'{{"key": "{KEY}"'), ("latin.json", f'"{KEY}\xe9"')):
+        path = tmp_path / name
+        path.write_text(text, "latin-1")
+        for load in (
+            partial(MerchantConfiguration.from_file, path),
+            partial(MerchantConfiguration.from_sandbox, path, "alipay_mapi"),
+        ):
+            with pytest.raises(ConfigurationError) as caught:
+                load()
+            assert KEY not in told(caught.value)
+    said = {"TONGBAO_PROTOCOL": "alipay_mapi", "TONGBAO_PARTNER": PARTNER, "TONGBAO_KEY_FILE": KEY}
+    with pytest.raises(ConfigurationError) as caught:
+        MerchantConfiguration.from_environment(said)
+    assert caught.value.field == "TONGBAO_KEY_FILE"
+    assert KEY not in told(caught.value)
+
+
+@pytest.mark.slow
+def test_keys_as_editors_and_environments_leave_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark that some editors put before a text; line ends that are spelt; a path from the user's home or from the
+    folder one is in; an elliptic key in one line is a key, and no path."""
+    said = openapi(mode="key")
+    wanted = numbers(build(said))
+    pem = said["app_private_key"]
+    (tmp_path / "marked.pem").write_text(pem, "utf-8-sig")
+    (tmp_path / "spelt.pem").write_text(pem.replace("\n", "\\n"), "ascii")
+    (tmp_path / "line").write_text("".join(pem.splitlines()[1:-1]), "utf-8-sig")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    line = "".join(pem.splitlines()[1:-1])
+    for value in (
+        f"\ufeff{pem}",
+        f"\ufeff{line}",
+        pem.replace("\n", "\\n"),
+        pem.replace("\n", "\\r\\n"),
+        str(tmp_path / "marked.pem"),
+        str(tmp_path / "spelt.pem"),
+        "~/marked.pem",
+        "line",
+    ):
+        assert numbers(build({**said, "app_private_key": value})) == wanted
+    found = {f"TONGBAO_{name.upper()}": text for name, text in said.items()} | {"TONGBAO_PROTOCOL": "alipay_openapi"}
+    del found["TONGBAO_APP_PRIVATE_KEY"]
+    found |= {"TONGBAO_APP_PRIVATE_KEY_FILE": "~/line", "TONGBAO_ENVIRONMENT": "sandbox"}
+    assert numbers(MerchantConfiguration.from_environment(found)) == wanted
+    curve = generate_elliptic(SECP256R1()).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(ConfigurationError, match="not an RSA key"):
+        build({**said, "alipay_public_key": b64encode(curve).decode("ascii")})
+
+
 def test_a_short_key_is_no_path(tmp_path: Path) -> None:
     """The shortest key that any protocol takes (RSA, PKCS#1, one line) is a key; a path may be longer than it."""
     own, theirs = (generate_private_key(65_537, 1_024) for _ in range(2))
@@ -120,6 +174,19 @@ def test_a_short_key_is_no_path(tmp_path: Path) -> None:
     assert numbers(built)[:2] == (own.private_numbers(), theirs.public_key().public_numbers())
 
 
+def told(error: BaseException | None) -> str:
+    """All that an error and those behind it hold, also where a traceback would not show it."""
+    texts: list[str] = []
+    while error is not None:
+        texts += [str(error), repr(error.args), repr(vars(error)), *(repr(getattr(error, name, "")) for name in HOLD)]
+        error = error.__context__ or error.__cause__
+    return "".join(texts)
+
+
+HOLD = ("object", "doc", "filename")
+"""Where errors of the standard library keep what they are about."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_T01_a_file_or_key_that_cannot_be_read_is_named_and_not_quoted(tmp_path: Path, name: str) -> None:
     """A path that leads nowhere, a folder, a file that is no text, an empty one, and a key copied in part: the field is
@@ -127,12 +194,17 @@ def test_T01_a_file_or_key_that_cannot_be_read_is_named_and_not_quoted(tmp_path:
     said = openapi(mode="key" if name == "alipay_public_key" else "certificate")
     binary, empty = tmp_path / "key.der", tmp_path / "empty.pem"
     binary.write_bytes(b"\x30\x82\xff\xfe")
+    mixed = tmp_path / "mixed.pem"
+    mixed.write_text(f"{said[name]}密", "utf-8")
     empty.write_bytes(b"")
     part = "".join(said[name].split("-----")[2].split())
     for value, reason in (
         ("/nowhere/app.pem", "No such file"),
         (str(tmp_path), "directory"),
         (str(binary), "neither PEM nor base64"),
+        (str(mixed), "neither PEM nor base64"),
+        ("a\0b", "no path at all"),
+        ("~nobody-has-this-name/app.pem", "no path at all"),
         (str(empty), "is blank"),
         (part[:90], "neither a key nor the path"),
         (part[:301], ""),
@@ -142,7 +214,7 @@ def test_T01_a_file_or_key_that_cannot_be_read_is_named_and_not_quoted(tmp_path:
         with pytest.raises(ConfigurationError) as caught:
             build({**said, name: value})
         assert (caught.value.field, reason in caught.value.reason) == (f"credentials.{name}", True)
-        assert part[20:60] not in "".join(traceback.format_exception(caught.value))
+        assert part[20:60] not in told(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -104,6 +106,12 @@ def test_keys_load_in_every_form() -> None:
         assert load_rsa_public(text, "public_key").public_numbers() == KEY.public_key().public_numbers()
 
 
+def line(key: ec.EllipticCurvePublicKey) -> str:
+    """A public key as consoles hand it out."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(der).decode("ascii")
+
+
 def test_wrong_keys_say_what_is_wrong() -> None:
     """Each mistake with a key file has its own sentence, and the field's name."""
     private, public = private_pem(KEY), public_pem(KEY.public_key())
@@ -117,19 +125,32 @@ def test_wrong_keys_say_what_is_wrong() -> None:
     for text, reason in (
         ("", "empty"),
         ("not base64!", "neither PEM nor base64"),
+        (private.replace("M", "密", 1), "copied whole"),
+        ("".join(private.splitlines()[1:-1])[:-3], "copied whole"),
         ("QUJD", "copied whole"),
         (private[:200], "copied whole"),
-        (public, "public key"),
+        (public, "is a public key; the private key"),
+        ("".join(public.splitlines()[1:-1]), "is a public key; the private key"),
         (other, "not an RSA key"),
         (locked, "password"),
     ):
         with pytest.raises(ConfigurationError) as caught:
             load_rsa_private(text, "private_key")
         assert (caught.value.field, reason in caught.value.reason) == ("private_key", True)
-    for text, reason in (("", "empty"), (private, "private key"), (public[:100], "copied whole")):
+        assert (caught.value.__context__, caught.value.__cause__) == (None, None)  # they could hold the text (T01)
+    for text, reason in (
+        ("", "empty"),
+        (private, "is a private key; the public key"),
+        ("".join(private.splitlines()[1:-1]), "is a private key; the public key"),
+        (locked, "is a private key; the public key"),
+        (public[:100], "copied whole"),
+        (line(curve.public_key()), "not an RSA key"),
+        (other, "is a private key; the public key"),
+    ):
         with pytest.raises(ConfigurationError) as caught:
             load_rsa_public(text, "public_key")
         assert (caught.value.field, reason in caught.value.reason) == ("public_key", True)
+        assert (caught.value.__context__, caught.value.__cause__) == (None, None)
     with pytest.raises(ConfigurationError):
         load_rsa_private(private, "private_key", smallest=4_096)
     with pytest.raises(ConfigurationError):

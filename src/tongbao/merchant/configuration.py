@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.port import Entropy
+from tongbao.merchant.keyfile import KINDS, read_key, read_text
 from tongbao.merchant.system import SystemEntropy
 from tongbao.merchant.trust import TrustStore
 from tongbao.wire.contract import Credentials, Manifest
@@ -152,13 +152,12 @@ class MerchantConfiguration:
     def from_file(cls, path: str | Path, section: str = "") -> MerchantConfiguration:
         """From a ``.toml`` or ``.json`` file; ``section`` is a dotted table name inside it ('' for the whole file)."""
         source = Path(path)
-        try:
-            text = source.read_text(encoding="utf-8")
-            settings: Any = tomllib.loads(text) if source.suffix == ".toml" else json.loads(text)
-        except OSError as error:
-            raise ConfigurationError(str(source), f"cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise ConfigurationError(str(source), f"is not valid {source.suffix.lstrip('.') or 'JSON'}") from error
+        text, wrong = read_text(str(path))
+        if wrong:
+            raise ConfigurationError(str(source), f"cannot be read: {wrong}")
+        settings = _parse(text, source.suffix == ".toml")
+        if settings is None:
+            raise ConfigurationError(str(source), f"is not valid {source.suffix.lstrip('.') or 'JSON'}")
         for part in section.split(".") if section else ():
             settings = settings.get(part) if isinstance(settings, Mapping) else None
         if not isinstance(settings, Mapping):
@@ -184,47 +183,28 @@ class MerchantConfiguration:
     @classmethod
     def from_sandbox(cls, path: str | Path, protocol: str, **more: Any) -> MerchantConfiguration:
         """From the credentials file that ``tongbao sandbox`` writes; ``more`` are our own settings."""
-        try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
-            entry = document["protocols"][protocol]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigurationError(str(path), f"is not a sandbox file that knows {protocol}") from error
+        document = _parse(read_text(str(path))[0], toml=False)
+        known = document.get("protocols") if isinstance(document, dict) else None
+        entry = known.get(protocol) if isinstance(known, dict) else None
+        if not isinstance(entry, dict):
+            raise ConfigurationError(str(path), f"is not a sandbox file that knows {protocol}")
         names = {item.name for item in load_protocol(protocol).credentials}
         credentials = {name: value for name, value in entry.items() if name in names and isinstance(value, str)}
         gateway = entry.get("gateway") or entry["base_url"]
         return cls(protocol=protocol, credentials=credentials, environment="sandbox", gateway=gateway, **more)
 
 
-_KEYS: Final = frozenset(("private_key", "public_key", "certificate"))
-PATH_MAX: Final = 1_024
-"""Characters of a path to a key or certificate; what is longer is taken for the key in itself."""
-_DER: Final = re.compile(r"\s*MI[E-L][A-Za-z0-9+/\s]{100}")
-"""How every RSA key and certificate begins in base64 (DER: a sequence of 128 bytes or more)."""
-
-
 def _read_keys(credentials: Mapping[str, str], manifest: Manifest) -> dict[str, str]:
     """The credentials with the contents of files where a key or certificate is named by its path. Errors quote nothing
-    of the value, and have no cause that does: it may be a key that was copied in part (T01)."""
+    of the value, and hold nothing that does: it may be a key that was copied in part (T01)."""
     kinds = {entry.name: entry.kind for entry in manifest.credentials}
     read = dict(credentials)
     for name, value in credentials.items():
-        if kinds.get(name) in _KEYS and _names_file(value):
-            try:
-                read[name] = Path(value).read_text(encoding="ascii")
-            except OSError as error:
-                reason = f"is neither a key nor the path of a file that can be read: {error.strerror}"
-                raise ConfigurationError(f"credentials.{name}", reason) from None
-            except ValueError:
-                raise ConfigurationError(
-                    f"credentials.{name}", "is the path of a file that holds neither PEM nor base64, or no path at all"
-                ) from None
+        if kinds.get(name) in KINDS:
+            read[name], wrong = read_key(value)
+            if wrong:
+                raise ConfigurationError(f"credentials.{name}", wrong)
     return read
-
-
-def _names_file(value: str) -> bool:
-    if not value.strip() or len(value) > PATH_MAX or "\n" in value:
-        return False
-    return "-----BEGIN" not in value and _DER.match(value) is None
 
 
 def _environment(environment: Mapping[str, str], prefix: str) -> dict[str, str]:
@@ -234,14 +214,22 @@ def _environment(environment: Mapping[str, str], prefix: str) -> dict[str, str]:
             continue
         short = name[len(prefix) :].lower()
         if short.endswith("_file") and short not in _OWN:
-            try:
-                found[short.removesuffix("_file")] = Path(value).read_text(encoding="utf-8").strip("\r\n")
-            except (OSError, ValueError):
+            text, wrong = read_text(value)
+            if wrong:
                 # without its cause, which quotes the value: somebody may have put the secret itself there
-                raise ConfigurationError(name, "names a file that cannot be read") from None
+                raise ConfigurationError(name, "names a file that cannot be read")
+            found[short.removesuffix("_file")] = text.strip("\r\n")
         else:
             found.setdefault(short, value)
     return found
+
+
+def _parse(text: str, toml: bool) -> Any:
+    """The document in a text; None where it holds none. The parser's error is gone then: it holds the whole text."""
+    try:
+        return tomllib.loads(text) if toml else json.loads(text)
+    except ValueError:
+        return None
 
 
 def _whole(name: str, value: str) -> int:

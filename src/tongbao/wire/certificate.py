@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from cryptography import x509
@@ -20,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.time import Instant
-from tongbao.wire.sign import decode_base64
+from tongbao.wire.sign import CERTIFICATE, decode_base64, unreadable
 
 Chain = tuple[x509.Certificate, ...]
 
@@ -34,19 +35,16 @@ def split_pem(text: str) -> tuple[str, str]:
 
 
 def load_chain(text: str, field: str) -> Chain:
-    """Every certificate of a PEM text in its order, or the one of a bare base64 text. Raises ConfigurationError."""
+    """Every certificate of a PEM text in its order, or the one of a bare base64 text. Raises ConfigurationError, which
+    names another kind, and has no cause: what stands there may be the private key (T01)."""
     blocks = _BLOCK.findall(text)
-    if not blocks and "-----BEGIN" in text:
-        raise ConfigurationError(field, "is PEM, but holds no certificate")
-    try:
+    raw = None if blocks else decode_base64(_SPACE.sub("", text))
+    # a letter that is not ASCII is no base64 either
+    with suppress(ValueError):
         if blocks:
-            return tuple(x509.load_pem_x509_certificate(block.encode("ascii")) for block in blocks)
-        raw = decode_base64(_SPACE.sub("", text))
-        if not raw:
-            raise ConfigurationError(field, "is empty" if raw == b"" else "is neither PEM nor base64")
-        return (x509.load_der_x509_certificate(raw),)
-    except (ValueError, UnicodeEncodeError) as error:
-        raise ConfigurationError(field, "is not a certificate that can be read; was it copied whole?") from error
+            return tuple(x509.load_pem_x509_certificate(block.encode("ascii", "replace")) for block in blocks)
+        return (x509.load_der_x509_certificate(raw or b""),)
+    raise ConfigurationError(field, unreadable(text, CERTIFICATE))
 
 
 def common_names(certificate: x509.Certificate) -> list[str]:

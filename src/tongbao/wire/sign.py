@@ -12,9 +12,10 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature as BadRsaSignature
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -103,29 +104,67 @@ def load_secret(text: str, field: str, *, shortest: int = 16, published: Collect
     return text.encode("ascii")
 
 
-def _der(text: str, field: str) -> bytes:
-    bare = _SPACE.sub("", text)
+PRIVATE: Final = "private key"
+PUBLIC: Final = "public key"
+CERTIFICATE: Final = "certificate"
+REQUEST: Final = "certificate request"
+_READERS: Final[tuple[tuple[str, Callable[[bytes], object]], ...]] = (
+    (PRIVATE, lambda raw: serialization.load_der_private_key(raw, password=None)),
+    (PUBLIC, serialization.load_der_public_key),
+    (CERTIFICATE, x509.load_der_x509_certificate),
+    (REQUEST, x509.load_der_x509_csr),
+)
+_BLOCK: Final = re.compile(r"-----BEGIN [A-Z0-9 ]+-----([A-Za-z0-9+/=\s]*)-----END")
+_PART: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
+
+
+def kind_of(text: str) -> str:
+    """Which of the four a PEM or base64 text is, by what it holds, else by what PEM calls it; '' for none."""
+    block = _BLOCK.search(text)
+    raw = decode_base64(_SPACE.sub("", block[1] if block else text))
+    for kind, read in _READERS if raw else ():
+        try:
+            read(raw or b"")
+        except TypeError:  # it wants a password
+            return kind
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+        return kind
+    return next((kind for kind, _ in _READERS if f"{kind.upper()}-----" in text), "")
+
+
+def unreadable(text: str, wanted: str) -> str:
+    """What is wrong with a text that is not the ``wanted`` one."""
+    kind, bare = kind_of(text), _SPACE.sub("", text)
+    if kind not in ("", wanted):
+        return f"is a {kind}; the {wanted} belongs here"
     if not bare:
-        raise ConfigurationError(field, "is empty")
-    raw = decode_base64(bare)
-    if raw is None:
-        raise ConfigurationError(field, "is neither PEM nor base64")
-    return raw
+        return "is empty"
+    if "-----BEGIN" not in text and _PART.fullmatch(bare) is None:
+        return "is neither PEM nor base64"
+    return f"is not a {wanted} that can be read; was it copied whole?"
+
+
+def _load(text: str, field: str, wanted: str) -> object:
+    """The key in a text. Errors have no cause: that of a decoder may hold the text, which may be a secret (T01)."""
+    pem = "-----BEGIN" in text
+    raw = (text.strip().encode("ascii") if text.isascii() else b"") if pem else decode_base64(_SPACE.sub("", text))
+    try:
+        if wanted == PRIVATE:
+            read = serialization.load_pem_private_key if pem else serialization.load_der_private_key
+            return read(raw or b"", password=None)
+        return (serialization.load_pem_public_key if pem else serialization.load_der_public_key)(raw or b"")
+    except TypeError:
+        reason = "is protected by a password; store it without one"
+    except (ValueError, UnsupportedAlgorithm):
+        reason = unreadable(text, wanted)
+    raise ConfigurationError(field, reason)
 
 
 def load_rsa_private(text: str, field: str, *, smallest: int = 1024) -> RSAPrivateKey:
-    """A private key from PEM (PKCS#1 or PKCS#8, not encrypted) or from the bare base64 that platforms hand out."""
-    try:
-        if "-----BEGIN" in text:
-            if "PUBLIC KEY-----" in text:
-                raise ConfigurationError(field, "is a public key; the private one belongs here")
-            key = serialization.load_pem_private_key(text.strip().encode("ascii"), password=None)
-        else:
-            key = serialization.load_der_private_key(_der(text, field), password=None)
-    except TypeError as error:
-        raise ConfigurationError(field, "is protected by a password; store it without one") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigurationError(field, "is not a private key that can be read; was it copied whole?") from error
+    """A private key from PEM (PKCS#1 or PKCS#8, not encrypted) or from the bare base64 that platforms hand out. Raises
+    ConfigurationError, which names another kind of key or certificate, quotes nothing, and has no cause (T01)."""
+    key = _load(text, field, PRIVATE)
     if not isinstance(key, RSAPrivateKey):
         raise ConfigurationError(field, "is not an RSA key")
     if key.key_size < smallest:
@@ -134,16 +173,9 @@ def load_rsa_private(text: str, field: str, *, smallest: int = 1024) -> RSAPriva
 
 
 def load_rsa_public(text: str, field: str, *, smallest: int = 1024) -> RSAPublicKey:
-    """A public key from PEM or from the bare base64 that platforms hand out."""
-    try:
-        if "-----BEGIN" in text:
-            if "PRIVATE KEY-----" in text:
-                raise ConfigurationError(field, "is a private key; the public one belongs here")
-            key = serialization.load_pem_public_key(text.strip().encode("ascii"))
-        else:
-            key = serialization.load_der_public_key(_der(text, field))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigurationError(field, "is not a public key that can be read; was it copied whole?") from error
+    """A public key from PEM or from the bare base64 that platforms hand out. Raises ConfigurationError likewise: what
+    stands there may be the private key."""
+    key = _load(text, field, PUBLIC)
     if not isinstance(key, RSAPublicKey):
         raise ConfigurationError(field, "is not an RSA key")
     if key.key_size < smallest:

@@ -17,7 +17,7 @@ from tongbao.wire.certificate import Chain, certificate_key, chain_pem, load_cha
 from tongbao.wire.contract import CredentialField, Credentials
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.setting import check_addresses
-from tongbao.wire.sign import load_rsa_private, load_rsa_public, private_pem, public_pem
+from tongbao.wire.sign import CERTIFICATE, kind_of, load_rsa_private, load_rsa_public, private_pem, public_pem
 
 GATEWAY: Final = "https://openapi.alipay.com/gateway.do"
 SANDBOX_GATEWAY: Final = "https://openapi-sandbox.dl.alipaydev.com/gateway.do"
@@ -150,7 +150,7 @@ def _platform_keys(settings: Mapping[str, str], own: RSAPrivateKey, smallest: in
 
 def _public(settings: Mapping[str, str], name: str, own: RSAPrivateKey, smallest: int) -> RSAPublicKey:
     text = _text(settings, name)
-    if "BEGIN CERTIFICATE" in text:
+    if kind_of(text) == CERTIFICATE:
         raise ConfigurationError(name, "is a certificate; it belongs into alipay_cert, with mode certificate")
     public = load_rsa_public(text, name, smallest=smallest)
     if public.public_numbers() == own.public_key().public_numbers():

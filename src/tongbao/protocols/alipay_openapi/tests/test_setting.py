@@ -27,6 +27,11 @@ def bare(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")
 
 
+def in_line(name: str) -> str:
+    """What stands in a PEM text, as consoles hand it out."""
+    return "".join(SETTINGS[name].splitlines()[1:-1])
+
+
 PRIVATE_FORMS = {
     f"{form}-{name}": text
     for form, kind in (("PKCS8", PrivateFormat.PKCS8), ("PKCS1", PrivateFormat.TraditionalOpenSSL))
@@ -68,11 +73,17 @@ def test_certificates_in_every_form() -> None:
     ("field", "value", "reason"),
     [
         ("app_id", "abc", "16 digits"),
-        ("app_private_key", SETTINGS["alipay_public_key"], "public key; the private one"),
+        ("app_private_key", SETTINGS["alipay_public_key"], "public key; the private key"),
+        ("app_private_key", PUBLIC_FORMS["SPKI-base64"], "public key; the private key"),
+        ("app_private_key", PUBLIC_FORMS["PKCS1-base64"], "public key; the private key"),
         ("app_private_key", SETTINGS["app_private_key"][:400], "copied whole"),
-        ("app_private_key", SETTINGS["app_cert"], "copied whole"),
-        ("alipay_public_key", SETTINGS["app_private_key"], "private key; the public one"),
+        ("app_private_key", SETTINGS["app_cert"], "certificate; the private key"),
+        ("app_private_key", in_line("app_cert"), "certificate; the private key"),
+        ("alipay_public_key", SETTINGS["app_private_key"], "private key; the public key"),
+        ("alipay_public_key", PRIVATE_FORMS["PKCS1-base64"], "private key; the public key"),
+        ("alipay_public_key", PRIVATE_FORMS["PKCS8-base64"], "private key; the public key"),
         ("alipay_public_key", SETTINGS["alipay_cert"], "alipay_cert"),
+        ("alipay_public_key", in_line("alipay_cert"), "alipay_cert"),
         ("alipay_public_key", "", "empty"),
         ("sign_type", "MD5", "RSA2"),
         ("charset", "big5", "utf-8"),
@@ -82,7 +93,10 @@ def test_certificates_in_every_form() -> None:
         ("encrypt_key", "aYA0GP8JEW+D7/UFaskCWA==", "sample"),
         ("encrypt_key", "c2hvcnQ=", "16 bytes"),
         ("encrypt_type", "DES", "AES"),
-        ("app_cert", "-----BEGIN PUBLIC KEY-----", "no certificate"),
+        ("app_cert", "-----BEGIN PUBLIC KEY-----", "public key; the certificate"),
+        ("app_cert", PRIVATE_FORMS["PKCS8-base64"], "private key; the certificate"),
+        ("app_cert", "-----BEGIN CERTIFICATE REQUEST-----", "request; the certificate"),
+        ("app_cert", f"{SETTINGS['app_cert'][:300]}密{SETTINGS['app_cert'][301:]}", "copied whole"),
     ],
 )
 def test_errors_say_what_is_wrong(field: str, value: str, reason: str) -> None:
@@ -92,6 +106,8 @@ def test_errors_say_what_is_wrong(field: str, value: str, reason: str) -> None:
     assert caught.value.field == field
     assert reason in caught.value.reason
     assert len(value) < 40 or value not in str(caught.value)
+    if "key" in field or "cert" in field:  # nor within reach
+        assert (caught.value.__context__, caught.value.__cause__) == (None, None)
 
 
 def test_the_own_public_key_is_not_the_platforms() -> None:
