@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -247,25 +248,49 @@ def read_book(path: Path = PASSED) -> Book:
     return known
 
 
-def source_of(test: str) -> str:
-    """A mark of what a test does (its number in pytest's words) as it is written now: of its file, of the walks that it
-    takes from a file beside it, and of the scripts that it names. Nothing where there is no such file."""
+def files_of(test: str) -> list[Path]:
+    """What a test (its number in pytest's words) stands on: its file, the walks that it takes from a file beside it,
+    the scripts that it names, and the locks of the packages that it names. Nothing where there is no such file."""
     file = ROOT / test.partition("::")[0]
     if not file.is_file():
-        return ""
+        return []
     text, own = file.read_text("utf-8"), Path(__file__)
     walks = [one for one in HERE.glob("*.py") if one != own and f"from tests.contract.{one.stem} import" in text]
     scripts = [one for one in (HERE / "script").iterdir() if f'"{one.name}"' in text]
-    return _stamp(file, *sorted(walks), *sorted(scripts))[:16]
+    npm = [one for one in (HERE / "npm").glob("*/package*.json") if f'"{one.parent.name}"' in text]
+    pip = [one for one in (HERE / "requirements").glob("*.txt") if f'"{one.stem}"' in text]
+    runtime = [HERE / "requirements" / "node.txt"] if npm else []
+    return [file, *sorted(walks), *sorted(scripts), *sorted(npm), *sorted(pip), *runtime]
+
+
+def source_of(test: str) -> str:
+    """A mark of what a test does as it is written and locked now: of all ``files_of`` it. '' where it is gone."""
+    files = files_of(test)
+    return _stamp(*files)[:16] if files else ""
+
+
+def pinned(package: str) -> str:
+    """The version at which a package of the account (``npm NAME``, ``PyPI NAME``) is locked; '' where none is."""
+    kind, _, name = package.partition(" ")
+    if kind == "npm":
+        for lock in (HERE / "npm").glob("*/package.json"):
+            wanted = json.loads(lock.read_text("utf-8"))["dependencies"]
+            if name in wanted:
+                return str(wanted[name])
+    for lock in (HERE / "requirements").glob("*.txt") if kind == "PyPI" else ():
+        if (found := re.search(rf"^{re.escape(name)}==(\S+)", lock.read_text("utf-8"), re.MULTILINE)) is not None:
+            return found[1]
+    return ""
 
 
 def stale(known: Book) -> list[str]:
-    """Flows whose record no test stands behind any more: its file is gone, or is not the one that made the record."""
+    """Flows whose record no test stands behind any more: its file is gone, or it, or a lock, is not the one that made
+    the record; or the record is of another version than the locked one."""
     return [
         f"{package}, {flow}: {record['test']}"
         for package, flows in known.items()
         for flow, record in flows.items()
-        if record["source"] != source_of(record["test"])
+        if record["source"] != source_of(record["test"]) or record["version"] != pinned(package)
     ]
 
 
@@ -313,14 +338,3 @@ class Account:
                 if not stale({package: {flow: known[package][flow]}}):
                     kept.setdefault(package, {})[flow] = known[package][flow]
             self._book.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", "utf-8")
-
-
-def version_of(name: str, package: str = "") -> str:
-    """The pinned version of a package in ``requirements/NAME.txt`` or ``npm/NAME``."""
-    lock = HERE / "npm" / name / "package.json"
-    if lock.exists():
-        return str(json.loads(lock.read_text("utf-8"))["dependencies"][package or name])
-    for line in (HERE / "requirements" / f"{name}.txt").read_text("utf-8").splitlines():
-        if line.startswith(f"{package or name}=="):
-            return line.partition("==")[2].split()[0]
-    raise LookupError(name)

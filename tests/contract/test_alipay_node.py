@@ -11,13 +11,13 @@ import pytest
 
 from tests.contract.alipay import City, city, post_form
 from tests.contract.alipay_walk import learn_number, pay_otherwise, platform_serial, read_certificate, send_money, share
-from tests.contract.harness import Account, Broken, Script, version_of
+from tests.contract.harness import Account, Broken, Script, pinned
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
 
 pytestmark = pytest.mark.slow
 PACKAGE = "npm alipay-sdk"
-VERSION = version_of("alipay-sdk")
+VERSION = pinned(PACKAGE)
 
 
 def options(town: City, mode: str, **more: Any) -> dict[str, Any]:
@@ -50,13 +50,15 @@ def read_bill(url: str) -> str:
         return "\n".join(archive.read(name).decode("gbk") for name in archive.namelist())
 
 
-@pytest.mark.parametrize("mode", ["key", "certificate"])
-def test_node_walks_an_order(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "sign_type"), [("key", "RSA2"), ("certificate", "RSA2"), ("key", "RSA")], ids=["key", "certificate", "RSA"]
+)
+def test_node_walks_an_order(mode: str, sign_type: str) -> None:
     """Create, pay, notification, query, refund, refund query, close, bill: every answer verified by the library."""
     with (
         city() as town,
-        Script.node("alipay-sdk", "alipay_node.mjs", options=options(town, mode)) as sdk,
-        Account(PACKAGE, VERSION, f"{mode} mode") as account,
+        Script.node("alipay-sdk", "alipay_node.mjs", options=options(town, mode, signType=sign_type)) as sdk,
+        Account(PACKAGE, VERSION, f"{mode} mode, {sign_type}") as account,
     ):
 
         def execute(method: str, content: dict[str, Any], **params: Any) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def test_node_walks_an_order(mode: str) -> None:
         assert made["qrCode"].startswith("http")
         assert execute("alipay.trade.query", {"outTradeNo": "N1"})["tradeStatus"] == "WAIT_BUYER_PAY"
         data = town.pay("N1")
-        assert (data["trade_status"], data["total_amount"]) == ("TRADE_SUCCESS", "12.34")
+        assert (data["trade_status"], data["total_amount"], data["sign_type"]) == ("TRADE_SUCCESS", "12.34", sign_type)
         assert sdk.ask("checkNotifySignV2", data=data) is True
         assert sdk.ask("checkNotifySignV2", data={**data, "total_amount": "0.01"}) is False
         account.passed("checkNotifySignV2")
@@ -135,16 +137,22 @@ def pay_out(execute: Any, buyer: str, mode: str) -> None:
     assert "availableAmount" in execute("alipay.fund.account.query", {"accountType": "ACCTRANS_ACCOUNT"})
 
 
+def follow(link: str) -> str:
+    """Where a browser is that has followed a link."""
+    with urlopen(link) as page:
+        return str(page.url)
+
+
 def pages(town: City, sdk: Script, account: Account, order: dict[str, Any]) -> None:
     """Requests that a browser or an app carries: the gateway leads them to the cashier."""
-    params = {"bizContent": {**order, "outTradeNo": "N7", "productCode": "FAST_INSTANT_TRADE_PAY"}}
-    link = sdk.ask("pageExec", method="alipay.trade.page.pay", verb="GET", params=params)
-    with urlopen(link) as page:
-        assert "/cashier/" in page.url
-    account.passed("pageExec GET alipay.trade.page.pay")
-    params = {"bizContent": {**order, "outTradeNo": "N9", "productCode": "QUICK_WAP_WAY"}}
-    assert "/cashier/" in post_form(sdk.ask("pageExec", method="alipay.trade.wap.pay", verb="POST", params=params))
-    account.passed("pageExec POST alipay.trade.wap.pay")
+    for name, product in (("page", "FAST_INSTANT_TRADE_PAY"), ("wap", "QUICK_WAP_WAY")):
+        method = f"alipay.trade.{name}.pay"
+        for verb in ("GET", "POST"):
+            params = {"bizContent": {**order, "outTradeNo": f"N-{name}-{verb}", "productCode": product}}
+            made = sdk.ask("pageExec", method=method, verb=verb, params=params)
+            shown = post_form(made) if verb == "POST" else follow(made)
+            assert "/cashier/" in shown
+            account.passed(f"pageExec {verb} {method}")
     handed = sdk.ask("sdkExec", method="alipay.trade.app.pay", params={"bizContent": {**order, "outTradeNo": "N8"}})
     with urlopen(town.credentials["gateway"], data=handed.encode("ascii")) as page:
         assert "/cashier/" in page.url
@@ -243,13 +251,14 @@ def test_node_is_refused_where_nothing_is_offered() -> None:
                 assert ask.curl(verb, f"/v3/alipay/{path}", {"a": "1"})["sub_code"] == "invalid-method"
 
 
-def test_node_encrypts_contents() -> None:
+@pytest.mark.parametrize("mode", ["key", "certificate"])
+def test_node_encrypts_contents(mode: str) -> None:
     """AES contents both ways; the library checks no signature of an encrypted answer, but reads it."""
     with city() as town:
-        own = options(town, "key", encryptKey=town.credentials["encrypt_key"])
+        own = options(town, mode, encryptKey=town.credentials["encrypt_key"])
         with (
             Script.node("alipay-sdk", "alipay_node.mjs", options=own) as sdk,
-            Account(PACKAGE, VERSION, "encrypted contents") as account,
+            Account(PACKAGE, VERSION, f"encrypted contents, {mode} mode") as account,
         ):
             order = {"outTradeNo": "E1", "totalAmount": "12.34", "subject": "测试"}
             for method, content in (("alipay.trade.precreate", order), ("alipay.trade.query", {"outTradeNo": "E1"})):

@@ -25,13 +25,13 @@ from tests.contract.alipay_walk import (
     serials,
     share,
 )
-from tests.contract.harness import Account, Broken, Script, version_of
+from tests.contract.harness import Account, Broken, Script, pinned
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.wire.sign import load_rsa_private
 
 pytestmark = pytest.mark.slow
 PACKAGE = "PyPI alipay-sdk-python"
-VERSION = version_of("alipay-sdk-python")
+VERSION = pinned(PACKAGE)
 
 
 def options(town: City, sign_type: str, host: str) -> dict[str, Any]:

@@ -21,12 +21,12 @@ from tests.contract.alipay_walk import (
     serials,
     share,
 )
-from tests.contract.harness import Account, Broken, Script, version_of
+from tests.contract.harness import Account, Broken, Script, pinned
 from tongbao.protocols.alipay_openapi import messages as m
 
 pytestmark = pytest.mark.slow
 PACKAGE = "PyPI python-alipay-sdk"
-VERSION = version_of("python-alipay-sdk")
+VERSION = pinned(PACKAGE)
 
 
 def options(town: City, mode: str, sign_type: str = "RSA2") -> dict[str, Any]:

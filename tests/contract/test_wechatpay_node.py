@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.contract.harness import Account, Broken, Ear, Script, version_of
+from tests.contract.harness import Account, Broken, Ear, Script, pinned
 from tests.contract.wechat import City, city, combined, order, refund, said_in
 from tongbao.protocols.wechatpay_v2.client import YES
 from tongbao.protocols.wechatpay_v3.bill import Bill
@@ -37,7 +37,7 @@ def axios(town: City, trust: str) -> Script:
 @pytest.mark.parametrize("trust", ["certificate", "public_key"])
 def test_axios_plugin(trust: str) -> None:
     """Create, pay, notification verified and opened, query, refund and its notification, close, bill with its hash."""
-    version = version_of("wechatpay", "wechatpay-axios-plugin")
+    version = pinned("npm wechatpay-axios-plugin")
     with city("wechatpay_v3", Ear(b"", status=204)) as town, axios(town, trust) as sdk, Account(
         "npm wechatpay-axios-plugin", version, f"WeChat Pay v3, trust by {trust.replace('_', ' ')}"
     ) as account:  # fmt: skip
@@ -95,7 +95,7 @@ def test_axios_plugin(trust: str) -> None:
 @pytest.mark.slow
 def test_axios_plugin_for_others() -> None:
     """By the same chain of paths: as a service provider, and orders of two merchants in one payment."""
-    version = version_of("wechatpay", "wechatpay-axios-plugin")
+    version = pinned("npm wechatpay-axios-plugin")
     with (
         city("wechatpay_v3", Ear(b"", status=204)) as town,
         axios(town, "certificate") as sdk,
@@ -132,7 +132,7 @@ def test_axios_plugin_for_others() -> None:
 def test_axios_plugin_v2(kind: str) -> None:
     """The older interface by the same package: both kinds of signature, each answer and notification verified in the
     kind of its request; a request that names one kind and is signed in the other is refused."""
-    version = version_of("wechatpay", "wechatpay-axios-plugin")
+    version = pinned("npm wechatpay-axios-plugin")
     with city("wechatpay_v2", Ear(YES, kind="text/xml")) as town:
         said, other = town.credentials, town.sandbox.credentials["protocols"]["wechatpay_v3"]
         options = {
@@ -189,7 +189,7 @@ def test_axios_plugin_v2(kind: str) -> None:
 @pytest.mark.slow
 def test_node_v3() -> None:
     """The same with a library that never verifies answers: notifications are verified when it is told to."""
-    version = version_of("wechatpay", "wechatpay-node-v3")
+    version = pinned("npm wechatpay-node-v3")
     with city("wechatpay_v3", Ear(b"", status=204)) as town:
         said = town.credentials
         options = {

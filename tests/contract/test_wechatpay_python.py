@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.contract.harness import Account, Ear, Script, version_of
+from tests.contract.harness import Account, Ear, Script, pinned
 from tests.contract.wechat import City, city, combined, order, refund
 from tongbao.protocols.wechatpay_v3.bill import Bill
 
 NAME = "wechatpayv3"
-VERSION = version_of(NAME)
+VERSION = pinned("PyPI wechatpayv3")
 
 
 def script(town: City, trust: str, **more: Any) -> Script:

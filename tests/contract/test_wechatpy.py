@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.harness import Account, Broken, Ear, Script, version_of
+from tests.contract.harness import Account, Broken, Ear, Script, pinned
 from tests.contract.wechat import City, city
 from tongbao.protocols.wechatpay_v2 import PROTOCOL
 from tongbao.protocols.wechatpay_v2.client import YES
@@ -25,7 +25,7 @@ def test_wechatpy() -> None:
     with (
         city("wechatpay_v2", Ear(YES, kind="text/xml")) as town,
         script(town) as sdk,
-        Account("PyPI wechatpy", version_of("wechatpy"), "WeChat Pay v2, MD5") as account,
+        Account("PyPI wechatpy", pinned("PyPI wechatpy"), "WeChat Pay v2, MD5") as account,
     ):
 
         def ask(api: str, name: str, **more: object) -> dict[str, object]:
