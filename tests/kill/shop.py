@@ -86,8 +86,6 @@ class Shop:
         except (OutcomeUnknown, NotSent):
             return 503
         except Refused as refusal:
-            if refusal.code == "SYSTEM":
-                return 503
             if refusal.code != "TRADE_STATE":
                 raise
             self.receiver.confirm_by_query(number)

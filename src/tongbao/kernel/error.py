@@ -8,7 +8,7 @@
     │   ├── LocalProtocolError   our caller asked for what the protocol cannot say; nothing was sent
     │   └── RemoteProtocolError  the peer's bytes break the protocol; nothing moved on our side
     │       └── InvalidSignature     the peer could not prove who it is
-    ├── OutcomeUnknown       sent, no proven answer: money may have moved; only an inquiry resolves it
+    ├── OutcomeUnknown       sent, no proven end: money may have moved; only an inquiry resolves it
     └── ConfigurationError   the operator must act; nothing was started
 """
 
@@ -69,11 +69,12 @@ class InvalidSignature(RemoteProtocolError):
 
 
 class OutcomeUnknown(TongbaoError):
-    """A request was sent and no answer came that proves anything: the other side may have acted. Inquire; never repeat
-    under a new number.
+    """A request was sent and no answer came that proves how it ended: the other side may have acted. Inquire; never
+    repeat under a new number.
 
-    ``refusal`` is the refusal that came without a proof, where one came: what a person may act upon (a wrong code, not
-    enough money), though anybody on the way could have said it. None where nothing came.
+    ``refusal`` is what was said where something was: without a proof, what a person may act upon (a wrong code, not
+    enough money), though anybody on the way could have said it; or, of code SYSTEM, that the other side does not know
+    itself. None where nothing came.
     """
 
     def __init__(self, detail: str = "", *, refusal: Refused | None = None) -> None:

@@ -51,7 +51,6 @@ GIVE_UP_SECONDS: Final = 600
 
 UNDECIDED: Final = frozenset(
     (
-        "SYSTEM",
         "RATE_LIMITED",
         "STALE",
         "SIGN_INVALID",
@@ -61,9 +60,10 @@ UNDECIDED: Final = frozenset(
         "ALREADY_EXISTS",
     )
 )
-"""Refusals after which a movement may have happened, or may yet, even if it was asked for once: its row stays open.
-That a number was used before is what some platforms say to the second asking for the very same refund; that a signature
-is wrong, to a request which the network delivered twice."""
+"""Refusals of this very request after which the movement may have happened all the same, even if it was asked for once:
+its row stays open. (One that leaves open what became of this request is OutcomeUnknown, ``errand.is_open``, and the row
+stays open too.) That a number was used before is what some platforms say to the second asking for the very same refund;
+that a signature is wrong, to a request which the network delivered twice."""
 
 _NOT_THERE: Final = {
     MovementKind.REFUND: frozenset(("REFUND_NOT_FOUND", "NOT_FOUND")),

@@ -235,7 +235,8 @@ class Client(_Base, MoneyDesk):
     ) -> TradeView:
         """Take a payment by the code that the buyer's wallet has ``shown``. Refused with BUYER_PAYING means that the
         trade stands and he must still agree in his wallet: query until it ends, or close it. So does OutcomeUnknown,
-        whose ``refusal`` is what the platform said without a proof, its own word in ``detail``."""
+        whose ``refusal`` is what the platform said without a proof, or SYSTEM where it does not know itself; its own
+        word is in ``detail``."""
         return self._drive(self._scan(order_no, amount, subject, shown, options))
 
     def create_combined(

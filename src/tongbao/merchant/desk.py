@@ -205,8 +205,9 @@ class MoneyDesk(_Forms):
     ) -> Mapping[str, object]:
         """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
         stands. ``public`` are parameters that stand beside the content, in protocols that have such. For protocols that
-        have such methods. A refusal is raised as Refused; one without a proof as OutcomeUnknown with that ``refusal``,
-        unless the method is known only to ask. Raises LocalProtocolError where nothing is sent."""
+        have such methods. A refusal is raised as Refused; one without a proof, or SYSTEM (the platform does not know
+        itself), as OutcomeUnknown with that ``refusal``, unless the method is known only to ask. Raises
+        LocalProtocolError where nothing is sent."""
         asked = CallByName(merchant="", method=method, content=content, public=public or {})
         return expect(self._drive(self._any(asked)), Answered).content
 
@@ -329,8 +330,9 @@ class AsyncMoneyDesk(_Forms):
     ) -> Mapping[str, object]:
         """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
         stands. ``public`` are parameters that stand beside the content, in protocols that have such. For protocols that
-        have such methods. A refusal is raised as Refused; one without a proof as OutcomeUnknown with that ``refusal``,
-        unless the method is known only to ask. Raises LocalProtocolError where nothing is sent."""
+        have such methods. A refusal is raised as Refused; one without a proof, or SYSTEM (the platform does not know
+        itself), as OutcomeUnknown with that ``refusal``, unless the method is known only to ask. Raises
+        LocalProtocolError where nothing is sent."""
         asked = CallByName(merchant="", method=method, content=content, public=public or {})
         return expect(await self._drive(self._any(asked)), Answered).content
 

@@ -110,7 +110,7 @@ _MOVING: Final = (
 )  # fmt: skip
 
 
-def _moves(intent: Intent, operations: Mapping[str, type]) -> bool:
+def moves(intent: Intent, operations: Mapping[str, type]) -> bool:
     """Whether money may have moved, so that only a proven refusal says that it has not (T82). Of a method that is
     called by its name, unless the protocol's ``operations`` say that it only asks: we know nothing else of it."""
     if isinstance(intent, CreateTrade):
@@ -118,6 +118,12 @@ def _moves(intent: Intent, operations: Mapping[str, type]) -> bool:
     if isinstance(intent, CallByName):
         return issubclass(operations.get(intent.method, CreateTrade), (CreateTrade, *_MOVING))
     return isinstance(intent, _MOVING)
+
+
+def is_open(outcome: Rejection, intent: Intent, operations: Mapping[str, type]) -> bool:
+    """Whether money may have moved after this refusal: it is not proven, or says itself that nobody knows (SYSTEM: a
+    20000 of Alipay's, a SYSTEMERROR of WeChat Pay's). The one rule of it for every protocol (F07, F28, T82)."""
+    return moves(intent, operations) and (not outcome.proven or outcome.code == "SYSTEM")
 
 
 class Errands:
@@ -151,12 +157,11 @@ class Errands:
         outcome = yield from ask(self.configuration, intent, self.clock, limits)
         if isinstance(outcome, Rejection):
             said = f"{outcome.wire_code} {outcome.detail}".strip()
-            if not outcome.proven and _moves(intent, self.configuration.manifest.operations):
-                refusal = Refused(outcome.code, said)
-                raise OutcomeUnknown(
-                    f"{type(intent).__name__} was refused without a signature: {said}", refusal=refusal
-                )
-            raise Refused(outcome.code, said)
+            refusal = Refused(outcome.code, said)
+            if is_open(outcome, intent, self.configuration.manifest.operations):
+                how = "answered that nobody knows" if outcome.proven else "refused without a proof"
+                raise OutcomeUnknown(f"{type(intent).__name__} was {how}: {said}", refusal=refusal)
+            raise refusal
         return outcome
 
     # --- refunds ---------------------------------------------------------------------------------------------------
@@ -237,8 +242,11 @@ class Errands:
 
     def _cancel(self, order_no: str, trade_no: str) -> Core[Cancelled]:
         asked = CancelTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
-        outcome = yield from self._ask(self._said(_named(asked)))
-        return expect(outcome, Cancelled)
+        cancelled = expect((yield from self._ask(self._said(_named(asked)))), Cancelled)
+        by_theirs = bool(trade_no and cancelled.trade_no)
+        if trade_no != cancelled.trade_no if by_theirs else order_no != cancelled.out_trade_no:
+            raise RemoteProtocolError("trade_no" if by_theirs else "out_trade_no", "the answer is about another trade")
+        return cancelled
 
     # --- shares ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from cryptography.x509 import Certificate
 from tongbao.kernel.error import ConfigurationError, InvalidSignature, LocalProtocolError, RemoteProtocolError
 from tongbao.kernel.time import Instant, china_text
 from tongbao.protocols.alipay_openapi import messages as m
-from tongbao.protocols.alipay_openapi.code import SUCCESS, whole
+from tongbao.protocols.alipay_openapi.code import PAYING, SUCCESS
 from tongbao.protocols.alipay_openapi.codec import (
     CAREFUL_CODECS,
     CODECS,
@@ -39,6 +39,7 @@ from tongbao.protocols.alipay_openapi.rest import read_rest_answer, write_auth
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, hide
 from tongbao.protocols.alipay_openapi.setting import read_settings
 from tongbao.protocols.alipay_openapi.view import read_event
+from tongbao.protocols.alipay_openapi.word import public_of, whole
 from tongbao.wire import http
 from tongbao.wire.certificate import certificate_key, chain_pem, is_trusted, load_chain, organisation_of
 from tongbao.wire.contract import Call, Credentials
@@ -109,7 +110,7 @@ class Client:
             return CertificatesFound(intent.serial, _certificates(answer.content, intent.serial, credentials, now))
         outcome = read_outcome(intent, answer.content)
         # an unsigned failure is reported as one; it proves nothing, and nothing is booked by it
-        return replace(outcome, proven=answer.signed) if isinstance(outcome, Rejection) else outcome
+        return replace(outcome, proven=False) if isinstance(outcome, Rejection) and not answer.signed else outcome
 
     def decode_notification(self, request: Request, credentials: Credentials, now: Instant) -> Notification:
         """Only the body counts: what the shop keeps in the query of its own address is neither signed nor read."""
@@ -350,10 +351,11 @@ def _decode_rest(intent: Intent, response: Response, credentials: Credentials) -
     hidden = content_key(credentials.ring) if credentials.values.get("encrypt_type") == ALGORITHM else None
     said = read_rest_answer(response, keys, hidden)
     if response.status == 202:
-        return read_rejection({"code": "10003"})
+        return read_rejection(intent, {"code": PAYING})
     if response.status != 200:
-        failure = {"code": "40004", "sub_code": whole(said["code"]), "sub_msg": said.get("message", "")}
-        return replace(read_rejection(failure), proven=signed)
+        failure = {**said, "code": public_of(response.status)}
+        failure |= {"sub_code": whole(said["code"]), "sub_msg": said.get("message", "")}
+        return replace(read_rejection(intent, failure), proven=signed)
     return read_outcome(intent, {**said, "code": "" if "access_token" in said else SUCCESS})
 
 

@@ -1,4 +1,5 @@
-"""Result codes: ours, the gateway's own words, and the five digits and texts that stand beside them."""
+"""Result codes: ours, the gateway's own words, and the five digits and texts that stand beside them. What the words
+say to the merchant's half is in ``word``."""
 
 from __future__ import annotations
 
@@ -246,73 +247,8 @@ TEXT: Final[dict[str, str]] = {
 }
 """``sub_msg``; a word that is not listed stands for itself."""
 
-_ALIASES: Final[dict[str, str]] = {
-    "isv.invalid-parameter": "FIELD_INVALID",
-    "isv.missing-method": "FIELD_MISSING",
-    "isv.missing-app-id": "FIELD_MISSING",
-    "isv.missing-version": "FIELD_MISSING",
-    "isv.missing-timestamp": "FIELD_MISSING",
-    "isv.missing-signature-type": "SIGN_MISSING",
-    "isv.missing-signature-key": "KEY_UNKNOWN",
-    "isv.missing-signature-config": "KEY_UNKNOWN",
-    "isv.missing-encrypt-key": "KEY_UNKNOWN",
-    "isv.invalid-timestamp": "FIELD_INVALID",
-    "isv.invalid-format": "FIELD_INVALID",
-    "isv.invalid-encrypt": "FIELD_INVALID",
-    "isv.invalid-encrypt-type": "FIELD_INVALID",
-    "isv.illegal-json": "MALFORMED",
-    "isv.suspected-attack": "MALFORMED",
-    "isv.missing-alipay-root-cert-sn": "FIELD_MISSING",
-    "isv.invalid-alipay-root-cert-sn": "KEY_UNKNOWN",
-    "isv.alipay-cert-not-exist": "KEY_UNKNOWN",
-    "isv.method-call-limited": "RATE_LIMITED",
-    "isv.insufficient-user-permissions": "NO_PRIVILEGE",
-    "isv.self-invoke-forbidden": "NO_PRIVILEGE",
-    "isv.forbidden-api": "NO_PRIVILEGE",
-    "isv.invalid-auth-relations": "NO_PRIVILEGE",
-    "isv.code-invalid": "AUTHORISATION_INVALID",
-    "isv.grant-type-invalid": "FIELD_INVALID",
-    "isv.refresh-token-invalid": "AUTHORISATION_INVALID",
-    "isv.refresh-token-time-out": "AUTHORISATION_INVALID",
-    "isv.refreshed-token-invalid": "AUTHORISATION_INVALID",
-    "aop.invalid-auth-token": "AUTHORISATION_INVALID",
-    "aop.invalid-app-auth-token": "AUTHORISATION_INVALID",
-    "aop.unknow-error": "SYSTEM",
-    "ACQ.SYSTEM_ERROR": "SYSTEM",
-    "AQC.SYSTEM_ERROR": "SYSTEM",
-    "SYSTEM_ERROR": "SYSTEM",
-    "ACQ.INVALID_PARAMETER": "FIELD_INVALID",
-    "INVALID_PARAMETER": "FIELD_INVALID",
-    "ACQ.CONTEXT_INCONSISTENT": "TRADE_FROZEN",
-    "ACQ.TRADE_HAS_CLOSE": "TRADE_NOT_PAYABLE",
-    "ACQ.TRADE_STATUS_ERROR": "TRADE_STATE",
-    "ACQ.CANCEL_NOT_ALLOWED": "STATE_CONFLICT",
-    "ACQ.REASON_TRADE_STATUS_INVALID": "TRADE_STATE",
-    "ACQ.REASON_ILLEGAL_STATUS": "TRADE_STATE",
-    "ACQ.TRADE_NOT_ALLOW_REFUND": "TRADE_STATE",
-    "ACQ.TRADE_NOT_EXIST": "TRADE_NOT_FOUND",
-    "TRADE_NOT_EXIST": "TRADE_NOT_FOUND",
-    "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL": "REFUND_EXCEEDS",
-    "ACQ.DISCORDANT_REPEAT_REQUEST": "REFUND_MISMATCH",
-    "ACQ.PAYMENT_FAIL": "METHOD_NOT_ALLOWED",
-    "ACQ.ACCESS_FORBIDDEN": "NO_PRIVILEGE",
-    "BALANCE_IS_NOT_ENOUGH": "MERCHANT_FUNDS",
-    "PAYER_BALANCE_NOT_ENOUGH": "MERCHANT_FUNDS",
-    "ORDER_NOT_EXIST": "PAYOUT_NOT_FOUND",
-    "PRODUCT_NOT_SIGN": "NO_PRIVILEGE",
-    "NO_PERMISSION_ACCOUNT": "NO_PRIVILEGE",
-    "INVAILID_ARGUMENTS": "BILL_DATE_INVALID",
-    "USER_RATE_LIMIT": "RATE_LIMITED",
-    "SYSTEM_RATE_LIMIT": "RATE_LIMITED",
-    "BILL_NOT_EXIST": "BILL_NOT_READY",
-    "REQUEST_PROCESSING": "SYSTEM",
-}
-NEUTRAL_CODE: Final[dict[str, str]] = {wire: ours for ours, wire in WIRE_CODE.items()} | _ALIASES
-"""The gateway's word -> ours; words not listed read as SYSTEM with the word kept."""
-
-_PREFIXES: Final = ("isv.", "aop.", "isp.")
-BARE_CODE: Final = {word.removeprefix(prefix): word for prefix in _PREFIXES for word in NEUTRAL_CODE if "." in word}
-"""The REST interface's word for a common error (without its prefix) -> the gateway's."""
+PREFIXES: Final = ("isv.", "aop.", "isp.")
+"""Those of common errors, which the REST interface leaves out."""
 
 
 def refusal_code(error: TongbaoError) -> str:
@@ -334,7 +270,7 @@ def word_of(operation: str, error: TongbaoError) -> str:
             return "ACQ.TRADE_HAS_CLOSE"
         return own.get(error.code, common)
     # a public parameter that is wrong is the gateway's affair, not the operation's
-    if isinstance(error, ProtocolError) and not common.startswith(_PREFIXES):
+    if isinstance(error, ProtocolError) and not common.startswith(PREFIXES):
         return own.get(error.code, common)
     return common
 
@@ -372,17 +308,7 @@ def http_status(word: str) -> int:
 
 def bare(word: str) -> str:
     """A word as the REST interface spells it: common errors without their prefix."""
-    for prefix in _PREFIXES:
+    for prefix in PREFIXES:
         if word.startswith(prefix):
             return word.removeprefix(prefix)
     return word
-
-
-def whole(code: str) -> str:
-    """The inverse of ``bare``."""
-    return BARE_CODE.get(code, code)
-
-
-def neutral(word: str) -> str:
-    """Our refusal code for the gateway's word."""
-    return NEUTRAL_CODE.get(word, "SYSTEM")

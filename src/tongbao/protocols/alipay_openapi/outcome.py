@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.protocols.alipay_openapi import messages as m
-from tongbao.protocols.alipay_openapi.code import BUSINESS, PAYING, SUCCESS, WIRE_CODE, neutral
+from tongbao.protocols.alipay_openapi.code import BUSINESS, PAYING, SUCCESS, WIRE_CODE
 from tongbao.protocols.alipay_openapi.field import (
     Content,
     buyer_field,
@@ -25,6 +25,7 @@ from tongbao.protocols.alipay_openapi.field import (
 from tongbao.protocols.alipay_openapi.mode import serial_of
 from tongbao.protocols.alipay_openapi.money import read_back, read_split, write_back, write_split
 from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, funds_of, read_trade, write_payment, write_trade
+from tongbao.protocols.alipay_openapi.word import neutral
 from tongbao.wire.certificate import chain_pem
 from tongbao.wire.http import origin_of
 from tongbao.wire.key import KeyRing
@@ -245,7 +246,7 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
             _seconds(content, "re_expires_in"),
         )
     if code != SUCCESS:
-        return read_rejection(content)
+        return read_rejection(intent, content)
     if isinstance(intent, CreateTrade):
         return _read_opened(intent, content)
     if isinstance(intent, QueryTrade):
@@ -257,11 +258,29 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
     return _read_after(intent, content)
 
 
-def read_rejection(content: Content) -> Rejection:
-    """A refusal: the sub code where there is one."""
-    code = text_of(content, "code") or BUSINESS
-    word = text_of(content, "sub_code") or code
-    return Rejection(neutral(word), word, text_of(content, "sub_msg"))
+def read_rejection(intent: Intent, content: Content) -> Rejection:
+    """A refusal: the sub code where there is one, and SYSTEM where nobody knows what became of what was asked."""
+    public = text_of(content, "code") or BUSINESS
+    word = text_of(content, "sub_code") or public
+    # a payment waits for its buyer; anything else that is taken and not done (REST's 202) is to be asked for again
+    waits = public == PAYING and not _is(intent, CreateTrade, m.PAY)
+    code = "SYSTEM" if waits or _is_to_be_repeated(intent, content) else neutral(word, public)
+    return Rejection(code, word, text_of(content, "sub_msg"))
+
+
+def _is(intent: Intent, kind: type[Intent], method: str) -> bool:
+    """Whether it is of that kind, or calls that method by its name."""
+    return isinstance(intent, kind) or (isinstance(intent, CallByName) and intent.method == method)
+
+
+def _is_to_be_repeated(intent: Intent, content: Content) -> bool:
+    """Whether a cancellation, refused or not, is to be asked for again: then it has not ended (section 6.8)."""
+    if not _is(intent, CancelTrade, m.CANCEL):
+        return False
+    flag = text_of(content, "retry_flag")
+    if flag not in ("", "Y", "N"):
+        raise RemoteProtocolError("retry_flag", "is neither Y nor N", "FIELD_INVALID")
+    return flag == "Y"
 
 
 def _seconds(content: Content, name: str) -> int:
@@ -302,13 +321,7 @@ def _read_after(intent: Intent, content: Content) -> Outcome:
     if isinstance(intent, QueryRefund):
         return _read_refund_found(intent, content)
     if isinstance(intent, CancelTrade):
-        _same(intent.trade_no, content, "trade_no")
-        if not text_of(content, "trade_no"):
-            return Rejection("TRADE_NOT_FOUND", SUCCESS)  # a success that did nothing: there is no such trade
-        action = text_of(content, "action")
-        if action not in ("", "close", "refund"):
-            raise RemoteProtocolError("action", "is neither close nor refund")
-        return Cancelled(text_of(content, "trade_no"), text_of(content, "out_trade_no"), action)
+        return _read_cancelled(intent, content)
     if isinstance(intent, SplitTrade | QuerySplit):
         return _read_split(intent, content)
     if isinstance(intent, PayOut | QueryPayOut):
@@ -324,6 +337,24 @@ def _read_after(intent: Intent, content: Content) -> Outcome:
     if isinstance(intent, FetchCertificates):
         return CertificatesFound(intent.serial)
     raise RemoteProtocolError("", f"{type(intent).__name__} is answered by a page")
+
+
+def _read_cancelled(intent: CancelTrade, content: Content) -> Cancelled | Rejection:
+    """The answer must name the trade that was asked for: an answer to another cancellation is as well signed (T82)."""
+    if _is_to_be_repeated(intent, content):
+        return Rejection("SYSTEM", SUCCESS, "call again")
+    trade_no, number = text_of(content, "trade_no"), text_of(content, "out_trade_no")
+    if intent.trade_no and trade_no:
+        _same(intent.trade_no, content, "trade_no")
+    elif intent.out_trade_no and required(content, "out_trade_no") != intent.out_trade_no:
+        raise RemoteProtocolError("out_trade_no", "the answer is about another trade", "MALFORMED")
+    if not trade_no:
+        # a success that did nothing: there is no such trade. Asked by the platform's number alone, it may be of any
+        return Rejection("TRADE_NOT_FOUND", SUCCESS, proven=bool(intent.out_trade_no))
+    action = text_of(content, "action")
+    if action not in ("", "close", "refund"):
+        raise RemoteProtocolError("action", "is neither close nor refund")
+    return Cancelled(trade_no, number, action)
 
 
 def _read_refund(intent: RefundTrade, content: Content) -> RefundFound:

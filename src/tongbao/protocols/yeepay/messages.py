@@ -297,6 +297,7 @@ NEUTRAL_CODE_OF: Final[dict[str, dict[str, str]]] = {
         "50": "TRADE_NOT_FOUND",
         "55": "REFUND_EXPIRED",
         "11": "REFUND_MISMATCH",
+        "-1": "SYSTEM",  # no number of this list; elsewhere it is "unknown" too
     },
     REFUND_QUERY: {"-3": "REFUND_NOT_FOUND"},
 }

@@ -1,0 +1,198 @@
+"""A proven answer that says that nobody knows, or is about something else: neither is a refusal (F07, F28, T82)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.merchant.conftest import Shop, make_shop
+from tests.protocol.bench import NOW, Pair, make_pair
+from tests.support.clock import Hands
+from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.money import Money
+from tongbao.merchant.client import Client
+from tongbao.merchant.configuration import MerchantConfiguration
+from tongbao.merchant.database import Database
+from tongbao.protocols.alipay_openapi.client import Client as AlipayClient
+from tongbao.wire.contract import Manifest
+from tongbao.wire.http import Request, Response
+from tongbao.wire.movement import Cancelled, MovementState, RefundFound, RefundView, Split
+from tongbao.wire.party import Party, Payee
+from tongbao.wire.vocabulary import Outcome
+
+PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
+THEIRS = "2026010222001400000000000001"
+
+ASKED: dict[str, Callable[[Client], Any]] = {
+    "scan": lambda client: client.scan("A1", Money(100), "茶", "281234567890123456"),
+    "refund": lambda client: client.refund("R1", Money(100), order_no="A1"),
+    "cancel": lambda client: client.cancel("A1"),
+    "split": lambda client: client.split(
+        "S1", [Split(receiver=Party("2088000000000005"), amount=Money(1))], trade_no=THEIRS
+    ),
+    "payout": lambda client: client.pay_out(
+        "P1", Payee(Party("2088000000000099"), name="张三"), Money(100), title="佣金"
+    ),
+    "payment by name": lambda client: client.call(
+        "alipay.trade.pay",
+        {"out_trade_no": "A1", "total_amount": "1.00", "subject": "茶", "auth_code": "281234567890123456"},
+    ),
+    "transfer by name": lambda client: client.call("alipay.fund.trans.uni.transfer", {"out_biz_no": "P1"}),
+    "cancellation by name": lambda client: client.call("alipay.trade.cancel", {"out_trade_no": "A1"}),
+    "an unknown method by name": lambda client: client.call("alipay.marketing.card.open", {"a": "1"}),
+}
+
+
+@dataclass
+class Gateway:
+    """Alipay's server end, which says one thing to all that it is asked, proven."""
+
+    said: Refused | Outcome
+
+    def __call__(self, request: Request, limits: Any) -> Response:
+        claim = PAIR.manifest.server.claim(request)
+        if isinstance(self.said, Refused):
+            return PAIR.manifest.server.refuse(claim, self.said, PAIR.ring, NOW)
+        return PAIR.manifest.server.answer(claim, self.said, PAIR.ring, NOW)
+
+
+def client(said: Refused | Outcome, interface: str = "v2", given: Manifest | None = None) -> Client:
+    """A shop's client before such a gateway."""
+    configuration = MerchantConfiguration(
+        protocol="alipay_openapi", credentials={**PAIR.settings, "interface": interface}, environment="sandbox",
+        gateway="http://127.0.0.1:1/gateway.do", given=given,
+    )  # fmt: skip
+    return Client(configuration, send=Gateway(said), clock=Hands())
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+@pytest.mark.parametrize("what", sorted(ASKED))
+def test_F28_a_till_that_hears_that_nobody_knows_asks_and_does_not_charge_again(what: str, interface: str) -> None:
+    """Where money may have moved; the platform's word is there to be read. A definite refusal stays one."""
+    with pytest.raises(OutcomeUnknown) as unknown:
+        ASKED[what](client(Refused("SYSTEM"), interface))
+    refusal = unknown.value.refusal
+    assert refusal is not None
+    assert (refusal.code, "unknow-error" in refusal.detail) == ("SYSTEM", True)
+    with pytest.raises(Refused) as caught:
+        ASKED[what](client(Refused("NO_PRIVILEGE"), interface))
+    assert caught.value.code == "NO_PRIVILEGE"
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_what_only_asks_is_refused_by_it(interface: str) -> None:
+    """Nothing has moved: asking again costs nothing."""
+    asking: tuple[Callable[[Client], Any], ...] = (
+        lambda shop: shop.query("A1"),
+        lambda shop: shop.query_refund("R1", order_no="A1"),
+        lambda shop: shop.call("alipay.trade.query", {"out_trade_no": "A1"}),
+    )
+    for ask in asking:
+        with pytest.raises(Refused) as caught:
+            ask(client(Refused("SYSTEM"), interface))
+        assert caught.value.code == "SYSTEM"
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("A2", ""), Cancelled(THEIRS, "A1", "close")),
+        (("A2", ""), Cancelled("", "A1", "")),
+        (("A2", THEIRS.replace("1", "2")), Cancelled(THEIRS, "A2", "refund")),
+        (("", THEIRS.replace("1", "2")), Cancelled(THEIRS, "A1", "refund")),
+    ],
+)
+def test_T82_an_answer_to_another_cancellation_undoes_nothing(
+    asked: tuple[str, str], told: Cancelled, interface: str
+) -> None:
+    """It is as well signed. A shop that took it would send nothing, and the buyer would have paid."""
+    with pytest.raises(RemoteProtocolError, match=r"another trade|something else"):
+        client(told, interface).cancel(*asked)
+
+
+@pytest.mark.parametrize("asked", [("A1", ""), ("A1", THEIRS), ("", THEIRS)])
+def test_a_cancellation_is_told_by_either_number(asked: tuple[str, str]) -> None:
+    """The platform's number where it was said, else the merchant's."""
+    told = Cancelled(THEIRS, "A1", "refund")
+    assert client(told).cancel(*asked) == told
+
+
+def test_T82_a_cancellation_that_names_no_trade_proves_nothing() -> None:
+    """*There is none* may have been said of any, where it was asked by the platform's number alone."""
+    with pytest.raises(OutcomeUnknown) as unknown:
+        client(Cancelled("", "", "")).cancel(trade_no=THEIRS)
+    assert unknown.value.refusal is not None
+    assert unknown.value.refusal.code == "TRADE_NOT_FOUND"
+    with pytest.raises(Refused, match="TRADE_NOT_FOUND"):
+        client(Cancelled("", "A1", "")).cancel("A1")
+
+
+class Careless(AlipayClient):
+    """A protocol's half that reads whatever trade a cancellation names."""
+
+    def decode(self, intent: Any, response: Any, credentials: Any, now: Any) -> Outcome:
+        return Cancelled(response.header("x-trade") or "", "A1", "close")
+
+
+@pytest.mark.parametrize(
+    ("asked", "good"), [(("A1", ""), True), (("A2", ""), False), (("", THEIRS), False), (("A1", THEIRS), True)]
+)
+def test_T82_no_protocol_undoes_another_trade(asked: tuple[str, str], good: bool) -> None:
+    """Whatever a protocol's half lets pass: its answer names the trade that was asked for."""
+    shop = client(Refused("SYSTEM"), given=replace(PAIR.manifest, client=Careless()))
+    if good:
+        assert shop.cancel(*asked) == Cancelled("", "A1", "close")
+        return
+    with pytest.raises(RemoteProtocolError, match="another trade"):
+        shop.cancel(*asked)
+
+
+def paid_shop(database: Database, pair: Pair, said: list[Any]) -> Shop:
+    """A shop with a paid order A1, whose platform says those things one after another."""
+
+    def send(request: Request, limits: Any) -> Response:
+        server, one = pair.manifest.server, said.pop(0)
+        claim = server.claim(request)
+        if isinstance(one, Refused):
+            return server.refuse(claim, one, pair.ring, NOW)
+        intent: Any = server.decode(claim, pair.ring, NOW).intent
+        view = replace(one, refund_no=intent.refund_no, trade_no=intent.trade_no or THEIRS)
+        return server.answer(claim, RefundFound((view,), changed=True), pair.ring, NOW)
+
+    configuration = MerchantConfiguration(
+        protocol=pair.manifest.name, credentials=dict(pair.settings), environment="sandbox",
+        gateway="http://127.0.0.1:1",
+    )  # fmt: skip
+    shop = make_shop(database, configuration=configuration, send=send)
+    shop.order("A1")
+    paid = f"UPDATE orders SET state = 'paid', evidence = 'NOTIFY', paid_at = 1, trade_no = '{THEIRS}'"
+    shop.database.run(lambda transaction: transaction.execute(paid))
+    return shop
+
+
+@pytest.mark.parametrize(
+    "pair", [PAIR, make_pair("wechatpay_v2", "HMAC-SHA256")], ids=lambda pair: str(pair.manifest.name)
+)
+def test_F28_a_refund_of_which_nobody_knows_stays_open_and_is_asked_for_again(
+    sqlite_database: Database, pair: Pair
+) -> None:
+    """Under its own number, whose sum no other gets meanwhile; a definite refusal of a first asking ends one."""
+    view = RefundView(
+        refund_id="50000000382019052", out_trade_no="A1", state=MovementState.SUCCEEDED, amount=Money(600),
+        total=Money(1_000), refunded=Money(600), created_at=NOW, ended_at=NOW,
+    )  # fmt: skip
+    shop = paid_shop(sqlite_database, pair, [Refused("SYSTEM"), view, Refused("MERCHANT_FUNDS")])
+    with pytest.raises(OutcomeUnknown):
+        shop.receiver.refund("A1", "R1", Money(600))
+    assert shop.rows("SELECT state, code FROM payment_movement") == [{"state": "asked", "code": "SYSTEM"}]
+    with pytest.raises(Refused, match="REFUND_EXCEEDS"):
+        shop.receiver.refund("A1", "R2", Money(600))
+    assert shop.receiver.refund("A1", "R1", Money(600)).state in ("accepted", "succeeded")
+    with pytest.raises(Refused):
+        shop.receiver.refund("A1", "R3", Money(400))
+    states = {row["number"]: row["state"] for row in shop.rows("SELECT number, state FROM payment_movement")}
+    assert states["R3"] == "failed"
