@@ -121,25 +121,35 @@ _BY_STATE: Final = {
 """Refusal code and the trade's state -> a closer word. A shop that is not paid must not hear that it is: it would ship
 (sheet alipay-openapi, section 7)."""
 
-_PLAIN: Final = {
-    "FIELD_MISSING": "INVALID_PARAMETER",
-    "FIELD_INVALID": "INVALID_PARAMETER",
-    "AMOUNT_INVALID": "INVALID_PARAMETER",
-    "AMOUNT_NOT_POSITIVE": "INVALID_PARAMETER",
-}
+_FUNDS: Final = {code: "INVALID_PARAMETER" for code, word in WIRE_CODE.items() if word.startswith("ACQ.")}
+_BILLS: Final = dict.fromkeys(_FUNDS, "INVAILID_ARGUMENTS")
+"""Business words of these bear no ``ACQ.``; this is what they say where they have no closer one (sheet alipay-openapi,
+6.12 and 6.14)."""
+
+_COMMON: Final = {"FIELD_MISSING": "isv.invalid-parameter", "FIELD_INVALID": "isv.invalid-parameter"}
 CODES_OF: Final[dict[str, Mapping[str, str]]] = {
     m.REFUND: {
         "TRADE_AMOUNT_MISMATCH": "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL",
         "LIMIT_EXCEEDED": "ACQ.TRADE_NOT_ALLOW_REFUND",
     },
     m.REFUND_QUERY: {"REFUND_NOT_FOUND": SUCCESS},
-    m.OAUTH: {"CODE_INVALID": "isv.code-invalid", "AUTHORISATION_INVALID": "isv.refresh-token-invalid"},
-    m.TRANSFER: {**_PLAIN, "MERCHANT_FUNDS": "PAYER_BALANCE_NOT_ENOUGH", "NO_PRIVILEGE": "PRODUCT_NOT_SIGN"},
-    m.TRANSFER_QUERY: _PLAIN,
-    m.ACCOUNT: {**_PLAIN, "NO_PRIVILEGE": "NO_PERMISSION_ACCOUNT"},
+    m.OAUTH: {
+        **_COMMON,
+        "CODE_INVALID": "isv.code-invalid",
+        "AUTHORISATION_INVALID": "isv.refresh-token-invalid",
+    },
+    m.CERTIFICATE: _COMMON,
+    m.TRANSFER: {
+        **_FUNDS,
+        "MERCHANT_FUNDS": "PAYER_BALANCE_NOT_ENOUGH",
+        "MERCHANT_DISABLED": "PAYER_STATUS_ERROR",
+        "NO_PRIVILEGE": "PRODUCT_NOT_SIGN",
+        "ALREADY_EXISTS": "BIZ_UNIQUE_EXCEPTION",
+    },
+    m.TRANSFER_QUERY: _FUNDS,
+    m.ACCOUNT: {**_FUNDS, "NO_PRIVILEGE": "NO_PERMISSION_ACCOUNT"},
     m.BILL: {
-        "FIELD_MISSING": "INVAILID_ARGUMENTS",
-        "FIELD_INVALID": "INVAILID_ARGUMENTS",
+        **_BILLS,
         "RATE_LIMITED": "USER_RATE_LIMIT",
     },
     m.CLOSE: {"TRADE_NOT_PAYABLE": "ACQ.TRADE_STATUS_ERROR"},
@@ -177,6 +187,14 @@ _FIELD_CODE: Final[dict[tuple[str, str], str]] = {
     ("FIELD_MISSING", "code"): "isv.code-invalid",
     ("FIELD_MISSING", "refresh_token"): "isv.refresh-token-invalid",
     ("MALFORMED", "suspected"): "isv.suspected-attack",
+    ("LIMIT_EXCEEDED", "total_amount"): "ACQ.TOTAL_FEE_EXCEED",
+    ("LIMIT_EXCEEDED", "refund_amount"): "ACQ.INVALID_PARAMETER",
+    ("LIMIT_EXCEEDED", "amount"): "ACQ.INVALID_PARAMETER",
+    ("TOO_LARGE", "goods_detail"): "ACQ.SUB_GOODS_SIZE_MAX_COUNT",
+    ("AMOUNT_NOT_POSITIVE", "trans_amount"): "EXCEED_LIMIT_SM_MIN_AMOUNT",
+    ("FIELD_MISSING", "remark"): "MEMO_REQUIRED_IN_TRANSFER_ERROR",
+    ("BUYER_IS_SELLER", "identity"): "PAYER_PAYEE_CANNOT_SAME",
+    ("BILL_NOT_FOUND", "bill_type"): "TYPE_NOT_SUPPORTED",
     ("NO_PRIVILEGE", "alipay_user_id"): "NO_PERMISSION_ACCOUNT",
     ("NO_PRIVILEGE", "alipay_open_id"): "NO_PERMISSION_ACCOUNT",
 }
@@ -268,20 +286,27 @@ def word_of(operation: str, error: TongbaoError) -> str:
     if isinstance(error, Refused):
         if (operation, error.code, error.state) == (m.REFUND, "TRADE_STATE", "closed"):
             return "ACQ.TRADE_HAS_CLOSE"
-        return own.get(error.code, common)
+        common = own.get(error.code, common)
     # a public parameter that is wrong is the gateway's affair, not the operation's
-    if isinstance(error, ProtocolError) and not common.startswith(PREFIXES):
-        return own.get(error.code, common)
+    elif (
+        isinstance(error, ProtocolError)
+        and not common.startswith(PREFIXES)
+        and (error.code, error.field) not in _FIELD_CODE
+    ):
+        common = own.get(error.code, common)
     return common
+
+
+_CONDITIONS: Final = frozenset(("isv.invalid-auth-relations", "isv.invalid-app-state"))
 
 
 def public_code(word: str) -> str:
     """The five digits that go with a word."""
     if word in MESSAGE:
         return word
-    if word.startswith("isv.missing-signature-config") or word == "isv.invalid-auth-relations":
+    if word.startswith("isv.missing-signature-config") or word in _CONDITIONS:
         return "40003"
-    if word.startswith("isv.missing-"):
+    if word.startswith("isv.missing-") or word.endswith("-missing-encrypt-type"):
         return "40001"
     if word.startswith("isv.insufficient-") or word == "isv.self-invoke-forbidden":
         return "40006"

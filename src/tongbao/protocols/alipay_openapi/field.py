@@ -92,7 +92,7 @@ def read_sum(content: Content, name: str) -> Money:
     if money is None or money.minor <= 0:
         raise invalid(name, "is not above zero", "AMOUNT_NOT_POSITIVE")
     if money > TOTAL_MAX:
-        raise invalid(name, f"is above {TOTAL_MAX.text()}", "AMOUNT_INVALID")
+        raise invalid(name, f"is above {TOTAL_MAX.text()}", "LIMIT_EXCEEDED")
     return money
 
 

@@ -24,6 +24,7 @@ from tongbao.protocols.alipay_openapi.field import (
     text_of,
     write_sum,
 )
+from tongbao.protocols.alipay_openapi.payee import seller_of
 from tongbao.wire.movement import (
     CancelTrade,
     ExchangeCode,
@@ -285,10 +286,12 @@ def _read_transfer(merchant: str, content: Content) -> PayOut:
         raise invalid("product_code", "is no product that is offered here")
     amount = read_sum(content, "trans_amount")
     if amount.minor < _LEAST:
-        raise invalid("trans_amount", "is below 0.1", "AMOUNT_INVALID")
+        raise invalid("trans_amount", "is below 0.1", "AMOUNT_NOT_POSITIVE")
     if amount.minor >= _REMARKED:
         required(content, "remark")
     payee = read_payee(part_of(content, "payee_info"))
+    if payee.party.id in (merchant, seller_of(merchant)):
+        raise invalid("identity", "is the payer's own", "BUYER_IS_SELLER")
     if product != _PRODUCTS[bool(payee.card)]:
         raise invalid("identity_type", "does not go with the product")
     return PayOut(

@@ -40,6 +40,9 @@ from tongbao.wire.vocabulary import (
     QueryTrade,
 )
 
+GOODS_MAX: Final = 150
+"""Goods that an order lists at most (sheet alipay-openapi, 6)."""
+
 _BACK: Final = {Presentation.PAGE: "request_from_url", Presentation.H5: "quit_url"}
 """Where the buyer goes when he gives up, by where he meets the trade."""
 
@@ -106,6 +109,8 @@ def read_create(method: str, merchant: str, content: Content, echo: dict[str, st
     code = text_of(content, "auth_code")
     if place is Presentation.BARCODE and not code:
         raise RemoteProtocolError("auth_code", "is missing", "FIELD_MISSING")
+    if len(list_of(content, "goods_detail")) > GOODS_MAX:
+        raise RemoteProtocolError("goods_detail", f"holds more than {GOODS_MAX} goods", "TOO_LARGE")
     shares = list_of(part_of(content, "royalty_info"), "royalty_detail_infos")
     if len(shares) > 20:
         raise RemoteProtocolError("royalty_detail_infos", "holds more than 20 shares", "TOO_LARGE")
