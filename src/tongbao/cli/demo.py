@@ -19,6 +19,7 @@ from tongbao.cli.reckoning import Reckoned, Reckoning
 from tongbao.cli.sandbox import CREDENTIALS, add_options, host_settings
 from tongbao.cli.walk import METHODS, Walk, Walker
 from tongbao.kernel.error import ConfigurationError
+from tongbao.kernel.time import HOUR, SECOND, Instant, next_midnight
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database, Dialect
 from tongbao.merchant.verdict import VerdictKind
@@ -32,6 +33,7 @@ from tongbao.web.house import Late
 from tongbao.wire.loader import load_protocol, protocol_names
 
 PORT: Final = 8600
+MORNING: Final = 9 * HOUR
 PORTS_TRIED: Final = 20
 
 
@@ -138,12 +140,19 @@ def plan(protocols: list[str]) -> list[Walk]:
     return [*walks, Walk(escrow, "escrow", "balance", disputed=True)] if escrow else walks
 
 
+def seconds_to_morning(now: Instant) -> int:
+    """Seconds of business time until nine o'clock of the next Chinese day, rounded up."""
+    return -((now - next_midnight(now) - MORNING) // SECOND)
+
+
 async def _walk_once(chosen: argparse.Namespace) -> int:
     out = sys.stderr if chosen.json else sys.stdout
     walks = plan(chosen.protocol or list(protocol_names()))
     names = sorted({walk.protocol for walk in walks})
     async with host_demo(replace(host_settings(chosen), port=0), names) as (hosted, shop):
         started = hosted.world.clock.monotonic()
+        # late at night a bank enters a payment in the next day's statement, and planted differences would wait for it
+        await hosted.sandbox.advance(seconds_to_morning(hosted.world.clock.business()))
         walker = Walker(hosted, shop, lambda line: print(line, file=out, flush=True))
         for walk in walks:
             await walker.walk(walk)

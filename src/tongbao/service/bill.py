@@ -135,7 +135,7 @@ async def check_head(platform: Platform, head: BillHead) -> None:
         raise Refused("BILL_DATE_INVALID", "the day is yet to come")
     merchant = await platform.merchant(head.merchant)
     if last < business_date(merchant.created_at):
-        raise Refused("BILL_NOT_FOUND", "the merchant was not there yet")
+        raise Refused("BILL_NOT_FOUND", "the merchant was not there yet", "unborn")
     _, high = bounds(first, last)
     if not await is_over(platform, high):
         raise Refused("BILL_NOT_READY", "the bill is made when the day is over")

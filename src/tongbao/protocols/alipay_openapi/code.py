@@ -117,9 +117,10 @@ WIRE_CODE: Final[dict[str, str]] = {
 _BY_STATE: Final = {
     ("TRADE_NOT_PAYABLE", "unpaid"): "ACQ.TRADE_STATUS_ERROR",
     ("TRADE_NOT_PAYABLE", "closed"): "ACQ.TRADE_HAS_CLOSE",
+    ("BILL_NOT_FOUND", "unborn"): "BILL_DATE_BEFORE_REGISTRATION",
 }
-"""Refusal code and the trade's state -> a closer word. A shop that is not paid must not hear that it is: it would ship
-(sheet alipay-openapi, section 7)."""
+"""Refusal code and the state of what is asked about -> a closer word. A shop that is not paid must not hear that it
+is: it would ship (sheet alipay-openapi, section 7)."""
 
 _FUNDS: Final = {code: "INVALID_PARAMETER" for code, word in WIRE_CODE.items() if word.startswith("ACQ.")}
 _BILLS: Final = dict.fromkeys(_FUNDS, "INVAILID_ARGUMENTS")

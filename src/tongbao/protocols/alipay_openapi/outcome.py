@@ -362,11 +362,15 @@ def _read_refund(intent: RefundTrade, content: Content) -> RefundFound:
     if not intent.trade_no:
         _same(intent.out_trade_no, content, "out_trade_no")
     changed = text_of(content, "fund_change") == "Y"
+    refunded = read_money(content, "refund_fee")
+    if changed and refunded is not None and intent.amount is not None and refunded < intent.amount:
+        # the answer does not name the refund: at least it tells of no less than was asked for
+        raise RemoteProtocolError("refund_fee", "is less than was asked for", "MALFORMED")
     refund = RefundView(
         trade_no=required(content, "trade_no"),
         out_trade_no=required(content, "out_trade_no"),
         state=MovementState.SUCCEEDED if changed else None,
-        refunded=read_money(content, "refund_fee"),
+        refunded=refunded,
         ended_at=read_time(content, "gmt_refund_pay"),
     )
     return RefundFound((refund,), changed=changed)

@@ -55,6 +55,7 @@ def test_methods_of_funds_and_bills_have_no_word_of_trades(method: str) -> None:
     errors: list[TongbaoError] = [make(code) for code in REFUSALS for make in (Refused, _broken)]
     assert not [word for word in (word_of(method, error) for error in errors) if word.startswith("ACQ.")]
     assert word_of(m.TRANSFER, Refused("MERCHANT_DISABLED")) == "PAYER_STATUS_ERROR"
+    assert word_of(m.BILL, Refused("BILL_NOT_FOUND", "", "unborn")) == "BILL_DATE_BEFORE_REGISTRATION"
 
 
 def _broken(code: str) -> ProtocolError:
