@@ -137,17 +137,18 @@ def test_T20_forged_notifications_make_a_shop_ask_once_in_five_minutes(sqlite_da
 
 
 def test_T20_where_nothing_can_be_learnt_nothing_is_asked(sqlite_database: Database) -> None:
-    """In key mode, about another application's message, and about one that names no trade. A platform that does not
-    answer changes nothing about the refusal."""
+    """In key mode, about another application's message, and about one that names no trade or none that could be asked
+    for: none of these uses up the turn to ask. A platform that does not answer changes nothing about the refusal."""
     gateway = Gateway()
     shop = opened(sqlite_database, gateway, configured(TrustStore()), Hands(NOW))
     other = replace(shop, endpoint=replace(shop.endpoint, configuration=configured(TrustStore(), mode="key")))
     genuine = gateway.tell("A1")
     foreign = replace(genuine, body=genuine.body.replace(PAIR.credentials.merchant.encode(), b"2021000000000009"))
     nameless = replace(genuine, body=genuine.body.replace(b"out_trade_no=A1", b"out_trade_no="))
+    endless = replace(genuine, body=genuine.body.replace(b"out_trade_no=A1", b"out_trade_no=" + b"A" * 65))
     told = [
         other.receiver.accept_notification(genuine),
-        *(shop.receiver.accept_notification(message) for message in (foreign, nameless)),
+        *(shop.receiver.accept_notification(message) for message in (foreign, nameless, endless)),
     ]
     assert gateway.asked == []
     gateway.dumb = True

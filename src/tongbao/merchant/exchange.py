@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUnknown, RemoteProtocolError
 from tongbao.kernel.port import Clock
@@ -25,6 +25,9 @@ from tongbao.wire.vocabulary import Intent, Outcome
 from tongbao.wire.world import Limits, NoAnswer, NotSent
 
 R = TypeVar("R")
+
+LOOK_SECONDS: Final = 5.0
+"""How long a notification waits for the platform to be asked on behalf of another one."""
 
 SyncSend = Callable[[Request, Limits], Response]
 """Sends one request and returns its answer; raises NotSent or NoAnswer. Never follows redirects."""
@@ -161,7 +164,8 @@ def look_into(configuration: MerchantConfiguration, notification: Request, clock
     if question is None:
         return True
     if not question.mine:
-        yield Wait(question.over, configuration.limits.total_seconds)
+        # not long: whoever sends forged ones would hold as many threads, and the platform repeats what is refused
+        yield Wait(question.over, min(LOOK_SECONDS, configuration.limits.total_seconds))
         return True
     try:
         with suppress(NotSent, OutcomeUnknown, RemoteProtocolError, LocalProtocolError):

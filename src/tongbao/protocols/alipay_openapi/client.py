@@ -29,7 +29,7 @@ from tongbao.protocols.alipay_openapi.codec import (
     signed,
 )
 from tongbao.protocols.alipay_openapi.envelope import node_name, plain_texts, read_answer
-from tongbao.protocols.alipay_openapi.field import required
+from tongbao.protocols.alipay_openapi.field import read_order, required
 from tongbao.protocols.alipay_openapi.mode import root_serial, serial_of
 from tongbao.protocols.alipay_openapi.named import plain_fields, read_named, token_header
 from tongbao.protocols.alipay_openapi.outcome import read_outcome, read_rejection
@@ -188,10 +188,11 @@ def inquiry(notification: Request, credentials: Credentials) -> Intent | None:
         return None
     try:
         fields = decode_fields(merge((notification.body,), NOTIFICATION_LIMITS), CODECS[credentials.values["charset"]])
+        # a number that cannot be asked for is nobody's, and would use up the turn to ask
+        number = read_order(fields)
     except RemoteProtocolError:
         return None
-    number = fields.get("out_trade_no", "")
-    if not number or fields.get("app_id") != credentials.merchant:
+    if fields.get("app_id") != credentials.merchant:
         return None
     return QueryTrade(merchant=credentials.merchant, out_trade_no=number)
 

@@ -236,7 +236,7 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
     """
     code = text_of(content, "code")
     if isinstance(intent, CallByName) and code in ("", SUCCESS):
-        return Answered(content)
+        return Rejection("SYSTEM", SUCCESS, "call again") if _is_to_be_repeated(intent, content) else Answered(content)
     if isinstance(intent, ExchangeCode) and not code and content.get("access_token"):
         return IdentityFound(
             Party(text_of(content, "user_id") or text_of(content, "open_id")),

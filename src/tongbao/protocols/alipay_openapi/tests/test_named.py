@@ -11,10 +11,12 @@ from tests.protocol.bench import NOW, make_pair
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
+from tongbao.protocols.alipay_openapi.outcome import read_outcome
 from tongbao.wire.form import parse_form
 from tongbao.wire.http import Request
 from tongbao.wire.json import read_object
-from tongbao.wire.movement import CallByName
+from tongbao.wire.movement import Answered, CallByName
+from tongbao.wire.vocabulary import Rejection
 
 INTERFACES = ("v2", "v3")
 
@@ -131,3 +133,12 @@ def test_what_json_cannot_say_is_not_asked(value: object) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         ask("alipay.marketing.nothing", {"a": value})
     assert caught.value.field == "a"
+
+
+@pytest.mark.parametrize(("flag", "kind"), [("Y", Rejection), ("N", Answered)])
+def test_F28_a_cancellation_by_name_that_is_to_be_repeated_has_not_ended(flag: str, kind: type) -> None:
+    """As the typed one: ``retry_flag`` Y is no success (sheet alipay-openapi, 6.8)."""
+    asked = CallByName(merchant="", method=m.CANCEL, content={"out_trade_no": "A1"})
+    told = read_outcome(asked, {"code": "10000", "msg": "Success", "out_trade_no": "A1", "retry_flag": flag})
+    assert isinstance(told, kind)
+    assert not isinstance(told, Rejection) or told.code == "SYSTEM"
