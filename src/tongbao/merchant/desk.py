@@ -328,11 +328,7 @@ class AsyncMoneyDesk(_Forms):
     async def call(
         self, method: str, content: Mapping[str, object], *, public: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
-        """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
-        stands. ``public`` are parameters that stand beside the content, in protocols that have such. For protocols that
-        have such methods. A refusal is raised as Refused; one without a proof, or SYSTEM (the platform does not know
-        itself), as OutcomeUnknown with that ``refusal``, unless the method is known only to ask. Raises
-        LocalProtocolError where nothing is sent."""
+        """Any method of the platform by its wire name; see ``MoneyDesk.call``."""
         asked = CallByName(merchant="", method=method, content=content, public=public or {})
         return expect(await self._drive(self._any(asked)), Answered).content
 

@@ -26,7 +26,7 @@ from tongbao.wire.world import Limits, NoAnswer, NotSent
 
 R = TypeVar("R")
 
-LOOK_SECONDS: Final = 5.0
+INQUIRY_SECONDS: Final = 5.0
 """How long a notification waits for the platform to be asked on behalf of another one."""
 
 SyncSend = Callable[[Request, Limits], Response]
@@ -165,7 +165,7 @@ def look_into(configuration: MerchantConfiguration, notification: Request, clock
         return True
     if not question.mine:
         # not long: whoever sends forged ones would hold as many threads, and the platform repeats what is refused
-        yield Wait(question.over, min(LOOK_SECONDS, configuration.limits.total_seconds))
+        yield Wait(question.over, min(INQUIRY_SECONDS, configuration.limits.total_seconds))
         return True
     try:
         with suppress(NotSent, OutcomeUnknown, RemoteProtocolError, LocalProtocolError):
