@@ -25,7 +25,8 @@ class Refused(TongbaoError):  # noqa: N818 - a refusal is an answer of the rules
     ``code`` is one of the refusal codes of ``tongbao.wire.refusal``; ``detail`` is for a developer and holds no secret.
     ``state`` is the state of the trade that cannot be paid or closed, or that was never paid and cannot be refunded
     ('closed' also where only its time to be paid is over; 'paid' where a trade that cannot be closed has closed since
-    all was given back), '' where no trade's state is the reason: protocols have words of their own for each.
+    all was given back), '' where no trade's state is the reason: protocols have words of their own for each. A bill of
+    days before its merchant was there says 'unborn', a payee who is the payer 'self'.
     """
 
     def __init__(self, code: str, detail: str = "", state: str = "") -> None:

@@ -28,7 +28,7 @@ from tongbao.service.split_act import check_shares
 from tongbao.service.split_return import ACTS as SPLIT_RETURN_ACTS
 from tongbao.service.view import view_now, view_then
 from tongbao.service.wallet import ACTS as WALLET_ACTS
-from tongbao.service.wallet import meant_buyer, pay_by_code, told_view
+from tongbao.service.wallet import check_buyer, meant_buyer, pay_by_code, told_view
 from tongbao.store.record import Attempt
 from tongbao.store.schema import EVENT
 from tongbao.trade.record import Event, Trade
@@ -95,6 +95,8 @@ async def _create(platform: Platform, asker: Asker, intent: CreateTrade) -> Outc
     meant = meant_buyer(platform, asker.protocol, intent.merchant, intent.buyer, asker.provider)
     if meant is not intent.buyer:
         intent = replace(intent, buyer=meant)
+    if intent.presentation is Presentation.WALLET:
+        await check_buyer(platform, asker.protocol, meant)
     await check_shares(platform, asker.protocol, asker.merchant_id, intent)
     opened: Opened = await platform.submit(OpenTrade(asker, intent, platform.new_trade_no()))
     if intent.presentation is Presentation.BARCODE:

@@ -88,7 +88,9 @@ def check_payee(sheet: Sheet, merchant_id: str, line: Line) -> None:
         if line.bank not in BANKS:
             raise Refused("BANK_UNKNOWN", line.bank)
         return
-    if not line.payee_id or line.payee_id == merchant_id:
+    if line.payee_id == merchant_id:
+        raise Refused("PAYEE_UNKNOWN", "the payee is the payer", "self")
+    if not line.payee_id:
         raise Refused("PAYEE_UNKNOWN", "no such balance account")
     row: Buyer | Merchant | None = sheet.get(BUYER if line.kind == "buyer" else MERCHANT, line.payee_id)
     if row is None or (isinstance(row, Buyer) and row.kind != "member"):

@@ -102,6 +102,16 @@ def meant_buyer(platform: Platform, protocol: str, merchant_id: str, named: Part
     return Party(buyer_id, named.login)
 
 
+async def check_buyer(platform: Platform, protocol: str, meant: Party) -> None:
+    """Whether the buyer is there whose wallet alone may pay a trade. Raises Refused BUYER_UNKNOWN."""
+    if platform.protocol(protocol).own_buyers:
+        return  # the number was told to this merchant by us
+    if meant.id:
+        await platform.buyer(meant.id)
+    elif meant.login:
+        await platform.buyer_by_login(meant.login)
+
+
 async def exchange_code(platform: Platform, asker: Asker, intent: ExchangeCode) -> IdentityFound:
     """The buyer behind a consent's code (once) or a refresh word, under the number that the asker knows. Raises Refused
     CODE_INVALID, AUTHORISATION_INVALID."""

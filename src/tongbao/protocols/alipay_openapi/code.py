@@ -118,6 +118,7 @@ _BY_STATE: Final = {
     ("TRADE_NOT_PAYABLE", "unpaid"): "ACQ.TRADE_STATUS_ERROR",
     ("TRADE_NOT_PAYABLE", "closed"): "ACQ.TRADE_HAS_CLOSE",
     ("BILL_NOT_FOUND", "unborn"): "BILL_DATE_BEFORE_REGISTRATION",
+    ("PAYEE_UNKNOWN", "self"): "PAYER_PAYEE_CANNOT_SAME",
 }
 """Refusal code and the state of what is asked about -> a closer word. A shop that is not paid must not hear that it
 is: it would ship (sheet alipay-openapi, section 7)."""
@@ -127,7 +128,9 @@ _BILLS: Final = dict.fromkeys(_FUNDS, "INVAILID_ARGUMENTS")
 """Business words of these bear no ``ACQ.``; this is what they say where they have no closer one (sheet alipay-openapi,
 6.12 and 6.14)."""
 
-_COMMON: Final = {"FIELD_MISSING": "isv.invalid-parameter", "FIELD_INVALID": "isv.invalid-parameter"}
+_COMMON: Final = dict.fromkeys(_FUNDS, "isv.invalid-parameter")
+"""Consents and certificates have no business words at all, only those of the gateway (section 4)."""
+_APP_STATE: Final = {"MERCHANT_DISABLED": "isv.invalid-app-state"}
 CODES_OF: Final[dict[str, Mapping[str, str]]] = {
     m.REFUND: {
         "TRADE_AMOUNT_MISMATCH": "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL",
@@ -136,21 +139,25 @@ CODES_OF: Final[dict[str, Mapping[str, str]]] = {
     m.REFUND_QUERY: {"REFUND_NOT_FOUND": SUCCESS},
     m.OAUTH: {
         **_COMMON,
+        **_APP_STATE,
         "CODE_INVALID": "isv.code-invalid",
         "AUTHORISATION_INVALID": "isv.refresh-token-invalid",
     },
-    m.CERTIFICATE: _COMMON,
+    m.CERTIFICATE: {**_COMMON, **_APP_STATE},
     m.TRANSFER: {
         **_FUNDS,
         "MERCHANT_FUNDS": "PAYER_BALANCE_NOT_ENOUGH",
         "MERCHANT_DISABLED": "PAYER_STATUS_ERROR",
+        "STATE_CONFLICT": "PAYER_STATUS_ERROR",
+        "IDEMPOTENCY_CONFLICT": "PAYMENT_INFO_INCONSISTENCY",
         "NO_PRIVILEGE": "PRODUCT_NOT_SIGN",
         "ALREADY_EXISTS": "BIZ_UNIQUE_EXCEPTION",
     },
-    m.TRANSFER_QUERY: _FUNDS,
-    m.ACCOUNT: {**_FUNDS, "NO_PRIVILEGE": "NO_PERMISSION_ACCOUNT"},
+    m.TRANSFER_QUERY: {**_FUNDS, **_APP_STATE},
+    m.ACCOUNT: {**_FUNDS, **_APP_STATE, "NO_PRIVILEGE": "NO_PERMISSION_ACCOUNT"},
     m.BILL: {
         **_BILLS,
+        **_APP_STATE,
         "RATE_LIMITED": "USER_RATE_LIMIT",
     },
     m.CLOSE: {"TRADE_NOT_PAYABLE": "ACQ.TRADE_STATUS_ERROR"},
@@ -263,6 +270,16 @@ TEXT: Final[dict[str, str]] = {
     "BILL_NOT_EXIST": "账单不存在",
     "NO_BILL_DATA": "没有账单数据",
     "INVAILID_ARGUMENTS": "入参不合法",
+    "BILL_DATE_BEFORE_REGISTRATION": "账单日期早于商户入驻日期",
+    "TYPE_NOT_SUPPORTED": "账单类型不支持",
+    "EXCEED_LIMIT_SM_MIN_AMOUNT": "转账金额低于最低限额",
+    "EXCEED_LIMIT_DM_MAX_AMOUNT": "转账金额超出限额",
+    "MEMO_REQUIRED_IN_TRANSFER_ERROR": "转账金额达到限额，必须填写备注",
+    "PAYER_PAYEE_CANNOT_SAME": "收付款方不能相同",
+    "PAYER_STATUS_ERROR": "付款方账户状态异常",
+    "ACQ.TOTAL_FEE_EXCEED": "订单总金额超过限额",
+    "ACQ.SUB_GOODS_SIZE_MAX_COUNT": "商品明细数量超过上限",
+    "isv.invalid-app-state": "应用状态不合法",
 }
 """``sub_msg``; a word that is not listed stands for itself."""
 

@@ -95,6 +95,7 @@ CREATING: Final = frozenset(METHOD_OF_PRESENTATION.values())
 
 GATEWAY_PATH: Final = "/gateway.do"
 REST_PREFIX: Final = "/v3/"
+_NAME: Final = re.compile(r"[0-9A-Za-z_.]{1,128}", re.ASCII)
 _METHOD: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+){1,8}", re.ASCII)
 
 
@@ -111,6 +112,11 @@ REST_PATHS: Final = f"{REST_PREFIX}{{+method}}"
 def is_method(name: str) -> bool:
     """Whether a name may be a method's, known here or not (sheet alipay-openapi, 2.1)."""
     return len(name) <= 128 and _METHOD.fullmatch(name) is not None
+
+
+def is_name(name: str) -> bool:
+    """Whether a refusal may repeat what stands where a method's name is due: libraries look for its node."""
+    return _NAME.fullmatch(name) is not None
 
 
 def method_of(path: str) -> str:
@@ -189,6 +195,11 @@ LENGTHS: Final[dict[str, int]] = {
     "quit_url": 400,
     "request_from_url": 256,
     "alipay_cert_sn": 64,
+    "store_id": 32,
+    "operator_id": 28,
+    "terminal_id": 32,
+    "alipay_store_id": 32,
+    "merchant_order_no": 32,
 }
 """Characters of business fields. Names not listed are ignored, so only the size of the whole message binds them."""
 

@@ -6,6 +6,7 @@ here, wherever the message has them.
 
 from __future__ import annotations
 
+import re
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Final
 
@@ -45,6 +46,14 @@ GOODS_MAX: Final = 150
 
 _BACK: Final = {Presentation.PAGE: "request_from_url", Presentation.H5: "quit_url"}
 """Where the buyer goes when he gives up, by where he meets the trade."""
+_KEPT_BY_NOBODY: Final = ("store_id", "operator_id", "terminal_id", "alipay_store_id", "merchant_order_no")
+"""Fields that say nothing here, but have a length all the same (sheet alipay-openapi, section 5)."""
+_FORBIDDEN: Final = re.compile(r"[/=&]", re.ASCII)
+
+
+def _is_subject(text: str) -> bool:
+    """Whether a title holds none of the characters that it may not hold (sheet alipay-openapi, section 5)."""
+    return _FORBIDDEN.search(text) is None
 
 
 def read_numbers(content: Content) -> dict[str, str]:
@@ -101,8 +110,12 @@ def read_create(method: str, merchant: str, content: Content, echo: dict[str, st
     """The intent of one of the methods that open a trade."""
     place = m.SERVICES[method].presentation or Presentation.PAGE
     required(content, "subject")
+    for name in _KEPT_BY_NOBODY:
+        text_of(content, name)
     told_back = {name: text_of(content, name) for name in ("subject", "body", "passback_params")}
     check_shift(told_back, m.EVENT_NAMES, ())
+    if not _is_subject(told_back["subject"]):
+        raise invalid("subject", "holds one of / = &")
     buyer = _read_buyer(content) if place in (Presentation.QR, Presentation.WALLET) else Party()
     if place is Presentation.WALLET and not buyer:
         raise RemoteProtocolError("buyer_id", "is missing, and so is buyer_open_id", "FIELD_MISSING")
@@ -142,6 +155,8 @@ def _write_create(intent: CreateTrade) -> tuple[str, dict[str, Any]]:
     method = m.METHOD_OF_PRESENTATION.get(intent.presentation)
     if method is None:
         raise LocalProtocolError("presentation", "there is no method for it", "UNKNOWN_SERVICE")
+    if not _is_subject(intent.subject):
+        raise LocalProtocolError("subject", "holds one of / = &, which no title may hold here", "FIELD_INVALID")
     content: dict[str, Any] = {
         "out_trade_no": intent.out_trade_no,
         "total_amount": write_sum(intent.amount, "amount"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
 
-from tongbao.kernel.error import InvalidSignature, LocalProtocolError, RemoteProtocolError, TongbaoError
+from tongbao.kernel.error import InvalidSignature, LocalProtocolError, Refused, RemoteProtocolError, TongbaoError
 from tongbao.kernel.time import Instant, parse_china
 from tongbao.protocols.alipay_openapi import code as c
 from tongbao.protocols.alipay_openapi import messages as m
@@ -100,7 +100,7 @@ class Server:
         self, claim: Claim, outcome: Outcome, ring: KeyRing | None, now: Instant
     ) -> Response | Unsigned[Response]:
         if isinstance(outcome, Rejection):
-            return self._say(claim, c.WIRE_CODE.get(outcome.code, c.UNKNOW_ERROR), outcome.detail, ring, now)
+            return self._say(claim, c.word_of(claim.operation, Refused(outcome.code)), outcome.detail, ring, now)
         if isinstance(outcome, TradeOpened) and claim.carriage is not Carriage.SERVER:
             # an app hands its order over: the wallet's page of that trade
             return http.Response(302, ((b"Location", outcome.cashier_url.encode("ascii")), (b"Content-Length", b"0")))

@@ -469,5 +469,14 @@ def test_subjects_are_not_confused_with_fields() -> None:
     pair = in_mode("key")
     order: dict[str, Any] = {"merchant": "", "out_trade_no": "T1", "product": Product.INSTANT, "amount": Money(1)}
     with pytest.raises(LocalProtocolError):
-        PROTOCOL.client.encode(CreateTrade(subject="x&total_amount=9", **order), pair.credentials, NOW)
-    PROTOCOL.client.encode(CreateTrade(subject="x&y=9 & z", **order), pair.credentials, NOW)
+        PROTOCOL.client.encode(CreateTrade(subject="x", body="x&total_amount=9", **order), pair.credentials, NOW)
+    PROTOCOL.client.encode(CreateTrade(subject="x", body="x&y=9 & z", **order), pair.credentials, NOW)
+
+
+@pytest.mark.parametrize("subject", ["a/b", "a=b", "a&b", "a/b=c&d"])
+def test_a_title_holds_no_forbidden_character(subject: str) -> None:
+    """Refused before anything is sent, naming the field (sheet alipay-openapi, section 5)."""
+    order: dict[str, Any] = {"merchant": "", "out_trade_no": "T1", "product": Product.INSTANT, "amount": Money(1)}
+    with pytest.raises(LocalProtocolError) as caught:
+        PROTOCOL.client.encode(CreateTrade(subject=subject, **order), in_mode("key").credentials, NOW)
+    assert caught.value.field == "subject"

@@ -49,12 +49,15 @@ def test_a_content_is_refused_by_the_word_of_the_notes(method: str, content: dic
     assert word_of(method, refused.value) == word
 
 
-@pytest.mark.parametrize("method", [m.TRANSFER, m.TRANSFER_QUERY, m.ACCOUNT, m.BILL])
-def test_methods_of_funds_and_bills_have_no_word_of_trades(method: str) -> None:
+@pytest.mark.parametrize("method", [m.TRANSFER, m.TRANSFER_QUERY, m.ACCOUNT, m.BILL, m.CERTIFICATE, m.OAUTH])
+def test_methods_beside_the_trades_have_no_word_of_trades(method: str) -> None:
     """Whatever our reason is: their words bear no ``ACQ.``."""
     errors: list[TongbaoError] = [make(code) for code in REFUSALS for make in (Refused, _broken)]
     assert not [word for word in (word_of(method, error) for error in errors) if word.startswith("ACQ.")]
     assert word_of(m.TRANSFER, Refused("MERCHANT_DISABLED")) == "PAYER_STATUS_ERROR"
+    assert word_of(m.TRANSFER, Refused("STATE_CONFLICT")) == "PAYER_STATUS_ERROR"
+    assert word_of(m.TRANSFER, Refused("PAYEE_UNKNOWN", "", "self")) == "PAYER_PAYEE_CANNOT_SAME"
+    assert word_of(m.OAUTH, Refused("MERCHANT_DISABLED")) == "isv.invalid-app-state"
     assert word_of(m.BILL, Refused("BILL_NOT_FOUND", "", "unborn")) == "BILL_DATE_BEFORE_REGISTRATION"
 
 
