@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -78,7 +79,7 @@ def test_an_unknown_method_is_told_under_its_own_node_and_signed(box: LocalSandb
 def test_an_unknown_path_is_told_as_the_rest_interface_does(
     box: LocalSandbox, shop: Credentials, path: str, verb: str
 ) -> None:
-    """404 with the interface's own object (sheet alipay-openapi, 11.2), signed where the application is known."""
+    """404 with the interface's own object (sheet alipay-openapi, 11.2), signed for whoever has signed."""
     answer = ask_rest(box, shop, path, verb, b"" if verb == "GET" else b'{"out_trade_no":"T1"}')
     said = read_rest_answer(answer, list(shop.ring.verifying(RSA2)), None)
     assert (answer.status, said["code"], said["message"]) == (404, "invalid-method", TEXT)
@@ -98,3 +99,15 @@ def test_an_unknown_path_is_told_to_strangers_too(box: LocalSandbox, shop: Crede
         read_rest_answer(ask_rest(box, shop, "/v3/alipay/trade/nothing"), [], None)
     assert send(f"{base}/gateway.do").body.startswith(b'{"error_response":{"code":"40001"')
     assert send(f"{base}/v4/alipay/trade/query").header("content-type") == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("method", ["alipay.trade.nothing", "Alipay.Trade.Query"])
+def test_an_unknown_application_is_told_before_the_method(box: LocalSandbox, shop: Credentials, method: str) -> None:
+    """As the gateway looks for the application first (sheet alipay-openapi, 2.3); a known one must have signed."""
+    fields = {"method": method, "charset": "utf-8", "sign_type": RSA2, "sign": "AAAA", "biz_content": "{}"}
+    told = []
+    for app in ("2021999999999999", shop.merchant):
+        body = urlencode(fields | {"app_id": app}).encode("ascii")
+        answer = send(shop.gateway, body=body, **{"Content-Type": "application/x-www-form-urlencoded"})
+        told.append((answer.body.partition(b'"sub_code":"')[2].partition(b'"')[0], b',"sign":"' in answer.body))
+    assert told == [(b"isv.invalid-app-id", False), (b"isv.invalid-signature", True)]

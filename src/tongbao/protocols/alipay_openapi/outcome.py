@@ -363,6 +363,8 @@ def _read_refund(intent: RefundTrade, content: Content) -> RefundFound:
         _same(intent.out_trade_no, content, "out_trade_no")
     changed = text_of(content, "fund_change") == "Y"
     refunded = read_money(content, "refund_fee")
+    if changed and refunded is None:
+        raise RemoteProtocolError("refund_fee", "is missing", "FIELD_MISSING")
     if changed and refunded is not None and intent.amount is not None and refunded < intent.amount:
         # the answer does not name the refund: at least it tells of no less than was asked for
         raise RemoteProtocolError("refund_fee", "is less than was asked for", "MALFORMED")

@@ -71,7 +71,7 @@ class Server:
 
     def decode(self, claim: Claim, ring: KeyRing, now: Instant) -> Verified:
         parsed: Message | Rest = claim.parsed
-        if parsed.error is not None:
+        if parsed.error is not None and not _after_signature(claim):
             raise parsed.error
         if isinstance(parsed, Rest):
             serial = parsed.items.get("app_cert_sn", "")
@@ -85,6 +85,8 @@ class Server:
             by_certificate = bool(parsed.fields.get("app_cert_sn"))
             once = ""
             echo = {"charset": parsed.charset, "sign_type": parsed.fields["sign_type"], "method": claim.operation}
+        if parsed.error is not None:
+            raise parsed.error
         if m.SERVICES[claim.operation].by_certificate and not by_certificate:
             raise RemoteProtocolError("app_cert_sn", "is missing, and money leaves the merchant", "CERT_REQUIRED")
         content = _content(claim, ring)
@@ -217,8 +219,6 @@ def _claim_form(request: Request) -> Claim:
     method = raw.get(b"method", b"").decode("latin-1")
     if not method:
         raise RemoteProtocolError("method", "is missing", "FIELD_MISSING")
-    if not m.is_method(method):
-        raise RemoteProtocolError("method", "is no method's name", "UNKNOWN_SERVICE")
     app = raw.get(b"app_id", b"").decode("latin-1")
     carriage = m.SERVICES[method].carriage if method in m.SERVICES else Carriage.SERVER
     charset, fields, wrong = "utf-8", {}, None
@@ -229,12 +229,21 @@ def _claim_form(request: Request) -> Claim:
             raise RemoteProtocolError("charset", "is missing", "FIELD_MISSING")
         charset = charset_of(raw[b"charset"].decode("latin-1"))
         fields = decode_fields(raw, CODECS[charset])
-        if method not in m.SERVICES:
+        if method not in m.SERVICES:  # among them what is no method's name at all
             raise RemoteProtocolError("method", "is no method of this platform", "UNKNOWN_SERVICE")
     except RemoteProtocolError as error:
         wrong = error
     known = app if _APP.fullmatch(app) else ""
-    return Claim(known, method, carriage, Message(raw, fields, charset, wrong), charset)
+    # what no library would look for is told beside it
+    told = method if m.is_name(method) else ""
+    return Claim(known, told, carriage, Message(raw, fields, charset, wrong), charset)
+
+
+def _after_signature(claim: Claim) -> bool:
+    """Whether what is wrong with a claim is told only to whoever has signed it: that there is no such method. The
+    application, and its signature, come first (sheet alipay-openapi, 2.3), and strangers cost us no signature."""
+    parsed: Message | Rest = claim.parsed
+    return parsed.error is not None and parsed.error.code == "UNKNOWN_SERVICE" and claim.merchant != ""
 
 
 def _check_form(message: Message, ring: KeyRing, now: Instant) -> Key:
@@ -331,8 +340,11 @@ def _trace(text: str, now: Instant) -> str:
 
 
 def _signer(claim: Claim, ring: KeyRing | None) -> tuple[Key | None, str]:
-    """The key that answers, of the request's algorithm, and its certificate's SN where the request came with one."""
+    """The key that answers, of the request's algorithm, and its certificate's SN where the request came with one. None
+    where nobody looked at the request's signature: anybody could have us make ours, which costs much."""
     parsed: Message | Rest = claim.parsed
+    if parsed.error is not None and not _after_signature(claim):
+        return None, ""
     if isinstance(parsed, Rest):
         algorithm, by_certificate = RSA2, bool(parsed.items.get("app_cert_sn"))
     else:
@@ -347,7 +359,8 @@ def _signer(claim: Claim, ring: KeyRing | None) -> tuple[Key | None, str]:
 def _voice(claim: Claim, ring: KeyRing | None, now: Instant, *, success: bool) -> Voice:
     parsed: Message = claim.parsed
     key, serial = _signer(claim, ring)
-    node = ERROR_NODE if claim.operation == m.OAUTH and not success else node_name(claim.operation)
+    own = claim.operation != "" and (success or claim.operation != m.OAUTH)
+    node = node_name(claim.operation) if own else ERROR_NODE
     hidden = content_key(ring) if success and parsed.fields.get("encrypt_type") and ring is not None else None
     return Voice(node, claim.charset, key, serial, hidden, _trace(parsed.fields.get("sign", ""), now))
 

@@ -19,10 +19,10 @@ from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.client import order_string
 from tongbao.protocols.alipay_openapi.code import MESSAGE, TEXT, WIRE_CODE, http_status, public_code, word_of
 from tongbao.protocols.alipay_openapi.codec import REQUEST_UNSIGNED, signed
-from tongbao.protocols.alipay_openapi.envelope import dump_node, split_members
+from tongbao.protocols.alipay_openapi.envelope import Voice, dump_node, split_members, write_answer
 from tongbao.wire.contract import Credentials
 from tongbao.wire.form import encode_form, parse_form
-from tongbao.wire.http import Request
+from tongbao.wire.http import Request, Response
 from tongbao.wire.json import read_object
 from tongbao.wire.key import KeyRing, KeyState
 from tongbao.wire.movement import (
@@ -232,6 +232,24 @@ def test_a_refund_is_told_as_done_when_it_is(state: MovementState, told: str, ch
     read = PROTOCOL.client.decode(intent, answer, pair.credentials, NOW)
     assert isinstance(read, RefundFound)
     assert read.refunds[0].state is (state if told == "Y" else None)
+
+
+@pytest.mark.parametrize(("told", "believed"), [("2.99", False), ("", False), ("3.00", True), ("9.00", True)])
+def test_T82_an_answer_to_another_refund_tells_of_too_little(told: str, believed: bool) -> None:
+    """It does not name its request; what it says was given back in all must cover what was asked for, and be said."""
+    pair = in_mode()
+    intent = RefundTrade(merchant="", refund_no="R2", out_trade_no="T1", amount=Money(300))
+    node = {"code": "10000", "msg": "Success", "fund_change": "Y", "trade_no": VIEW.trade_no, "out_trade_no": "T1"}
+    node |= {"refund_fee": told} if told else {}
+    voice = Voice("alipay_trade_refund_response", "utf-8", pair.ring.signing("RSA2"), trace="x")
+    written = write_answer(node, voice)
+    answer = written if isinstance(written, Response) else written.sign()
+    if believed:
+        assert isinstance(PROTOCOL.client.decode(intent, answer, pair.credentials, NOW), RefundFound)
+        return
+    with pytest.raises(RemoteProtocolError) as caught:
+        PROTOCOL.client.decode(intent, answer, pair.credentials, NOW)
+    assert caught.value.field == "refund_fee"
 
 
 def test_an_order_string_is_the_signed_form() -> None:
