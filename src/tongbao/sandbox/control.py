@@ -69,7 +69,8 @@ TABLE: Final[dict[str, str]] = {
     "POST faults": '{"faults": [{"what", "percent", "target", "times"}], "seed": number}: replaces all',
     "GET differences": "banks' statements that were compared, newest first",
     "POST differences": '{"bank": "ICBC", "each": 1}: today\'s statement of that bank will be wrong so many times in '
-    "every way; answers with the numbers that a reconciliation must find, by class",
+    "every way; answers with the numbers that a reconciliation must find, by class (what is missing of the last three "
+    "hours before midnight a day later: it might still come)",
     "GET mails": "the mailbox",
     "GET story/{out_trade_no}": "everything about one order",
     "GET audit": "every invariant, checked now; I45 with the banks' own book",
