@@ -25,6 +25,7 @@ def read_named(intent: CallByName) -> tuple[dict[str, Any], dict[str, str]]:
         raise LocalProtocolError("method", "is not asked by a server: payment() makes what the buyer carries")
     content, public = dict(intent.content), dict(intent.public)
     for name, value in content.items():
+        _check_name(name)
         if method in m.TOP_LEVEL and name not in m.TOP_LEVEL[method]:
             raise LocalProtocolError(name, f"is no parameter of {method}", "FIELD_INVALID")
         plain(name, value)
@@ -35,13 +36,31 @@ def read_named(intent: CallByName) -> tuple[dict[str, Any], dict[str, str]]:
             raise LocalProtocolError(name, "is no public parameter that is set here", "FIELD_INVALID")
         if not isinstance(value, str):
             raise LocalProtocolError(name, "is not text", "FIELD_INVALID")
+        _check_sayable(name, value)
     return content, public
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise LocalProtocolError("content", f"has a name that is no text but {type(name).__name__}", "FIELD_INVALID")
+    _check_sayable("content", name)
+
+
+def _check_sayable(name: str, text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(name, "holds half a character (a lone surrogate)", "FIELD_INVALID") from error
 
 
 def plain(name: str, value: object) -> str:
     """A value where there is text and no JSON: text as it stands, the rest as JSON spells it."""
-    if isinstance(value, str):
-        return value
+    text = value if isinstance(value, str) else _json(name, value)
+    _check_sayable(name, text)
+    return text
+
+
+def _json(name: str, value: object) -> str:
     try:
         return write_json(value)
     except (TypeError, ValueError, RecursionError) as error:

@@ -18,7 +18,7 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
         "MEMO_REQUIRED_IN_TRANSFER_ERROR",
     ),
     "FIELD_INVALID": (
-        "isv.invalid-parameter", "isv.invalid-timestamp", "isv.invalid-format", "isv.invalid-encrypt",
+        "isv.invalid-parameter", "isv.invalid-format", "isv.invalid-encrypt",
         "isv.invalid-encrypt-type", "isv.invalid-digest", "isv.invalid-file-extension", "isv.invalid-file-size",
         "isv.upload-fail", "isv.decryption-error-unknown", "isv.decryption-error-not-valid-encrypt-key",
         "isv.decryption-error-not-valid-encrypt-type", "isv.grant-type-invalid", "INVALID_PARAMETER",

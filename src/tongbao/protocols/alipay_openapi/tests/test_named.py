@@ -135,6 +135,28 @@ def test_what_json_cannot_say_is_not_asked(value: object) -> None:
     assert caught.value.field == "a"
 
 
+@pytest.mark.parametrize("interface", INTERFACES)
+@pytest.mark.parametrize(
+    ("content", "public", "field"),
+    [
+        ({"a": "\ud800"}, {}, "a"),
+        ({"a": {"b": "\udfff"}}, {}, "a"),
+        ({"notify_url": "http://shop.example/\ud800"}, {}, "notify_url"),
+        ({"\ud800": "x"}, {}, "content"),
+        ({1: "x"}, {}, "content"),
+        ({}, {"app_auth_token": "\ud800"}, "app_auth_token"),
+    ],
+)
+def test_what_no_text_can_say_is_not_asked(
+    interface: str, content: dict[Any, Any], public: dict[str, str], field: str
+) -> None:
+    """Half a character in a value, at any depth, or in a name, and a name that is no text."""
+    for method in (m.QUERY, m.SETTLE_QUERY, "alipay.marketing.nothing"):
+        with pytest.raises(LocalProtocolError) as caught:
+            ask(method, content, public, interface)
+        assert caught.value.field == field
+
+
 @pytest.mark.parametrize(("flag", "kind"), [("Y", Rejection), ("N", Answered)])
 def test_F28_a_cancellation_by_name_that_is_to_be_repeated_has_not_ended(flag: str, kind: type) -> None:
     """As the typed one: ``retry_flag`` Y is no success (sheet alipay-openapi, 6.8)."""

@@ -88,6 +88,7 @@ REPEATED: Final = {
     "isv.app-call-limited",
     "isv.method-call-limited",
     "isv.invalid-signature",
+    "isv.invalid-timestamp",
     "FREQUENCY_LIMITED",
     "SYSTEM_RATE_LIMIT",
     "USER_RATE_LIMIT",
