@@ -99,7 +99,8 @@ def write_outcome(method: str, asked: Content, outcome: Outcome, ring: KeyRing |
         return {"code": SUCCESS} | write_trade(outcome.trade)
     if isinstance(outcome, Done):
         view = outcome.trade or TradeView()
-        return {"code": SUCCESS, "trade_no": view.trade_no, "out_trade_no": view.out_trade_no}
+        numbers = {name: getattr(view, name) or text_of(asked, name) for name in ("trade_no", "out_trade_no")}
+        return {"code": SUCCESS} | numbers
     return {"code": SUCCESS} | _write_after(method, asked, outcome, ring)
 
 
@@ -246,15 +247,16 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
             _seconds(content, "re_expires_in"),
         )
     if code != SUCCESS:
+        _check_refused(intent, content)
         return read_rejection(intent, content)
     if isinstance(intent, CreateTrade):
         return _read_opened(intent, content)
-    if isinstance(intent, QueryTrade):
-        return TradeFound(_checked(intent, read_trade(content)))
-    if isinstance(intent, CloseTrade):
-        if not text_of(content, "trade_no"):
+    if isinstance(intent, QueryTrade | CloseTrade):
+        _check_trade(intent, content)
+        if isinstance(intent, CloseTrade) and not (text_of(content, "trade_no") and text_of(content, "out_trade_no")):
             return Done()
-        return Done(_checked(intent, read_trade(content)))
+        view = replace(read_trade(content), merchant=intent.merchant)
+        return TradeFound(view) if isinstance(intent, QueryTrade) else Done(view)
     return _read_after(intent, content)
 
 
@@ -289,8 +291,7 @@ def _seconds(content: Content, name: str) -> int:
 
 
 def _read_opened(intent: CreateTrade, content: Content) -> Outcome:
-    if text_of(content, "out_trade_no") not in ("", intent.out_trade_no):
-        raise RemoteProtocolError("out_trade_no", "the answer is about another trade", "MALFORMED")
+    _check_same(intent.out_trade_no, content, "out_trade_no")
     if intent.presentation is Presentation.QR:
         address = required(content, "qr_code")
         return TradeOpened("", address, address.rpartition("/")[2])
@@ -302,17 +303,35 @@ def _read_opened(intent: CreateTrade, content: Content) -> Outcome:
     return TradeOpened(required(content, "trade_no"), "")
 
 
-def _checked(intent: QueryTrade | CloseTrade, view: TradeView) -> TradeView:
-    """The signature does not cover the question, so the answer itself must be about the trade that was asked for."""
-    for name in ("trade_no",) if intent.trade_no else ("out_trade_no",):
-        if getattr(intent, name) != getattr(view, name):
-            raise RemoteProtocolError(name, "the answer is about another trade", "MALFORMED")
-    return replace(view, merchant=intent.merchant)
-
-
-def _same(asked: str, content: Content, name: str) -> None:
-    if asked and text_of(content, name) not in ("", asked):
+def _check_same(asked: str, content: Content, name: str, *others: str) -> None:
+    """The answer must name what was asked for, under ``name`` or another name of the same: its signature does not cover
+    the question, and the answer to another question is as well signed (T82). Nothing was asked by an empty number."""
+    if asked and asked not in (required(content, name), *(text_of(content, other) for other in others)):
         raise RemoteProtocolError(name, "the answer is about something else", "MALFORMED")
+
+
+def _check_if_said(asked: str, content: Content, name: str) -> None:
+    """The same for a number that answers need not say."""
+    if text_of(content, name):
+        _check_same(asked, content, name)
+
+
+def _number_of_trade(intent: Intent) -> tuple[str, str]:
+    """The number by which a trade was asked for, and its field: the platform's wins over the merchant's."""
+    name = "trade_no" if getattr(intent, "trade_no", "") else "out_trade_no"
+    return getattr(intent, name, ""), name
+
+
+def _check_trade(intent: Intent, content: Content) -> None:
+    number, name = _number_of_trade(intent)
+    _check_same(number, content, name)
+
+
+def _check_refused(intent: Intent, content: Content) -> None:
+    """Refusals name what they are about now and then; then it must be what was asked for."""
+    number, name = _number_of_trade(intent)
+    _check_if_said(number, content, name)
+    _check_if_said(getattr(intent, "payout_no", ""), content, "out_biz_no")
 
 
 def _read_after(intent: Intent, content: Content) -> Outcome:
@@ -345,9 +364,9 @@ def _read_cancelled(intent: CancelTrade, content: Content) -> Cancelled | Reject
         return Rejection("SYSTEM", SUCCESS, "call again")
     trade_no, number = text_of(content, "trade_no"), text_of(content, "out_trade_no")
     if intent.trade_no and trade_no:
-        _same(intent.trade_no, content, "trade_no")
-    elif intent.out_trade_no and required(content, "out_trade_no") != intent.out_trade_no:
-        raise RemoteProtocolError("out_trade_no", "the answer is about another trade", "MALFORMED")
+        _check_same(intent.trade_no, content, "trade_no")
+    else:
+        _check_same(intent.out_trade_no, content, "out_trade_no")
     if not trade_no:
         # a success that did nothing: there is no such trade. Asked by the platform's number alone, it may be of any
         return Rejection("TRADE_NOT_FOUND", SUCCESS, proven=bool(intent.out_trade_no))
@@ -358,9 +377,7 @@ def _read_cancelled(intent: CancelTrade, content: Content) -> Cancelled | Reject
 
 
 def _read_refund(intent: RefundTrade, content: Content) -> RefundFound:
-    _same(intent.trade_no, content, "trade_no")
-    if not intent.trade_no:
-        _same(intent.out_trade_no, content, "out_trade_no")
+    _check_trade(intent, content)
     changed = text_of(content, "fund_change") == "Y"
     refunded = read_money(content, "refund_fee")
     if changed and refunded is None:
@@ -381,9 +398,13 @@ def _read_refund(intent: RefundTrade, content: Content) -> RefundFound:
 def _read_refund_found(intent: QueryRefund, content: Content) -> Outcome:
     amount = read_money(content, "refund_amount")
     if amount is None:
+        # of a refund that is not there the platform says nothing but that (section 6.11)
+        _check_refused(intent, content)
+        _check_if_said(intent.refund_no, content, "out_request_no")
         return Rejection("REFUND_NOT_FOUND", SUCCESS)
-    _same(intent.refund_no, content, "out_request_no")
-    _same(intent.trade_no, content, "trade_no")
+    # the number is unique within its trade only
+    _check_trade(intent, content)
+    _check_same(intent.refund_no, content, "out_request_no")
     refund = RefundView(
         refund_no=text_of(content, "out_request_no"),
         trade_no=text_of(content, "trade_no"),
@@ -399,9 +420,14 @@ def _read_refund_found(intent: QueryRefund, content: Content) -> Outcome:
 
 
 def _read_split(intent: SplitTrade | QuerySplit, content: Content) -> SplitFound:
-    _same(intent.trade_no, content, "trade_no")
-    _same(intent.split_no, content, "out_request_no")
-    _same(intent.split_id if isinstance(intent, QuerySplit) else "", content, "settle_no")
+    if isinstance(intent, SplitTrade):
+        # the answer names the trade, the one to a question the split (sections 6.17)
+        _check_same(intent.trade_no, content, "trade_no")
+        _check_if_said(intent.split_no, content, "out_request_no")
+    else:
+        _check_same(intent.split_no, content, "out_request_no")
+        _check_if_said(intent.trade_no, content, "trade_no")
+        _check_if_said(intent.split_id, content, "settle_no")
     shares = list_of(content, "royalty_detail_list")
     states = {m.SPLIT_STATE.get(text_of(share, "state")) for share in shares}
     view = SplitView(
@@ -417,7 +443,12 @@ def _read_split(intent: SplitTrade | QuerySplit, content: Content) -> SplitFound
 
 
 def _read_payout(intent: PayOut | QueryPayOut, content: Content) -> PayOutFound:
-    _same(intent.payout_no, content, "out_biz_no")
+    number = intent.payout_id if isinstance(intent, QueryPayOut) else ""
+    _check_same(number, content, "order_id", "pay_fund_order_id")
+    if number:
+        _check_if_said(intent.payout_no, content, "out_biz_no")
+    else:
+        _check_same(intent.payout_no, content, "out_biz_no")
     word = required(content, "status")
     code = text_of(content, "error_code")
     view = PayOutView(
