@@ -173,11 +173,13 @@ async def furnish(platform: Platform) -> None:
     await platform.submit(TopUp(BUYER, 1_000_000, "CNY", "ICBC", "t1", "op1"))
 
 
-async def put_key(platform: Platform, key_id: str, algorithm: str, use: str, material: bytes) -> None:
+async def put_key(
+    platform: Platform, key_id: str, algorithm: str, use: str, material: bytes, protocol: str = PROTOCOL
+) -> None:
     """A key of the merchant's, in its envelope."""
-    envelope = platform.vault.close(material, MERCHANT, PROTOCOL, key_id)
+    envelope = platform.vault.close(material, MERCHANT, protocol, key_id)
     zero = Instant(0)
-    key = MerchantKey(MERCHANT, PROTOCOL, key_id, 0, algorithm, use, envelope, "active", zero, zero)
+    key = MerchantKey(MERCHANT, protocol, key_id, 0, algorithm, use, envelope, "active", zero, zero)
     await platform.submit(PutKey(key, "op1"))
     platform.rings.forget()
 

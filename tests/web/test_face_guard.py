@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.web.house import BASE, PROTOCOL, House, ask, house, run
+from tests.web.house import BASE, MERCHANT, PROTOCOL, House, ask, house, new_rsa, put_key, run
 from tongbao.web.app import Web, build_web
 from tongbao.web.faces.page import PlainPages
 from tongbao.web.guard import Buckets, Limits, Rate, bare_host, is_inside
 from tongbao.wire.asgi import plain
-from tongbao.wire.http import Request, Response, get, text
+from tongbao.wire.http import FORM, Request, Response, get, post, text
 
 
 async def front(request: Request, peer: str) -> Response:
@@ -158,3 +159,23 @@ def test_names_that_cannot_be_rebound(authority: str, name: str, inside: bool) -
     """What stands in a Host header, and whether a page from outside could make a browser send it to us (T73)."""
     assert bare_host(authority) == name
     assert is_inside(name) is inside
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("taken_out", ["", "sign=AAAA&", "alipay_root_cert_sn=1&"])
+def test_T89_a_forger_who_waits_costs_no_signature(tmp_path: Path, taken_out: str) -> None:
+    """Ours costs more than looking at his: what is wrong is told signed until he has to wait, and unsigned then. What
+    was refused before there was anything to verify counts, too."""
+    said = "method=alipay.trade.query&charset=utf-8&sign_type=RSA2&sign=AAAA&app_cert_sn=1&alipay_root_cert_sn=1&"
+    said += f"timestamp=2026-01-01+00:00:00&version=1.0&app_id={MERCHANT}"
+
+    async def test(home: House, web: Web) -> None:
+        private, public = new_rsa()
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        await put_key(home.platform, "theirs", "RSA2", "verify", public, "alipay_openapi")
+        await put_key(home.platform, "ours", "RSA2", "sign", pem, "alipay_openapi")
+        request = post(f"{BASE}/gateway.do", said.replace(taken_out, "").encode("ascii"), FORM)
+        told = [await ask(web.faces["alipay_openapi"], request) for _ in range(4)]
+        assert [(one.status, b'"sign":"' in one.body) for one in told] == [(200, True)] * 2 + [(429, False)] * 2
+
+    play(tmp_path, "test", test, limits=Limits(forged=Rate(0.01, 2)))

@@ -98,10 +98,12 @@ class Client:
         if values.get("interface") == "v3" and service is not None and service.verb:
             return _decode_rest(intent, response, credentials)
         charset, algorithm = values.get("charset", "utf-8"), values.get("sign_type", RSA2)
-        proven = method == m.CERTIFICATE and values.get("mode") == "certificate"
+        # the certificate that the platform signs with now may be the very one that is asked for: its roots prove it
+        proven = isinstance(intent, FetchCertificates) and values.get("mode") == "certificate"
         answer = read_answer(response, node_name(method), charset, algorithm, ring, proven=proven)
         code = answer.content.get("code", "")
-        success = code == SUCCESS or (method in m.TOP_LEVEL and not code)
+        # what a method that is not ours says when it is done, nobody knows: all but a refusal must be signed
+        success = code == SUCCESS or (not code and (method in m.TOP_LEVEL or isinstance(intent, CallByName)))
         if success and not answer.signed:
             raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
         if success and values.get("mode") == "certificate" and not answer.serial:

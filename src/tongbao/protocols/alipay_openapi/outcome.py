@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tongbao.kernel.error import LocalProtocolError, RemoteProtocolError
 from tongbao.protocols.alipay_openapi import messages as m
-from tongbao.protocols.alipay_openapi.code import BUSINESS, PAYING, SUCCESS, WIRE_CODE
+from tongbao.protocols.alipay_openapi.code import PAYING, SUCCESS, WIRE_CODE
 from tongbao.protocols.alipay_openapi.field import (
     Content,
     buyer_field,
@@ -262,7 +262,7 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
 
 def read_rejection(intent: Intent, content: Content) -> Rejection:
     """A refusal: the sub code where there is one, and SYSTEM where nobody knows what became of what was asked."""
-    public = text_of(content, "code") or BUSINESS
+    public = required(content, "code")
     word = text_of(content, "sub_code") or public
     # a payment waits for its buyer; anything else that is taken and not done (REST's 202) is to be asked for again
     waits = public == PAYING and not _is(intent, CreateTrade, m.PAY)

@@ -15,6 +15,7 @@ from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.code import bare
 from tongbao.protocols.alipay_openapi.codec import RSA2, find_key, sign, unsigned
 from tongbao.protocols.alipay_openapi.envelope import plain_texts
+from tongbao.protocols.alipay_openapi.field import text_of
 from tongbao.protocols.alipay_openapi.secret import ALGORITHM, content_key, hide, reveal
 from tongbao.wire.form import parse_form
 from tongbao.wire.http import Request, Response
@@ -201,7 +202,7 @@ def read_rest_answer(response: Response, keys: list[Key], hidden: bytes | None) 
     said: dict[str, Any] = plain_texts(read_object(body, "body"), "body")
     if success:
         return said
-    if not said.get("code"):
+    if not text_of(said, "code"):
         raise RemoteProtocolError("", f"HTTP status {response.status}", "MALFORMED")
     return said
 

@@ -241,7 +241,7 @@ def _claim_form(request: Request) -> Claim:
 
 def _after_signature(claim: Claim) -> bool:
     """Whether what is wrong with a claim is told only to whoever has signed it: that there is no such method. The
-    application, and its signature, come first (sheet alipay-openapi, 2.3), and strangers cost us no signature."""
+    application, and its signature, come first (sheet alipay-openapi, 2.3), and whoever signs nothing costs us none."""
     parsed: Message | Rest = claim.parsed
     return parsed.error is not None and parsed.error.code == "UNKNOWN_SERVICE" and claim.merchant != ""
 
@@ -290,7 +290,8 @@ def _pick(ring: KeyRing, algorithm: str, serial: str, root: str, now: Instant, *
         return keys
     if not serial or not (root or rootless):
         name = "app_cert_sn" if root else "alipay_root_cert_sn"
-        raise RemoteProtocolError(name, "is missing", "FIELD_MISSING")
+        # nothing was verified, so that it counts as a signature that does not fit
+        raise InvalidSignature(name, "is missing", "FIELD_MISSING")
     mine = _named(keys, serial)
     if not mine and _named([key for key in ring.verify if key.algorithm == algorithm], serial):
         raise InvalidSignature("app_cert_sn", "names a certificate that is revoked or not active yet", "KEY_REVOKED")

@@ -126,8 +126,9 @@ class Face:
         if (course.request.header("content-encoding") or "identity").lower() != "identity":
             raise RemoteProtocolError("", "compressed bodies are not taken", "MALFORMED")
         claim = course.claim = self._server.claim(course.request)
-        ring = course.ring = await self._platform.rings.ring(claim.merchant, self.manifest.name)
+        # before the ring is known to whoever answers: who is kept waiting must not cost a signature instead of a look
         _pass(self._gates.forged.wait(course.peer))
+        ring = course.ring = await self._platform.rings.ring(claim.merchant, self.manifest.name)
         now = self._platform.world.clock.wire()
         try:
             # an unknown merchant costs what a wrong signature does, and in production hears the same (T57)

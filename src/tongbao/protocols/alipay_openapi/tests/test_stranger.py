@@ -1,4 +1,5 @@
-"""Who hears what: whoever has signed for his application is answered with our signature, and nobody else costs one."""
+"""Who hears what: whoever has signed for his application, or tried to, is answered with our signature, and nobody else
+costs one. (How often one may try is the face's to say: T89.)"""
 
 from __future__ import annotations
 
