@@ -14,7 +14,7 @@ from tests.merchant.conftest import make_shop
 from tests.protocol.bench import make_pair
 from tests.protocol.vector import Vector, vectors
 from tests.support.clock import NOW, Hands
-from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
+from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import MINUTE, Instant, later
 from tongbao.merchant.client import Client
@@ -169,8 +169,9 @@ def test_T82_an_unsigned_refusal_ends_no_refund(sqlite_database: Database, inter
         shop.receiver.refund("A1", "R1", Money(100))
     assert shop.rows("SELECT state FROM payment_movement") == [{"state": "asked"}]
     rings.pop(0)
-    with pytest.raises(RemoteProtocolError):
+    with pytest.raises(OutcomeUnknown) as forged:
         shop.receiver.refund("A1", "R1", Money(100))
+    assert (forged.value.refusal, type(forged.value.__cause__)) == (None, InvalidSignature)
     assert shop.rows("SELECT state FROM payment_movement") == [{"state": "asked"}]
     rings.append(None)
     for number in ("R1", "R2"):

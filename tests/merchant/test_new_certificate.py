@@ -11,8 +11,10 @@ import pytest
 from tests.merchant.conftest import Shop, make_shop
 from tests.protocol.bench import CHANCE, NOW, authority, make_pair, rsa_key
 from tests.support.clock import Hands
+from tongbao.kernel.error import InvalidSignature, OutcomeUnknown
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, later
+from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database
 from tongbao.merchant.exchange import Core, Send, Wait, learn
@@ -111,6 +113,22 @@ def test_T20_a_notification_under_a_new_certificate_is_taken(sqlite_database: Da
     refused = stubborn.receiver.accept_notification(gateway.tell("A3"))
     assert (refused.verdict.kind, refused.verdict.reason) == (VerdictKind.REFUSED, "SIGN_INVALID")
     assert gateway.asked == []
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_F28_a_payment_that_is_told_under_an_unknown_certificate_is_unknown(interface: str) -> None:
+    """It was taken; a till that does not learn cannot prove it, and asks. One that learns sees it."""
+
+    def pay(trust: TrustStore | None) -> TradeView:
+        client = Client(configured(trust, interface=interface), send=Gateway(), clock=Hands(NOW))
+        return client.scan("A1", Money(1_000), "tea", "281234567890123456")
+
+    with pytest.raises(OutcomeUnknown) as unknown:
+        pay(None)
+    cause = unknown.value.__cause__
+    assert isinstance(cause, InvalidSignature)
+    assert (cause.code, cause.serial) == ("KEY_UNKNOWN", serial_of(NEW.chain[0]))
+    assert pay(TrustStore()).state is TradeState.PAID
 
 
 def test_T20_forged_notifications_make_a_shop_ask_once_in_five_minutes(sqlite_database: Database) -> None:

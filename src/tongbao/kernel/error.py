@@ -8,7 +8,8 @@
     │   ├── LocalProtocolError   our caller asked for what the protocol cannot say; nothing was sent
     │   └── RemoteProtocolError  the peer's bytes break the protocol; nothing moved on our side
     │       └── InvalidSignature     the peer could not prove who it is
-    ├── OutcomeUnknown       sent, no proven end: money may have moved; only an inquiry resolves it
+    ├── OutcomeUnknown       sent, no proven end: money may have moved; only an inquiry resolves it. So it is too where
+    │                        the answer to a request that moves money is a RemoteProtocolError, which is then its cause
     └── ConfigurationError   the operator must act; nothing was started
 """
 
@@ -51,7 +52,8 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer's bytes break the protocol. The only error a decoder may raise on any input."""
+    """The peer's bytes break the protocol. The only error a decoder may raise on any input. A merchant's client raises
+    it for answers to requests that move nothing; after all others it is the cause of an OutcomeUnknown."""
 
 
 class InvalidSignature(RemoteProtocolError):
@@ -75,7 +77,8 @@ class OutcomeUnknown(TongbaoError):
 
     ``refusal`` is what was said where something was: without a proof, what a person may act upon (a wrong code, not
     enough money), though anybody on the way could have said it; or, of code SYSTEM, that the other side does not know
-    itself. None where nothing came.
+    itself. None where nothing came, or nothing that is an answer to this request (unsigned or wrongly signed, broken,
+    about something else): ``__cause__`` is then the RemoteProtocolError with its field and code.
     """
 
     def __init__(self, detail: str = "", *, refusal: Refused | None = None) -> None:

@@ -138,16 +138,19 @@ class _Base(Errands):
         if call.carriage is not Carriage.SERVER:
             raise LocalProtocolError("", "in this protocol the buyer's browser carries the request: use payment")
         outcome = yield from self._ask(intent)
-        return expect(outcome, TradeOpened)
+        with self._reading(intent):
+            return expect(outcome, TradeOpened)
 
     def _scan(self, order_no: str, amount: Money, subject: str, code: str, options: PaymentOptions) -> Core[TradeView]:
         said = PaymentOptions(**{**options, "presentation": Presentation.BARCODE, "code": code})
         # not every protocol tells of such a payment: addresses of the settings are said where they can be
         bare = PaymentOptions(notify_url="", return_url="") | said
         intent = self._said([self.trade(order_no, amount, subject, **each) for each in (said, bare)])
-        trade = expect((yield from self._ask(intent)), TradeFound).trade
-        if trade.out_trade_no != order_no or trade.amount != amount:
-            raise RemoteProtocolError("amount", "the answer is about another trade, or another sum")
+        outcome = yield from self._ask(intent)
+        with self._reading(intent):
+            trade = expect(outcome, TradeFound).trade
+            if trade.out_trade_no != order_no or trade.amount != amount:
+                raise RemoteProtocolError("amount", "the answer is about another trade, or another sum")
         return trade
 
     def _create_combined(
@@ -209,8 +212,10 @@ class _Base(Errands):
 class Client(_Base, MoneyDesk):
     """Synchronous. ``send`` replaces the HTTP transport (tests, an own pool); ``close`` gives the connections back.
 
-    Every exchange may raise Refused (the platform said no), RemoteProtocolError, OutcomeUnknown (inquire, do not repeat
-    under a new number), LocalProtocolError, or ``wire.world.NotSent`` (it never left).
+    Every exchange may raise Refused (the platform said no), OutcomeUnknown (inquire, do not repeat under a new number),
+    LocalProtocolError, or ``wire.world.NotSent`` (it never left); those that move no money also RemoteProtocolError (an
+    answer that is unproven, broken or about something else: after the others that is an OutcomeUnknown, whose cause it
+    is).
     """
 
     def __init__(
@@ -236,7 +241,7 @@ class Client(_Base, MoneyDesk):
         """Take a payment by the code that the buyer's wallet has ``shown``. Refused with BUYER_PAYING means that the
         trade stands and he must still agree in his wallet: query until it ends, or close it. So does OutcomeUnknown,
         whose ``refusal`` is what the platform said without a proof, or SYSTEM where it does not know itself; its own
-        word is in ``detail``."""
+        word is in ``detail``. ``refusal`` is None where no answer came, or none that proves what it says."""
         return self._drive(self._scan(order_no, amount, subject, shown, options))
 
     def create_combined(

@@ -8,14 +8,12 @@ from typing import Any, TypedDict, Unpack
 
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant
-from tongbao.merchant.errand import Errands, expect
+from tongbao.merchant.errand import Errands
 from tongbao.merchant.exchange import Core
 from tongbao.wire.movement import (
-    Answered,
     BalanceFound,
     BatchTaken,
     BatchView,
-    CallByName,
     Cancelled,
     MovementsFound,
     MovementState,
@@ -206,10 +204,11 @@ class MoneyDesk(_Forms):
         """Any method of the platform by its wire name, with content as the protocol says it; the verified answer as it
         stands. ``public`` are parameters that stand beside the content, in protocols that have such. For protocols that
         have such methods. A refusal is raised as Refused; one without a proof, or SYSTEM (the platform does not know
-        itself), as OutcomeUnknown with that ``refusal``, unless the method is known only to ask. Raises
-        LocalProtocolError where nothing is sent."""
-        asked = CallByName(merchant="", method=method, content=content, public=public or {})
-        return expect(self._drive(self._any(asked)), Answered).content
+        itself), as OutcomeUnknown with that ``refusal``, unless the method is known only to ask; an answer that is no
+        proof at all is OutcomeUnknown likewise, or RemoteProtocolError. Raises LocalProtocolError where nothing is
+        sent."""
+        found: Mapping[str, object] = self._drive(self._by_name(method, content, public or {}))
+        return found
 
     def refund(self, refund_no: str, amount: Money, **said: Unpack[RefundOptions]) -> RefundView:
         """Give money back under a refund number of ours. The same number again is the same refund: after OutcomeUnknown
@@ -329,8 +328,8 @@ class AsyncMoneyDesk(_Forms):
         self, method: str, content: Mapping[str, object], *, public: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
         """Any method of the platform by its wire name; see ``MoneyDesk.call``."""
-        asked = CallByName(merchant="", method=method, content=content, public=public or {})
-        return expect(await self._drive(self._any(asked)), Answered).content
+        found: Mapping[str, object] = await self._drive(self._by_name(method, content, public or {}))
+        return found
 
     async def refund(self, refund_no: str, amount: Money, **said: Unpack[RefundOptions]) -> RefundView:
         """Give money back under a refund number of ours. The same number again is the same refund: after OutcomeUnknown

@@ -11,7 +11,8 @@ import gzip
 import hashlib
 import hmac
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, Final, TypeVar
@@ -25,6 +26,7 @@ from tongbao.merchant.system import SystemClock
 from tongbao.wire.contract import Call
 from tongbao.wire.http import get, split_url
 from tongbao.wire.movement import (
+    Answered,
     BalanceFound,
     BatchFound,
     BatchTaken,
@@ -83,6 +85,14 @@ def expect(outcome: Outcome, kind: type[T]) -> T:
     if not isinstance(outcome, kind):
         raise RemoteProtocolError("", f"answered {type(outcome).__name__} where {kind.__name__} was due")
     return outcome
+
+
+def _only(outcome: Outcome) -> RefundView:
+    """The one refund of an answer. Raises RemoteProtocolError."""
+    refunds = expect(outcome, RefundFound).refunds
+    if len(refunds) != 1:
+        raise RemoteProtocolError("", "answered other than one refund")
+    return refunds[0]
 
 
 def check_bill(raw: bytes, expected: str) -> bytes:
@@ -153,8 +163,21 @@ class Errands:
                 failure = failure or error
         raise failure or LocalProtocolError("", "cannot be said in this protocol", "UNKNOWN_SERVICE")
 
+    @contextmanager
+    def _reading(self, intent: Intent) -> Iterator[None]:
+        """While the answer to this is asked for and read: where money may have moved, one that breaks the protocol, is
+        unproven, or about something else is no end (F07, F28, T82). Raises OutcomeUnknown then, whose cause it is."""
+        try:
+            yield
+        except RemoteProtocolError as error:
+            if not moves(intent, self.configuration.manifest.operations):
+                raise
+            said = f"{type(intent).__name__} was sent, and its answer is no proof: {error} ({error.code})"
+            raise OutcomeUnknown(said) from error
+
     def _ask(self, intent: Intent, limits: Limits | None = None) -> Core[Outcome]:
-        outcome = yield from ask(self.configuration, intent, self.clock, limits)
+        with self._reading(intent):
+            outcome = yield from ask(self.configuration, intent, self.clock, limits)
         if isinstance(outcome, Rejection):
             said = f"{outcome.wire_code} {outcome.detail}".strip()
             refusal = Refused(outcome.code, said)
@@ -193,7 +216,8 @@ class Errands:
         said = self.refund_intent(intent)
         outcome = yield from self._ask(said)
         if isinstance(said, RefundBatch):
-            expect(outcome, BatchTaken)
+            with self._reading(said):
+                expect(outcome, BatchTaken)
             return RefundView(
                 merchant=intent.merchant,
                 refund_no=intent.refund_no,
@@ -203,14 +227,12 @@ class Errands:
                 state=MovementState.ACCEPTED,
                 amount=intent.amount,
             )
-        refunds = expect(outcome, RefundFound).refunds
-        if len(refunds) != 1:
-            raise RemoteProtocolError("", "answered other than one refund")
-        refund = refunds[0]
-        if refund.refund_no not in ("", intent.refund_no):
-            raise RemoteProtocolError("refund_no", "the answer is about another refund")
-        if intent.amount is not None and refund.amount not in (None, intent.amount):
-            raise RemoteProtocolError("amount", "the answer tells another sum than was asked for")
+        with self._reading(said):
+            refund = _only(outcome)
+            if refund.refund_no not in ("", intent.refund_no):
+                raise RemoteProtocolError("refund_no", "the answer is about another refund")
+            if intent.amount is not None and refund.amount not in (None, intent.amount):
+                raise RemoteProtocolError("amount", "the answer tells another sum than was asked for")
         return replace(refund, refund_no=intent.refund_no)
 
     def query_refund_core(self, question: QueryRefund) -> Core[tuple[RefundView, ...]]:
@@ -230,29 +252,32 @@ class Errands:
 
     def _refund_batch(self, batch: RefundBatch) -> Core[BatchTaken]:
         outcome = yield from self._ask(self._said([batch]))
-        return expect(outcome, BatchTaken)
+        with self._reading(batch):
+            return expect(outcome, BatchTaken)
 
     def _recover(self, refund_id: str, refund_no: str) -> Core[RefundView]:
         asked = RecoverRefund(merchant=self.configuration.merchant, refund_id=refund_id, refund_no=refund_no)
         outcome = yield from self._ask(self._said([asked]))
-        refunds = expect(outcome, RefundFound).refunds
-        if len(refunds) != 1:
-            raise RemoteProtocolError("", "answered other than one refund")
-        return refunds[0]
+        with self._reading(asked):
+            return _only(outcome)
 
     def _cancel(self, order_no: str, trade_no: str) -> Core[Cancelled]:
         asked = CancelTrade(merchant=self.configuration.merchant, out_trade_no=order_no, trade_no=trade_no)
-        cancelled = expect((yield from self._ask(self._said(_named(asked)))), Cancelled)
-        by_theirs = bool(trade_no and cancelled.trade_no)
-        if trade_no != cancelled.trade_no if by_theirs else order_no != cancelled.out_trade_no:
-            raise RemoteProtocolError("trade_no" if by_theirs else "out_trade_no", "the answer is about another trade")
+        outcome = yield from self._ask(self._said(_named(asked)))
+        with self._reading(asked):
+            cancelled = expect(outcome, Cancelled)
+            by_theirs = bool(trade_no and cancelled.trade_no)
+            if trade_no != cancelled.trade_no if by_theirs else order_no != cancelled.out_trade_no:
+                field = "trade_no" if by_theirs else "out_trade_no"
+                raise RemoteProtocolError(field, "the answer is about another trade")
         return cancelled
 
     # --- shares ----------------------------------------------------------------------------------------------------
 
     def _split(self, intent: SplitTrade) -> Core[SplitView]:
         outcome = yield from self._ask(self._said(_named(intent)))
-        return expect(outcome, SplitFound).split
+        with self._reading(intent):
+            return expect(outcome, SplitFound).split
 
     def _query_split(self, question: QuerySplit) -> Core[SplitView]:
         outcome = yield from self._ask(self._said(_named(question)))
@@ -260,7 +285,8 @@ class Errands:
 
     def _return_split(self, intent: ReturnSplit) -> Core[SplitReturnView]:
         outcome = yield from self._ask(self._said([intent]))
-        return expect(outcome, SplitReturnFound).split_return
+        with self._reading(intent):
+            return expect(outcome, SplitReturnFound).split_return
 
     def _query_split_return(self, return_no: str, split_no: str) -> Core[SplitReturnView]:
         asked = QuerySplitReturn(merchant=self.configuration.merchant, return_no=return_no, split_no=split_no)
@@ -276,11 +302,12 @@ class Errands:
 
     def _pay_out(self, intent: PayOut) -> Core[PayOutView]:
         outcome = yield from self._ask(self._said([intent]))
-        payouts = expect(outcome, PayOutFound).payouts
-        if len(payouts) != 1 or payouts[0].payout_no not in ("", intent.payout_no):
-            raise RemoteProtocolError("payout_no", "the answer is about another payout")
-        if payouts[0].amount not in (None, intent.amount):
-            raise RemoteProtocolError("amount", "the answer tells another sum than was asked for")
+        with self._reading(intent):
+            payouts = expect(outcome, PayOutFound).payouts
+            if len(payouts) != 1 or payouts[0].payout_no not in ("", intent.payout_no):
+                raise RemoteProtocolError("payout_no", "the answer is about another payout")
+            if payouts[0].amount not in (None, intent.amount):
+                raise RemoteProtocolError("amount", "the answer tells another sum than was asked for")
         return replace(payouts[0], payout_no=intent.payout_no)
 
     def payout_batch_intent(
@@ -300,7 +327,8 @@ class Errands:
 
     def _payout_batch(self, batch: PayOutBatch) -> Core[BatchTaken]:
         outcome = yield from self._ask(self._said([batch]))
-        return expect(outcome, BatchTaken)
+        with self._reading(batch):
+            return expect(outcome, BatchTaken)
 
     def query_payout_core(self, question: QueryPayOut) -> Core[tuple[PayOutView, ...]]:
         """What became of payouts. Where kinds of payees have numbers apart and the question leaves the kind open, an
@@ -394,6 +422,14 @@ class Errands:
 
     def _any(self, intent: Intent) -> Core[Outcome]:
         return (yield from self._ask(intent))
+
+    def _by_name(
+        self, method: str, content: Mapping[str, object], public: Mapping[str, str]
+    ) -> Core[Mapping[str, object]]:
+        asked = CallByName(merchant="", method=method, content=content, public=public)
+        outcome = yield from self._ask(asked)
+        with self._reading(asked):
+            return expect(outcome, Answered).content
 
     # --- carried by a browser --------------------------------------------------------------------------------------
 

@@ -182,7 +182,8 @@ def ask(
     that have grown old are fetched before; where they cannot be had, those that are kept must do.
 
     Raises LocalProtocolError (nothing sent), NotSent (nothing left), OutcomeUnknown (sent, and no answer that can be
-    read as the platform's), RemoteProtocolError (an answer that breaks the protocol; T82).
+    read as the platform's), RemoteProtocolError (an answer that breaks the protocol; T82; where money may have moved,
+    ``Errands`` makes an OutcomeUnknown of it).
     """
     client, trust = configuration.manifest.client, configuration.trust
     if trust is not None and trust.is_due(configuration.loaded, clock.wire()):
