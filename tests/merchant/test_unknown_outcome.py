@@ -15,13 +15,15 @@ from tests.protocol.bench import NOW, Pair, make_pair
 from tests.support.clock import Hands
 from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import MINUTE, later
 from tongbao.merchant.client import AsyncClient, Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database
+from tongbao.merchant.movement import MovementTable, list_movements
 from tongbao.protocols.alipay_openapi.client import Client as AlipayClient
 from tongbao.wire.contract import Manifest
 from tongbao.wire.http import Request, Response
-from tongbao.wire.movement import Cancelled, MovementState, RefundFound, RefundView, Split
+from tongbao.wire.movement import Cancelled, MovementState, PayOut, RefundFound, RefundView, Split
 from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import Outcome
 from tongbao.wire.world import CALL_LIMITS, Limits
@@ -295,3 +297,31 @@ def test_F28_a_refund_whose_answer_is_no_proof_is_ended_by_the_question(sqlite_d
     shop.receiver._send = genuine
     assert [row.number for row in shop.receiver.poll_movements(-1)] == ["R1"]
     assert shop.rows("SELECT state, evidence FROM payment_movement") == [{"state": "succeeded", "evidence": "QUERY"}]
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+@pytest.mark.parametrize(("signs", "evidence"), [((True, True), "QUERY"), ((False, True), ""), ((False, False), "")])
+def test_T82_nobody_gives_a_payout_up_because_somebody_on_the_way_says_that_there_is_none(
+    sqlite_database: Database, interface: str, signs: tuple[bool, bool], evidence: str
+) -> None:
+    """It would be made again under a new number, and both paid. Unsigned, also of one kind of payees only, it ends no
+    row, unless a person says that he takes it so; then the row says that no question proved it."""
+    left: list[bool] = []
+
+    def send(request: Request, limits: Any) -> Response:
+        claim = PAIR.manifest.server.claim(request)
+        ring = PAIR.ring if left.pop(0) else None
+        return PAIR.manifest.server.refuse(claim, Refused("PAYOUT_NOT_FOUND"), ring, NOW)
+
+    shop = make_shop(sqlite_database, configuration=client(Refused("SYSTEM"), interface).configuration, send=send)
+    asked = PayOut(merchant="", payout_no="P1", payee=Payee(Party("2088000000000099"), "张三"), amount=Money(200))
+    shop.database.run(lambda rows: MovementTable().add(rows, list_movements(shop.endpoint, asked, NOW)))
+    shop.clock.now = later(NOW, 10 * MINUTE)
+    if not all(signs):
+        left[:] = signs
+        with pytest.raises(OutcomeUnknown, match="unproven"):
+            shop.receiver.give_up_payout("trial", "P1")
+        assert shop.rows("SELECT state, code FROM payment_movement") == [{"state": "asked", "code": ""}]
+    left[:] = signs
+    row = shop.receiver.give_up_payout("trial", "P1", unproven=not all(signs))
+    assert (row.state, row.code, row.evidence) == ("failed", "GIVEN_UP", evidence)

@@ -27,14 +27,16 @@ class Refused(TongbaoError):  # noqa: N818 - a refusal is an answer of the rules
     ``state`` is the state of the trade that cannot be paid or closed, or that was never paid and cannot be refunded
     ('closed' also where only its time to be paid is over; 'paid' where a trade that cannot be closed has closed since
     all was given back), '' where no trade's state is the reason: protocols have words of their own for each. A bill of
-    days before its merchant was there says 'unborn', a payee who is the payer 'self'.
+    days before its merchant was there says 'unborn', a payee who is the payer 'self'. ``proven`` is False where a
+    merchant's client read it in an answer without the signature that its protocol has: anybody may have said it (T82).
     """
 
-    def __init__(self, code: str, detail: str = "", state: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", state: str = "", *, proven: bool = True) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
         self.state = state
+        self.proven = proven
 
 
 class ProtocolError(TongbaoError):

@@ -200,13 +200,15 @@ class Asking:
 
     # --- giving up -------------------------------------------------------------------------------------------------
 
-    def give_up_refund(self, order_no: str, refund_no: str) -> Core[Movement]:
+    def give_up_refund(self, order_no: str, refund_no: str, unproven: bool) -> Core[Movement]:
         """Note a refund as failed that was asked for, never answered with a proof, and, as a person has seen on the
-        platform's own site, never made. What the platform knows is not given up.
+        platform's own site, never made. What the platform knows is not given up. That it has none counts as evidence
+        (QUERY) where it is signed. Unsigned it is no answer, for anybody on the way can say it (T82), unless the person
+        says ``unproven``: several protocols sign no refusal at all. Then, as where the protocol has no question for it,
+        his word is all there is, and the row has no evidence.
 
         Raises Refused: REFUND_NOT_FOUND, STATE_CONFLICT (the platform took it on, or knows it; or it was asked for in
-        the last ten minutes); OutcomeUnknown where the platform does not answer. Where the protocol has no question for
-        it, the person's word is all there is.
+        the last ten minutes); OutcomeUnknown where the platform does not answer, or not with a proof (``refusal``).
         """
         found: list[Movement] = yield Work(
             lambda: self._database.read(lambda transaction: self._table.of_order(transaction, order_no))
@@ -214,9 +216,9 @@ class Asking:
         row = next((one for one in found if (one.batch_no or one.number) == refund_no), None)
         if row is None:
             raise Refused("REFUND_NOT_FOUND", f"no refund {refund_no[:64]} of this order was asked for")
-        return (yield from self._give_up(row))
+        return (yield from self._give_up(row, unproven))
 
-    def give_up_payout(self, endpoint: str, payout_no: str, batch_no: str) -> Core[Movement]:
+    def give_up_payout(self, endpoint: str, payout_no: str, batch_no: str, unproven: bool) -> Core[Movement]:
         """The same for a payout that was written down for the endpoint of that name. Raises as ``give_up_refund``, with
         PAYOUT_NOT_FOUND."""
         row: Movement | None = yield Work(
@@ -226,9 +228,9 @@ class Asking:
         )
         if row is None:
             raise Refused("PAYOUT_NOT_FOUND", f"no payout {payout_no[:64]} was written down")
-        return (yield from self._give_up(row))
+        return (yield from self._give_up(row, unproven))
 
-    def _give_up(self, row: Movement) -> Core[Movement]:
+    def _give_up(self, row: Movement, unproven: bool) -> Core[Movement]:
         endpoint = self._endpoints.names.get(row.endpoint)
         if endpoint is None:
             raise Refused("NOT_FOUND", f"no endpoint is called {row.endpoint}")
@@ -245,7 +247,10 @@ class Asking:
             cause = stop.__cause__
             if not isinstance(cause, Refused) or cause.code not in _NOT_THERE[row.kind]:
                 raise OutcomeUnknown(f"the platform was asked and did not say: {stop.detail}") from stop
-            views = ()
+            if not cause.proven and not unproven:
+                said = "that there is none is not signed: see on the platform's own site, and then say unproven=True"
+                raise OutcomeUnknown(said, refusal=cause) from stop
+            views = () if cause.proven else None
         if any(is_about(row, view) for view in views or ()):
             raise known
         evidence = "" if views is None else "QUERY"

@@ -180,7 +180,7 @@ class Errands:
             outcome = yield from ask(self.configuration, intent, self.clock, limits)
         if isinstance(outcome, Rejection):
             said = f"{outcome.wire_code} {outcome.detail}".strip()
-            refusal = Refused(outcome.code, said)
+            refusal = Refused(outcome.code, said, proven=outcome.proven)
             if is_open(outcome, intent, self.configuration.manifest.operations):
                 how = "answered that nobody knows" if outcome.proven else "refused without a proof"
                 raise OutcomeUnknown(f"{type(intent).__name__} was {how}: {said}", refusal=refusal)
@@ -342,7 +342,13 @@ class Errands:
                 other = self._said([replace(question, to_card=True)])
             except LocalProtocolError:  # here a number alone is a payout's name
                 raise refusal from None
-            outcome = yield from self._ask(other)
+            try:
+                outcome = yield from self._ask(other)
+            except Refused as second:
+                if refusal.proven:
+                    raise
+                # that there is none at all is proven by both or by neither
+                raise Refused(second.code, second.detail, proven=False) from second
         return expect(outcome, PayOutFound).payouts
 
     def query_batch_core(self, question: QueryPayOutBatch) -> Core[BatchView]:

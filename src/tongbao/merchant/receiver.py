@@ -113,18 +113,20 @@ class Receiver(_Shell):
         """
         return drive(self._core.asking.refund(order_no, refund_no, amount, reason, notify_url), self._exchange)
 
-    def give_up_refund(self, order_no: str, refund_no: str) -> Movement:
+    def give_up_refund(self, order_no: str, refund_no: str, *, unproven: bool = False) -> Movement:
         """Note as failed (``GIVEN_UP``) a refund that was refused without a proof, and of which a person has seen on
-        the platform's own site that it was never made: its sum is then free for another number.
+        the platform's own site that it was never made: its sum is then free for another number. The platform is asked
+        once more, and must say, signed, that it has none; ``unproven`` takes an unsigned word for it too, in protocols
+        whose platform signs no refusals, and leaves the row's ``evidence`` empty.
 
         Raises Refused (REFUND_NOT_FOUND; STATE_CONFLICT where the platform knows it, or it was asked for in the last
-        ten minutes) and OutcomeUnknown (nobody answers).
+        ten minutes) and OutcomeUnknown (nobody answers, or nobody with a proof: ``refusal`` is what was said).
         """
-        return drive(self._core.asking.give_up_refund(order_no, refund_no), self._exchange)
+        return drive(self._core.asking.give_up_refund(order_no, refund_no, unproven), self._exchange)
 
-    def give_up_payout(self, endpoint: str, payout_no: str, batch_no: str = "") -> Movement:
+    def give_up_payout(self, endpoint: str, payout_no: str, batch_no: str = "", *, unproven: bool = False) -> Movement:
         """The same for a payout that was written down for the endpoint of that name (PAYOUT_NOT_FOUND)."""
-        return drive(self._core.asking.give_up_payout(endpoint, payout_no, batch_no), self._exchange)
+        return drive(self._core.asking.give_up_payout(endpoint, payout_no, batch_no, unproven), self._exchange)
 
     def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
         """Ask how all refunds and payouts stand that were asked for more than ``older_than`` seconds ago and are open;
@@ -204,14 +206,17 @@ class AsyncReceiver(_Shell):
         movement: Movement = await self._drive(core)
         return movement
 
-    async def give_up_refund(self, order_no: str, refund_no: str) -> Movement:
+    async def give_up_refund(self, order_no: str, refund_no: str, *, unproven: bool = False) -> Movement:
         """Note a refund as failed that was never made; see ``Receiver.give_up_refund``."""
-        movement: Movement = await self._drive(self._core.asking.give_up_refund(order_no, refund_no))
+        movement: Movement = await self._drive(self._core.asking.give_up_refund(order_no, refund_no, unproven))
         return movement
 
-    async def give_up_payout(self, endpoint: str, payout_no: str, batch_no: str = "") -> Movement:
+    async def give_up_payout(
+        self, endpoint: str, payout_no: str, batch_no: str = "", *, unproven: bool = False
+    ) -> Movement:
         """Note a payout as failed that was never made; see ``Receiver.give_up_payout``."""
-        movement: Movement = await self._drive(self._core.asking.give_up_payout(endpoint, payout_no, batch_no))
+        core = self._core.asking.give_up_payout(endpoint, payout_no, batch_no, unproven)
+        movement: Movement = await self._drive(core)
         return movement
 
     async def poll_movements(self, older_than: int = 300, limit: int = 100) -> list[Movement]:
