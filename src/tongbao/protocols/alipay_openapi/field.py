@@ -23,6 +23,8 @@ EXPIRY_MAX: Final = 15 * 86_400
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])", re.ASCII)
 _UNIT: Final = {"m": 60, "h": 3_600, "d": 86_400}
 _SHORTEST: Final = min(m.LENGTHS.values())
+_LONGEST: Final = m.URL_LENGTH * 16
+"""Characters of a field that the sheet gives no length."""
 _ORDER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
@@ -37,9 +39,15 @@ def text_of(content: Content, name: str) -> str:
     value = content[name]
     if not isinstance(value, str):
         raise invalid(name, "is no text")
-    if len(value) > _SHORTEST and len(value) > m.LENGTHS.get(name, m.URL_LENGTH * 16):
-        raise RemoteProtocolError(name, f"is longer than {m.LENGTHS.get(name)} characters", "TOO_LARGE")
+    if len(value) > _SHORTEST and len(value) > (most := m.LENGTHS.get(name, _LONGEST)):
+        raise RemoteProtocolError(name, f"is longer than {most} characters", "TOO_LARGE")
     return value
+
+
+def detail_of(content: Content, name: str) -> str:
+    """A text for people, cut where it is long: what is said of a wrong signature repeats the request as a whole."""
+    value = content.get(name, "")
+    return text_of({name: value[:_LONGEST] if isinstance(value, str) else value}, name)
 
 
 def required(content: Content, name: str) -> str:

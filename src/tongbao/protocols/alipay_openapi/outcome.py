@@ -12,6 +12,7 @@ from tongbao.protocols.alipay_openapi.code import PAYING, SUCCESS, WIRE_CODE
 from tongbao.protocols.alipay_openapi.field import (
     Content,
     buyer_field,
+    detail_of,
     filled,
     list_of,
     mask_login,
@@ -267,7 +268,7 @@ def read_rejection(intent: Intent, content: Content) -> Rejection:
     # a payment waits for its buyer; anything else that is taken and not done (REST's 202) is to be asked for again
     waits = public == PAYING and not _is(intent, CreateTrade, m.PAY)
     code = "SYSTEM" if waits or _is_to_be_repeated(intent, content) else neutral(word, public)
-    return Rejection(code, word, text_of(content, "sub_msg"))
+    return Rejection(code, word, detail_of(content, "sub_msg"))
 
 
 def _is(intent: Intent, kind: type[Intent], method: str) -> bool:
