@@ -118,7 +118,8 @@ def check_rest(rest: Rest, keys: list[Key], now: Instant) -> Key:
 def read_body(rest: Rest, ring: KeyRing) -> dict[str, Any]:
     """The content of a request: its query, or its body, decrypted where it is hidden. Raises RemoteProtocolError."""
     if rest.verb == "GET":
-        return dict(parse_form(rest.target.partition(b"?")[2]))
+        asked: dict[str, Any] = plain_texts(dict(parse_form(rest.target.partition(b"?")[2])), "query")
+        return asked
     body = rest.body
     if rest.hidden:
         body = reveal(body.decode("latin-1"), content_key(ring), "body")

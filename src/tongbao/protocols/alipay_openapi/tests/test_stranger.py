@@ -85,6 +85,19 @@ def test_what_is_refused_before_the_signature_costs_none_of_ours(more: dict[str,
     assert b'"sign"' not in body
 
 
+def test_a_rest_query_holds_no_controls_either() -> None:
+    """What a form's content may not hold, the query of a GET may not: refused naming the field."""
+    pair = make_pair("alipay_openapi", RSA2, "utf-8")
+    path, query, key = "/v3/alipay/trade/query", "out_trade_no=A%01", pair.credentials.ring.signing(RSA2)
+    auth = write_auth({"app_id": pair.ring.merchant}, "GET", f"{path}?{query}", b"", key, NOW, None)
+    headers = ((b"authorization", auth.encode()),)
+    rest = PROTOCOL.server.claim(Request("GET", "http", "127.0.0.1", path.encode(), query.encode(), headers, b""))
+    for claim in (rest, claim_of(fields_of(pair, biz_content='{"out_trade_no":"A\\u0001"}'))):
+        with pytest.raises(RemoteProtocolError) as caught:
+            PROTOCOL.server.decode(claim, pair.ring, NOW)
+        assert (caught.value.field, caught.value.code) == ("out_trade_no", "BAD_CHARSET")
+
+
 def test_a_path_that_names_nothing_costs_a_signature_only_for_whoever_has_signed() -> None:
     """404 and signed for him; for anybody else the signature is what is wrong, or there is none of ours."""
     pair = make_pair("alipay_openapi", RSA2, "utf-8")
