@@ -52,7 +52,7 @@ def read_split(share: Content) -> Split:
     """One share of a trade's money: a sum, or whole percents."""
     kind = text_of(share, "royalty_type")
     percent = text_of(share, "amount_percentage")
-    if percent and not (percent.isascii() and percent.isdigit() and 1 <= int(percent[:4]) <= 100):
+    if percent and not (percent.isascii() and percent.isdigit() and len(percent) <= 3 and 1 <= int(percent) <= 100):
         raise invalid("amount_percentage", "is not from 1 to 100")
     return Split(
         receiver=_party(share, "trans_in"),

@@ -11,6 +11,7 @@ from tongbao.kernel.error import InvalidSignature, RemoteProtocolError
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.field import text_of
+from tongbao.protocols.alipay_openapi.money import read_split
 from tongbao.wire.movement import CallByName
 from tongbao.wire.vocabulary import Rejection
 
@@ -37,3 +38,17 @@ def test_a_text_that_is_too_long_says_how_long_it_may_be() -> None:
         with pytest.raises(RemoteProtocolError) as caught:
             text_of({name: "x" * 5_000}, name)
         assert caught.value.reason == f"is longer than {most} characters"
+
+
+@pytest.mark.parametrize(
+    ("said", "rate"), [("1", 100), ("100", 10_000), ("030", 3_000), ("0", 0), ("101", 0), ("0100", 0), ("0100000", 0)]
+)
+def test_a_share_is_at_most_the_whole(said: str, rate: int) -> None:
+    """Whatever zeros lead: more than three digits are refused, naming the field."""
+    share = {"trans_in": "2088000000000044", "amount_percentage": said}
+    if rate:
+        assert read_split(share).rate == rate
+        return
+    with pytest.raises(RemoteProtocolError) as caught:
+        read_split(share)
+    assert caught.value.field == "amount_percentage"
