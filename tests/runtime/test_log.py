@@ -103,6 +103,8 @@ def test_ordinary_names_keep_their_values(name: str) -> None:
         "Authorization: Bearer {}\r\nHost: a",
         "Cookie: session={}; other=1",
         "Wechatpay-Signature: {}",
+        "alipay-app-auth-token: {}",
+        "X-AuthToken: {}\r\nHost: a",
         'WECHATPAY2-SHA256-RSA2048 mchid="1",signature="{}",serial_no="2"',
         "appkey={}",
         "ValueError: hmac={}",

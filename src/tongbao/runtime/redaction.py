@@ -40,7 +40,7 @@ _QUOTED: Final = re.compile(
 )
 _ELEMENT: Final = re.compile(rf"(<({_LABEL})(?:\s[^>]*)?>)(.*?)(</\2>)", re.IGNORECASE | re.DOTALL)
 _HEADER: Final = re.compile(
-    r"((?:authorization|cookie|set-cookie|[\w-]*-signature|x-[\w-]*token)\s*:\s)([^\r\n]+)", re.IGNORECASE
+    r"((?:authorization|cookie|set-cookie|[\w-]{0,40}-(?:signature|\w{0,20}token))\s*:\s)([^\r\n]+)", re.IGNORECASE
 )
 _LONG: Final = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
 _DIGITS: Final = re.compile(r"(?<![\dA-Za-z])[3-6]\d(?:[ -]?\d){11,17}(?![\dA-Za-z])")
