@@ -55,6 +55,11 @@ class Told:
     wrong: list[str] = field(default_factory=list)
 
 
+def stand_of(refund: RefundView) -> str:
+    """How the answer to a request for a refund says that it stands. Where it says no end, the money is on its way."""
+    return "on its way" if refund.state in (None, MovementState.ACCEPTED) else str(refund.state)
+
+
 class Sequel:
     """Goes on with orders that a ``Walker`` has walked."""
 
@@ -109,7 +114,7 @@ class Sequel:
         for n, sum_ in enumerate((part, Money(trade.amount, trade.currency) - part), 1):
             said = await self._ask(walk, trade, f"{day}{n:03d}", sum_)
             await self._hosted.sandbox.house.worker.settle()
-            self._say(f"   the shop asked for {sum_.text()} of {walk.number} back: {said.state}")
+            self._say(f"   the shop asked for {sum_.text()} of {walk.number} back: {stand_of(said)}")
         trade = await self._trade(walk)
         made = await refunds_of(self._platform, trade)
         ended = [refund for refund in made if refund.state == MovementState.SUCCEEDED]
