@@ -11,7 +11,7 @@ import pytest
 from tests.merchant.conftest import Shop, make_shop
 from tests.protocol.bench import CHANCE, NOW, authority, make_pair, rsa_key
 from tests.support.clock import Hands
-from tongbao.kernel.error import InvalidSignature, OutcomeUnknown
+from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, later
 from tongbao.merchant.client import Client
@@ -56,10 +56,12 @@ def view(number: str) -> TradeView:
 
 @dataclass
 class Gateway:
-    """The platform's end, which signs by ``key``; ``dumb``: no answer comes."""
+    """The platform's end, which signs by ``key`` what is no failure, as the real REST interface does (sheet
+    alipay-openapi, 11.2), and has the trades ``known``; ``dumb``: no answer comes."""
 
     key: Key = NEW
     dumb: bool = False
+    known: tuple[str, ...] = ("A1", "A2", "A3")
     asked: list[Any] = field(default_factory=list)
 
     @property
@@ -72,8 +74,11 @@ class Gateway:
         self.asked.append(type(intent))
         if self.dumb:
             raise NoAnswer("TIMEOUT", "lost by the test")
-        found = CertificatesFound(intent.serial) if isinstance(intent, FetchCertificates) else TradeFound(view("A1"))
-        return PROTOCOL.server.answer(claim, found, self.ring, NOW)
+        if isinstance(intent, FetchCertificates):
+            return PROTOCOL.server.answer(claim, CertificatesFound(intent.serial), self.ring, NOW)
+        if intent.out_trade_no not in self.known:
+            return PROTOCOL.server.refuse(claim, Refused("TRADE_NOT_FOUND"), None, NOW)
+        return PROTOCOL.server.answer(claim, TradeFound(view(intent.out_trade_no)), self.ring, NOW)
 
     def tell(self, number: str) -> Request:
         note = Notification(id=f"n{number}", at=NOW, trade=view(number))
@@ -152,6 +157,42 @@ def test_T20_forged_notifications_make_a_shop_ask_once_in_five_minutes(sqlite_da
     forge()
     assert gateway.asked == [QueryTrade] * 2
     assert shop.count("stock_taken") == 1
+
+
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+def test_T20_forged_numbers_use_up_no_turn_to_ask(sqlite_database: Database, interface: str) -> None:
+    """A trade that the shop did not open, or opened elsewhere, is nobody's: the platform's unsigned failure about it
+    would teach nothing, and the genuine notifications under the new certificate would be refused for five minutes."""
+    gateway, forger = Gateway(), Gateway(renewed(8))
+    shop = opened(sqlite_database, gateway, configured(TrustStore(), interface=interface), Hands(NOW))
+    shop.order("B1", endpoint="elsewhere")
+    forged = [shop.receiver.accept_notification(forger.tell(number)).verdict for number in ("A9", "a1", "B1", "A99")]
+    assert {(one.kind, one.reason) for one in forged} == {(VerdictKind.REFUSED, "SIGN_INVALID")}
+    assert gateway.asked == []
+    assert shop.receiver.accept_notification(gateway.tell("A1")).verdict.kind is VerdictKind.APPLIED
+    assert gateway.asked == ASKED
+
+
+def test_T20_a_made_up_serial_number_holds_a_notification_five_seconds_at_most(sqlite_database: Database) -> None:
+    """While somebody else's question for the certificates hangs: whoever sends forged ones would hold as many threads
+    as he likes for a minute."""
+    pair, trust, clock = make_pair("wechatpay_v3", "WECHATPAY2-SHA256-RSA2048"), TrustStore(), Hands(NOW)
+    configuration = MerchantConfiguration(
+        protocol="wechatpay_v3", credentials=pair.settings, environment="sandbox", gateway="http://127.0.0.1:1",
+        notify_url="https://shop.example.com/wechat/notify", trust=trust,
+    )  # fmt: skip
+    shop = make_shop(sqlite_database, configuration=configuration, clock=clock)
+    hanging = trust.begin(configuration.loaded, NOW)
+    assert hanging is not None
+    told = pair.manifest.server.notify(
+        Notification(id="n1", at=NOW, trade=view("A1")), configuration.notify_url, pair.ring, NOW
+    )
+    headers = tuple((name, b"77" if name.lower() == b"wechatpay-serial" else value) for name, value in told.headers)
+    core = shop.receiver._core.notification(replace(told, headers=headers))
+    effect = next(core)
+    core.close()
+    assert isinstance(effect, Wait)
+    assert effect.seconds == 5
 
 
 def test_T20_where_nothing_can_be_learnt_nothing_is_asked(sqlite_database: Database) -> None:

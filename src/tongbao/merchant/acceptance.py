@@ -19,7 +19,7 @@ from tongbao.merchant.book import OrderBook
 from tongbao.merchant.database import Database, Transaction
 from tongbao.merchant.ending import Endings, is_ending
 from tongbao.merchant.endpoint import Endpoint, EndpointTable
-from tongbao.merchant.exchange import Core, Work, ask, learn, look_into
+from tongbao.merchant.exchange import INQUIRY_SECONDS, Core, Work, ask, learn, look_into
 from tongbao.merchant.movement import MovementTable
 from tongbao.merchant.order import Evidence, Job, Order, OrderState, Payment
 from tongbao.merchant.record import (
@@ -193,10 +193,7 @@ class Acceptance:
         try:
             verified = step.step_08_verify(raw, endpoint, now)
         except Stop as stop:
-            configuration = endpoint.configuration
-            if stop.reason == "KEY_UNKNOWN" and configuration.trust is not None:
-                yield from learn(configuration, self._clock)
-            elif stop.reason != "SIGN_INVALID" or not (yield from look_into(configuration, raw.request, self._clock)):
+            if not (yield from self._may_learn(stop.reason, raw.request, endpoint)):
                 raise
             verified = step.step_08_verify(raw, endpoint, now)
         notification = step.step_09_drop_unsigned(verified)
@@ -208,6 +205,19 @@ class Acceptance:
             return (yield from self._walk_parts(walk, notification, notification.combined, endpoint))
         step.step_11_check_recipient(notification, endpoint)
         return (yield from self._take(walk, notification, endpoint))
+
+    def _may_learn(self, reason: str, request: Request, endpoint: Endpoint) -> Core[bool]:
+        """Whether to verify once more after step 8 has failed: the platform's key may be known by now."""
+        configuration = endpoint.configuration
+        if reason == "KEY_UNKNOWN" and configuration.trust is not None:
+            yield from learn(configuration, self._clock, seconds=INQUIRY_SECONDS)
+            return True
+
+        def has(number: str) -> bool:
+            order = self._database.read(lambda transaction: self._book.find(transaction, number))
+            return order is not None and order.endpoint in ("", endpoint.name)
+
+        return reason == "SIGN_INVALID" and (yield from look_into(configuration, request, self._clock, has))
 
     def _walk_parts(
         self, walk: _Walk, notification: Notification, combined: CombinedView, endpoint: Endpoint

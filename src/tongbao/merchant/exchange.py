@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, TypeVar
 
 from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUnknown, RemoteProtocolError
@@ -27,7 +28,8 @@ from tongbao.wire.world import Limits, NoAnswer, NotSent
 R = TypeVar("R")
 
 INQUIRY_SECONDS: Final = 5.0
-"""How long a notification waits for the platform to be asked on behalf of another one."""
+"""How long a notification waits for the platform to be asked on behalf of another one: whoever sends forged ones would
+hold as many threads, and the platform repeats what is refused."""
 
 SyncSend = Callable[[Request, Limits], Response]
 """Sends one request and returns its answer; raises NotSent or NoAnswer. Never follows redirects."""
@@ -121,10 +123,13 @@ async def drive_async(
             failure = error
 
 
-def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = "") -> Core[bool]:
+def learn(
+    configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = "", seconds: float = inf
+) -> Core[bool]:
     """Fetch the platform's certificates, where the protocol has them and it is not too soon, or wait for another who
-    does; whether any came. ``asked``: somebody wants it, whenever the last time was. ``serial``: the one that was met
-    and is not known; protocols that give one at a time have nothing to ask without it."""
+    does, for ``seconds`` at most; whether any came. ``asked``: somebody wants it, whenever the last time was.
+    ``serial``: the one that was met and is not known; protocols that give one at a time have nothing to ask without
+    it."""
     trust, manifest = configuration.trust, configuration.manifest
     if trust is None or FetchCertificates not in manifest.operations.values():
         return False
@@ -134,7 +139,7 @@ def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = F
     if question is None:
         return False
     if not question.mine:
-        yield Wait(question.over, configuration.limits.total_seconds)
+        yield Wait(question.over, min(seconds, configuration.limits.total_seconds))
         return question.learnt
     learnt = False
     try:
@@ -151,20 +156,23 @@ def learn(configuration: MerchantConfiguration, clock: Clock, *, asked: bool = F
     return learnt
 
 
-def look_into(configuration: MerchantConfiguration, notification: Request, clock: Clock) -> Core[bool]:
+def look_into(
+    configuration: MerchantConfiguration, notification: Request, clock: Clock, has: Callable[[str], bool]
+) -> Core[bool]:
     """For a notification that no known key has signed, in protocols whose notifications name none: ask the platform
     about it, since the answer names the certificate that it signs with now, which ``ask`` learns. Nothing else is taken
     from the answer. Whether to verify once more: also where it is too soon to ask, for somebody may have learnt it
-    meanwhile. Forged ones without end make the shop ask once in five minutes (T20)."""
+    meanwhile. Forged ones without end make the shop ask once in five minutes (T20); ``has`` (a transaction) tells
+    whether an order of that number is the shop's own, since those about any other would use up the turn: what failed
+    the platform may tell unsigned, which teaches nothing (sheet alipay-openapi, 11.2)."""
     trust, inquiry = configuration.trust, configuration.manifest.inquiry
     intent = None if trust is None or inquiry is None else inquiry(notification, configuration.loaded)
-    if trust is None or intent is None:
+    if trust is None or intent is None or not (yield Work(lambda: has(intent.out_trade_no))):
         return False
     question = trust.begin(configuration.loaded, clock.wire(), inquiry=True)
     if question is None:
         return True
     if not question.mine:
-        # not long: whoever sends forged ones would hold as many threads, and the platform repeats what is refused
         yield Wait(question.over, min(INQUIRY_SECONDS, configuration.limits.total_seconds))
         return True
     try:

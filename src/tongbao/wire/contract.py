@@ -32,7 +32,7 @@ from tongbao.wire.http import FORM, Request, Response, split_url
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.movement import BillHead, BillLine
 from tongbao.wire.unsigned import Unsigned
-from tongbao.wire.vocabulary import Carriage, Intent, Notification, Outcome, Presentation
+from tongbao.wire.vocabulary import Carriage, Intent, Notification, Outcome, Presentation, QueryTrade
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +361,7 @@ class Manifest:
     """First digits of the payment codes that this brand's wallet shows (18 digits in all); '' where it has none."""
     certificates: bool = False
     """Whether keys come with certificates (``Key.chain``): the merchant's and the platform's, of one authority."""
-    inquiry: Callable[[Request, Credentials], Intent | None] | None = None
+    inquiry: Callable[[Request, Credentials], QueryTrade | None] | None = None
     """Where notifications name no key, and certificates are fetched one by one, by the number that an answer names:
     what to ask about a notification that no known key has signed. None where notifications name their keys."""
     client_certificate: tuple[str, str] | None = None

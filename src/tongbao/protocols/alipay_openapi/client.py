@@ -182,7 +182,7 @@ def _certificates(content: Mapping[str, Any], serial: str, credentials: Credenti
     return (chain_pem(known.chain[:1]),)
 
 
-def inquiry(notification: Request, credentials: Credentials) -> Intent | None:
+def inquiry(notification: Request, credentials: Credentials) -> QueryTrade | None:
     """What to ask about a notification that the known certificates have not signed: the trade that it names, since the
     answer names the platform's certificate. None where nothing would be learnt: in key mode, and about another
     application's."""
