@@ -87,6 +87,15 @@ def test_F28_a_till_that_hears_that_nobody_knows_asks_and_does_not_charge_again(
     assert caught.value.code == "NO_PRIVILEGE"
 
 
+@pytest.mark.parametrize("interface", ["v2", "v3"])
+@pytest.mark.parametrize("state", ["paid", "closed"])
+def test_F28_a_till_that_charges_again_hears_that_the_order_is_paid(state: str, interface: str) -> None:
+    """Both refuse by the same code; a till that takes a paid order for a closed one charges under a new number."""
+    with pytest.raises(Refused) as caught:
+        client(Refused("TRADE_NOT_PAYABLE", state=state), interface).scan("A1", Money(100), "茶", "281234567890123456")
+    assert (caught.value.code, caught.value.state) == ("TRADE_NOT_PAYABLE", state)
+
+
 def unsigned(request: Request) -> Response:
     """A success that nobody has signed, in either interface."""
     method = parse_qs(request.body.decode("latin-1")).get("method")

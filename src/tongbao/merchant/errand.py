@@ -180,7 +180,7 @@ class Errands:
             outcome = yield from ask(self.configuration, intent, self.clock, limits)
         if isinstance(outcome, Rejection):
             said = f"{outcome.wire_code} {outcome.detail}".strip()
-            refusal = Refused(outcome.code, said, proven=outcome.proven)
+            refusal = Refused(outcome.code, said, outcome.state, proven=outcome.proven)
             if is_open(outcome, intent, self.configuration.manifest.operations):
                 how = "answered that nobody knows" if outcome.proven else "refused without a proof"
                 raise OutcomeUnknown(f"{type(intent).__name__} was {how}: {said}", refusal=refusal)

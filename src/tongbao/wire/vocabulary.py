@@ -416,13 +416,15 @@ class Rejection:
     """The peer refused. ``code`` is one of ``tongbao.wire.refusal``; ``wire_code`` the protocol's own word for it.
 
     ``proven`` is False where the protocol signs its answers and this one bears no signature: then anybody may have said
-    so, and no money may be booked by it (T82).
+    so, and no money may be booked by it (T82). ``state`` is that of the trade which cannot be paid, as in
+    ``Refused.state``, where the word says it.
     """
 
     code: str
     wire_code: str = ""
     detail: str = ""
     proven: bool = True
+    state: str = ""
 
 
 @record

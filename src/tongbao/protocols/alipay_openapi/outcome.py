@@ -26,7 +26,7 @@ from tongbao.protocols.alipay_openapi.field import (
 from tongbao.protocols.alipay_openapi.mode import serial_of
 from tongbao.protocols.alipay_openapi.money import read_back, read_split, write_back, write_split
 from tongbao.protocols.alipay_openapi.view import NO_AMOUNTS, funds_of, read_trade, write_payment, write_trade
-from tongbao.protocols.alipay_openapi.word import neutral
+from tongbao.protocols.alipay_openapi.word import neutral, state_of
 from tongbao.wire.certificate import chain_pem
 from tongbao.wire.http import origin_of
 from tongbao.wire.key import KeyRing
@@ -268,7 +268,7 @@ def read_rejection(intent: Intent, content: Content) -> Rejection:
     # a payment waits for its buyer; anything else that is taken and not done (REST's 202) is to be asked for again
     waits = public == PAYING and not _is(intent, CreateTrade, m.PAY)
     code = "SYSTEM" if waits or _is_to_be_repeated(intent, content) else neutral(word, public)
-    return Rejection(code, word, detail_of(content, "sub_msg"))
+    return Rejection(code, word, detail_of(content, "sub_msg"), state=state_of(word, code))
 
 
 def _is(intent: Intent, kind: type[Intent], method: str) -> bool:

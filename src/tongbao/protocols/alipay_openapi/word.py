@@ -134,6 +134,9 @@ _BY_PUBLIC: Final = {
 }
 """Public code -> what a word says that is not listed."""
 
+_STATE: Final = {"TRADE_HAS_SUCCESS": "paid", "TRADE_HAS_CLOSE": "closed"}
+"""How a trade stands that cannot be paid, by the word for that (section 7)."""
+
 _BARE: Final = {word.removeprefix(prefix): word for prefix in PREFIXES for word in NEUTRAL_CODE if "." in word}
 _BY_STATUS: Final = {401: "40006", 403: "40006", 429: "40005"}
 
@@ -146,6 +149,11 @@ def neutral(word: str, public: str = BUSINESS) -> str:
     if public == UNKNOWN or word.endswith(_OPEN):
         return "SYSTEM"
     return NEUTRAL_CODE.get(_plain(word)) or _BY_PUBLIC.get(public, "SYSTEM")
+
+
+def state_of(word: str, code: str) -> str:
+    """The state of the trade that the gateway's word for our ``code`` tells, as in ``Refused.state``; '' for none."""
+    return _STATE.get(_plain(word), "") if code == "TRADE_NOT_PAYABLE" else ""
 
 
 def whole(code: str) -> str:

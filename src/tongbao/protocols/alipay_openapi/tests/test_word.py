@@ -8,7 +8,7 @@ import pytest
 
 from tongbao.merchant.asking import UNDECIDED
 from tongbao.protocols.alipay_openapi.code import MESSAGE, bare, public_code
-from tongbao.protocols.alipay_openapi.word import NEUTRAL_CODE, neutral, public_of, whole
+from tongbao.protocols.alipay_openapi.word import NEUTRAL_CODE, neutral, public_of, state_of, whole
 from tongbao.wire.refusal import is_refusal
 
 COMMON: Final = (
@@ -139,6 +139,22 @@ def test_F28_every_published_word_is_as_definite_as_the_sheet_says() -> None:
 def test_a_word_says_no_more_than_its_public_code(word: str, public: str, code: str) -> None:
     """What 20000 leaves open, no word closes; a word that is not listed is as definite as its public code."""
     assert neutral(word, public) == code
+
+
+@pytest.mark.parametrize(
+    ("word", "public", "state"),
+    [
+        ("ACQ.TRADE_HAS_SUCCESS", "40004", "paid"),
+        ("TRADE_HAS_CLOSE", "40004", "closed"),
+        ("ACQ.TRADE_STATUS_ERROR", "40004", ""),
+        ("ACQ.TRADE_HAS_SUCCESS", "20000", ""),
+        ("ACQ.TRADE_HAS_SUCCESS", "10003", ""),
+    ],
+)
+def test_F28_a_word_says_how_the_trade_stands(word: str, public: str, state: str) -> None:
+    """A till must tell a trade that is paid from one that is closed (section 7); what the public code leaves open says
+    nothing of it."""
+    assert state_of(word, neutral(word, public)) == state
 
 
 def test_the_rest_interface_says_the_same() -> None:
