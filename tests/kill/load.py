@@ -18,7 +18,7 @@ from tests.attack.town import create
 from tests.support.platform import MERCHANT, Stage, make_buyer, make_merchant
 from tests.support.process import find_port
 from tests.web.house import SECRET, put_key
-from tongbao.kernel.time import HOUR, Instant, business_date, later
+from tongbao.kernel.time import MINUTE, Instant, business_date, later
 from tongbao.service.refund_act import refunds_of
 from tongbao.wire.http import Request
 
@@ -211,7 +211,7 @@ class Load:
             await self.buy(number)
             today = business_date(now())
             # a batch's number is of its day: none is begun that might be asked for again after midnight
-            if self.shop is not None and business_date(later(now(), HOUR)) == today:
+            if self.shop is not None and business_date(later(now(), MINUTE)) == today:
                 for n, fen in enumerate(BACK[turn % len(BACK)]):
                     batch_no = f"{today:%Y%m%d}K{name}T{turn}N{n}"
                     self.book.returns[batch_no] = Return(number, fen)
