@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from tongbao.wire.http import Request, Response
 from tongbao.wire.key import Key
 from tongbao.wire.movement import CertificatesFound, FetchCertificates
 from tongbao.wire.party import Party
-from tongbao.wire.vocabulary import Notification, QueryTrade, TradeFound, TradeState, TradeView
+from tongbao.wire.vocabulary import CreateTrade, Notification, QueryTrade, TradeFound, TradeState, TradeView
 from tongbao.wire.world import NoAnswer
 
 PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
@@ -134,6 +135,16 @@ def test_F28_a_payment_that_is_told_under_an_unknown_certificate_is_unknown(inte
     assert isinstance(cause, InvalidSignature)
     assert (cause.code, cause.serial) == ("KEY_UNKNOWN", serial_of(NEW.chain[0]))
     assert pay(TrustStore()).state is TradeState.PAID
+
+
+def test_F14_a_payment_is_no_error_because_the_disk_has_one(tmp_path: Path) -> None:
+    """The certificate is learnt after the answer came, and money moved: it counts, and is not asked for again."""
+    folder, gateway = tmp_path / "trust", Gateway()
+    client = Client(configured(TrustStore(folder)), send=gateway, clock=Hands(NOW))
+    folder.rmdir()
+    assert client.scan("A1", Money(1_000), "tea", "281234567890123456").state is TradeState.PAID
+    assert client.query("A1").state is TradeState.PAID
+    assert gateway.asked == [CreateTrade, FetchCertificates, QueryTrade]
 
 
 def test_T20_forged_notifications_make_a_shop_ask_once_in_five_minutes(sqlite_database: Database) -> None:

@@ -160,6 +160,63 @@ def test_no_certificate_is_kept_half() -> None:
     assert store.keep(own, [], NOW) == 0
 
 
+@pytest.mark.parametrize("broken", [b"", b"\xff\xfe", "证书".encode(), b"-----BEGIN CERTIFICATE-----\nMII", None])
+def test_F14_a_file_that_cannot_be_read_counts_as_none(tmp_path: Path, broken: bytes | None) -> None:
+    """Half a file of a full disk, another program's, a folder in its place: who knew the certificates goes on with
+    them, who did not fetches them, and the next that are kept stand there again."""
+    first, own = TrustStore(tmp_path), bare()
+    first.keep(own, [certificate()], NOW)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir() if broken is None else path.write_bytes(broken)
+    assert len(names(first.known(own))) == 1
+    late = TrustStore(tmp_path)
+    assert (names(late.known(own)), late.is_due(own, NOW)) == ([], True)
+    assert late.keep(own, [certificate()], NOW) == 1
+    assert (len(names(late.known(own))), late.is_due(own, NOW)) == (1, False)
+    assert len(names(TrustStore(tmp_path).known(own))) == (broken is not None)
+
+
+@pytest.mark.parametrize("place", ["gone", "a file"])
+def test_F14_certificates_that_cannot_be_stored_live_in_memory(tmp_path: Path, place: str) -> None:
+    """The folder went while the shop was running. What an older process had stored is not taken up again after them."""
+    folder = tmp_path / "trust"
+    store, own = TrustStore(folder), bare()
+    store.keep(own, [certificate()], NOW)
+    (path,) = folder.iterdir()
+    path.unlink()
+    folder.rmdir()
+    if place == "a file":
+        folder.write_text("")
+    before = names(store.known(own))
+    assert store.keep(own, [certificate(1)], later(NOW, 1)) == 1
+    assert names(store.known(own)) != before
+    assert not store.is_due(own, NOW + 1)  # type: ignore[arg-type]
+
+
+def test_F14_a_full_disk_leaves_no_piece_and_what_stands_there_is_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer certificates count for who has them."""
+    own = bare()
+    TrustStore(tmp_path).keep(own, [certificate()], NOW)
+    store = TrustStore(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    assert store.keep(own, [certificate(1)], NOW) == 1
+    assert names(store.known(own)) == [make_name(1)]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def full(descriptor: int) -> None:
+    """What a disk without room says."""
+    raise OSError(28, "No space left on device")
+
+
+def make_name(number: int) -> str:
+    """The serial number of that platform's certificate."""
+    return platform_name(make_pair("wechatpay_v3", ALGORITHM, number=number).ring.sign[-1])
+
+
 @pytest.mark.slow
 def test_a_client_without_keys_learns_them(tmp_path: Path) -> None:
     """Neither certificate nor public key configured: the first answer with an unknown serial number makes the client

@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeVar
 
-from tongbao.kernel.error import InvalidSignature, LocalProtocolError, OutcomeUnknown, RemoteProtocolError
+from tongbao.kernel.error import (
+    ConfigurationError,
+    InvalidSignature,
+    LocalProtocolError,
+    OutcomeUnknown,
+    RemoteProtocolError,
+)
 from tongbao.kernel.port import Clock
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.wire.contract import Call
@@ -149,8 +155,8 @@ def learn(
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
         if isinstance(outcome, CertificatesFound):
             learnt = trust.keep(configuration.loaded, outcome.certificates, clock.wire()) > 0
-    except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError):
-        return False
+    except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError, ConfigurationError):
+        return False  # the last: what came is no certificate
     finally:
         question.end(learnt)
     return learnt

@@ -2,12 +2,14 @@
 
 Each merchant at each address has certificates of his own: nothing is shared between merchants. A certificate is kept
 only after the protocol's own half has proven it (by the content key and a verified answer). Files are replaced whole,
-readable by their owner alone, and read again when another process has changed them. Whoever meets an unknown serial
-number may ask once in five minutes, so that nobody can make a shop ask without end (T20); all others who meet it while
-that question is on its way wait for its end, so that a new certificate fails no exchange. The five minutes hold for all
-serial numbers together, for whoever makes them up has as many as he likes: where a second new certificate is met within
-them, in a protocol that gives one at a time, what comes under it is refused until they are over. A notification that
-names no certificate, and that none which is known has signed, makes the shop inquire as rarely.
+readable by their owner alone, and read again when another process has changed them. No trouble with a file fails an
+exchange, whose money may have moved: one that cannot be read is none, and what cannot be stored lives in memory.
+Whoever meets an unknown serial number may ask once in five minutes, so that nobody can make a shop ask without end
+(T20); all others who meet it while that question is on its way wait for its end, so that a new certificate fails no
+exchange. The five minutes hold for all serial numbers together, for whoever makes them up has as many as he likes:
+where a second new certificate is met within them, in a protocol that gives one at a time, what comes under it is
+refused until they are over. A notification that names no certificate, and that none which is known has signed, makes
+the shop inquire as rarely.
 """
 
 from __future__ import annotations
@@ -18,13 +20,16 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from cryptography.x509 import Certificate
+
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.time import HOUR, MINUTE, Instant, later
-from tongbao.wire.certificate import certificate_key, load_chain
+from tongbao.wire.certificate import certificate_key, chain_pem, load_chain
 from tongbao.wire.contract import Credentials
 from tongbao.wire.key import Key
 
@@ -98,17 +103,23 @@ class TrustStore:
 
     def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
         """Keep what the platform says now, and nothing of before; how many they are. They verify by the algorithm of
-        the merchant's own signatures. Raises ConfigurationError."""
+        the merchant's own signatures. Where the folder cannot be written, they are kept in memory. Raises
+        ConfigurationError for what is no certificate."""
         algorithm = _algorithm(credentials)
-        keys = tuple(_key(text, algorithm) for text in certificates)
+        keys = tuple(_key(load_chain(text, "trust")[0], algorithm) for text in certificates)
         if not keys:
             return 0
-        text = "\n".join(certificate.strip() for certificate in certificates) + "\n"
+        text = chain_pem(key.chain[0] for key in keys)
         with self._lock:
             kept = self._kept.setdefault(_name(credentials), _Kept())
             kept.keys, kept.fresh_at = keys, now
             if self._folder is not None:
-                kept.stamp = _write(self._folder / _name(credentials), text, now)
+                path = self._folder / _name(credentials)
+                try:
+                    kept.stamp = _write(path, text, now)
+                except OSError:
+                    with suppress(OSError):  # what may stand there is older than these
+                        kept.stamp = _stamp(path)
         return len(keys)
 
     def begin(
@@ -152,18 +163,12 @@ class TrustStore:
             if self._folder is None:
                 return kept
             path = self._folder / name
-            try:
+            with suppress(OSError, UnicodeDecodeError, ConfigurationError):  # a file that cannot be read is none
                 stamp = _stamp(path)
-            except FileNotFoundError:
-                return kept
-            if stamp != kept.stamp:
-                algorithm = _algorithm(credentials)
-                leaves = load_chain(path.read_text("ascii"), "trust")
-                kept.keys = tuple(
-                    Key(f"{leaf.serial_number:X}", 1, algorithm, certificate_key(leaf, "trust"), chain=(leaf,))
-                    for leaf in leaves
-                )
-                kept.stamp = stamp
+                if stamp != kept.stamp:
+                    algorithm = _algorithm(credentials)
+                    kept.keys = tuple(_key(leaf, algorithm) for leaf in load_chain(path.read_text("ascii"), "trust"))
+                    kept.stamp = stamp
             return kept
 
 
@@ -179,8 +184,7 @@ def _serial(key: Key) -> str:
     return f"{key.chain[0].serial_number:X}" if key.chain else key.id
 
 
-def _key(text: str, algorithm: str) -> Key:
-    leaf = load_chain(text, "trust")[0]
+def _key(leaf: Certificate, algorithm: str) -> Key:
     return Key(f"{leaf.serial_number:X}", 1, algorithm, certificate_key(leaf, "trust"), chain=(leaf,))
 
 
@@ -199,10 +203,13 @@ def _write(path: Path, text: str, now: Instant) -> tuple[int, int]:
     """Write beside the place, for the owner alone, and rename it there; the stamp of what is there now. Its time is
     ``now``: how old certificates are is told by one clock, whichever process asks."""
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.utime(fresh, ns=(now * 1_000_000, now * 1_000_000))
-    Path(fresh).replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.utime(fresh, ns=(now * 1_000_000, now * 1_000_000))
+        Path(fresh).replace(path)
+    finally:
+        Path(fresh).unlink(missing_ok=True)
     return _stamp(path)
