@@ -15,10 +15,12 @@ from tests.support.clock import Hands
 from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused
 from tongbao.kernel.money import Money
 from tongbao.kernel.time import Instant, later
+from tongbao.merchant.book import OrderTable
 from tongbao.merchant.client import Client
 from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.database import Database
 from tongbao.merchant.exchange import Core, Send, Wait, learn
+from tongbao.merchant.receiver import Receiver
 from tongbao.merchant.system import SystemEntropy
 from tongbao.merchant.trust import AGAIN, TrustStore
 from tongbao.merchant.verdict import VerdictKind
@@ -135,6 +137,22 @@ def test_F28_a_payment_that_is_told_under_an_unknown_certificate_is_unknown(inte
     assert isinstance(cause, InvalidSignature)
     assert (cause.code, cause.serial) == ("KEY_UNKNOWN", serial_of(NEW.chain[0]))
     assert pay(TrustStore()).state is TradeState.PAID
+
+
+def test_T20_a_certificate_that_was_learnt_counts_beside_the_next(sqlite_database: Database, tmp_path: Path) -> None:
+    """They are learnt one at a time, and a notification under the last one may be repeated for a day: it needs no
+    question. So it is after a restart."""
+    gateway, clock = Gateway(), Hands(NOW)
+    shop = opened(sqlite_database, gateway, configured(TrustStore(tmp_path)), clock)
+    late = [gateway.tell(number) for number in ("A1", "A3")]
+    assert shop.receiver.accept_notification(late[0]).verdict.kind is VerdictKind.APPLIED
+    gateway.key, clock.now = renewed(8), later(NOW, AGAIN)
+    assert shop.receiver.accept_notification(gateway.tell("A2")).verdict.kind is VerdictKind.APPLIED
+    assert gateway.asked == ASKED * 2
+    again = replace(shop.endpoint, configuration=configured(TrustStore(tmp_path)))
+    restarted = Receiver([again], OrderTable(), sqlite_database, clock=clock, send=gateway)
+    assert restarted.accept_notification(late[1]).verdict.kind is VerdictKind.APPLIED
+    assert gateway.asked == ASKED * 2
 
 
 def test_F14_a_payment_is_no_error_because_the_disk_has_one(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tongbao.merchant.configuration import MerchantConfiguration
 from tongbao.merchant.trust import AGAIN, REFRESH, TrustStore
 from tongbao.protocols.wechatpay_v3.codec import platform_name
 from tongbao.testing.sandbox import LocalSandbox
-from tongbao.wire.certificate import chain_pem
+from tongbao.wire.certificate import chain_pem, load_chain
 from tongbao.wire.contract import Credentials
 from tongbao.wire.http import Request, Response
 from tongbao.wire.movement import CertificatesFound
@@ -73,6 +73,18 @@ def test_another_process_sees_it_and_a_change(tmp_path: Path) -> None:
     one.keep(own, [certificate(1)], NOW)
     assert names(two.known(own)) != first
     assert len(names(two.known(own))) == 1
+
+
+def test_T20_what_is_kept_beside_others_counts_for_its_own_term(tmp_path: Path) -> None:
+    """Also what another process learnt; each once, and no longer than it is valid."""
+    one, two, own = TrustStore(tmp_path), TrustStore(tmp_path), bare()
+    for store, number in ((one, 0), (two, 1), (one, 1)):
+        assert store.keep(own, [certificate(number)], NOW, beside=True) == 1
+    assert sorted(names(two.known(own))) == sorted(names(one.known(own))) == sorted([make_name(0), make_name(1)])
+    (leaf,) = load_chain(certificate(0), "test")
+    over = Instant(int(leaf.not_valid_after_utc.timestamp() + 1) * 1_000)
+    one.keep(own, [certificate(1)], over, beside=True)
+    assert names(one.known(own)) == [make_name(1)]
 
 
 def test_kept_certificates_verify_by_the_merchants_own_algorithm(tmp_path: Path) -> None:

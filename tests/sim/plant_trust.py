@@ -117,8 +117,8 @@ class Replaces(TrustStore):
 class KeepsOne(TrustStore):
     """Keeps the first certificate that it is told of, and no other."""
 
-    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
-        return super().keep(credentials, certificates[:1], now)
+    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant, *, beside: bool = False) -> int:
+        return super().keep(credentials, certificates[:1], now, beside=beside)
 
 
 class Shares(TrustStore):
@@ -129,8 +129,8 @@ class Shares(TrustStore):
         known = super().known(anybody)
         return credentials if known is anybody else replace(known, merchant=credentials.merchant)
 
-    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
-        return super().keep(_anybody(credentials), certificates, now)
+    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant, *, beside: bool = False) -> int:
+        return super().keep(_anybody(credentials), certificates, now, beside=beside)
 
     def begin(
         self, credentials: Credentials, now: Instant, *, asked: bool = False, inquiry: bool = False

@@ -154,7 +154,8 @@ def learn(
         response: Response = yield Send(call.request(), configuration.limits, configuration)
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
         if isinstance(outcome, CertificatesFound):
-            learnt = trust.keep(configuration.loaded, outcome.certificates, clock.wire()) > 0
+            one = manifest.inquiry is not None
+            learnt = trust.keep(configuration.loaded, outcome.certificates, clock.wire(), beside=one) > 0
     except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError, ConfigurationError):
         return False  # the last: what came is no certificate
     finally:

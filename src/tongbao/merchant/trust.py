@@ -29,7 +29,7 @@ from cryptography.x509 import Certificate
 
 from tongbao.kernel.error import ConfigurationError
 from tongbao.kernel.time import HOUR, MINUTE, Instant, later
-from tongbao.wire.certificate import certificate_key, chain_pem, load_chain
+from tongbao.wire.certificate import certificate_key, chain_pem, is_valid, load_chain
 from tongbao.wire.contract import Credentials
 from tongbao.wire.key import Key
 
@@ -101,18 +101,22 @@ class TrustStore:
             return credentials
         return replace(credentials, ring=replace(credentials.ring, verify=(*credentials.ring.verify, *more)))
 
-    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant) -> int:
-        """Keep what the platform says now, and nothing of before; how many they are. They verify by the algorithm of
-        the merchant's own signatures. Where the folder cannot be written, they are kept in memory. Raises
-        ConfigurationError for what is no certificate."""
+    def keep(self, credentials: Credentials, certificates: Sequence[str], now: Instant, *, beside: bool = False) -> int:
+        """Keep what the platform says now, and nothing of before; how many they are. ``beside``: it gives one at a
+        time, which says nothing of others, so that those of before stay as long as they are valid: what they have
+        signed may still be on its way. They verify by the algorithm of the merchant's own signatures. Where the folder
+        cannot be written, they are kept in memory. Raises ConfigurationError for what is no certificate."""
         algorithm = _algorithm(credentials)
         keys = tuple(_key(load_chain(text, "trust")[0], algorithm) for text in certificates)
         if not keys:
             return 0
-        text = chain_pem(key.chain[0] for key in keys)
+        before = self._read(credentials).keys if beside else ()
+        mine = {key.id for key in keys}
+        every = (*keys, *(key for key in before if key.id not in mine and is_valid(key.chain[0], now)))
+        text = chain_pem(key.chain[0] for key in every)
         with self._lock:
             kept = self._kept.setdefault(_name(credentials), _Kept())
-            kept.keys, kept.fresh_at = keys, now
+            kept.keys, kept.fresh_at = every, now
             if self._folder is not None:
                 path = self._folder / _name(credentials)
                 try:
