@@ -19,7 +19,7 @@ from tests.docs.tongue import TONGUES, WORDS, Tongue, table
 from tongbao.cli.house import OpenSettings
 from tongbao.merchant.configuration import SECRET_BYTES_MIN, MerchantConfiguration
 from tongbao.sandbox.control import TABLE
-from tongbao.sandbox.fault import FAULTS
+from tongbao.sandbox.fault import ANSWER_FAULTS, CALL_FAULTS
 from tongbao.service.audit import INVARIANTS, QUERIES
 from tongbao.trade import state
 from tongbao.wire.bank import BANKS, OUTLET
@@ -91,11 +91,11 @@ def tell_banks(say: Tongue) -> Parts:
 def tell_control(say: Tongue) -> Parts:
     """The sandbox's control plane and its faults."""
     calls = ([f"`{call}`", say.text(text)] for call, text in TABLE.items())
-    faults = ([f"`{name}`", say.text(text)] for name, text in FAULTS.items())
-    return {
-        "calls": table([say("call", "调用"), say("what it does", "作用")], calls),
-        "faults": table(["`what`", say("what happens", "发生什么")], faults),
-    }
+    found = {"calls": table([say("call", "调用"), say("what it does", "作用")], calls)}
+    for part, faults in (("faults", CALL_FAULTS), ("answer_faults", ANSWER_FAULTS)):
+        rows = ([f"`{name}`", say.text(text)] for name, text in faults.items())
+        found[part] = table(["`what`", say("what happens", "发生什么")], rows)
+    return found
 
 
 def tell_settings(say: Tongue) -> Parts:

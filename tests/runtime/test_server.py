@@ -24,7 +24,7 @@ from tests.runtime.harness import (
 from tongbao.kernel.error import ConfigurationError
 from tongbao.runtime.connection import ServerLimits
 from tongbao.runtime.server import Address, Listener, server_tls
-from tongbao.wire.asgi import Message, Receive, Scope, Send, plain
+from tongbao.wire.asgi import Cut, Message, Receive, Scope, Send, plain
 from tongbao.wire.http import Request, Response, text
 
 seen: list[Request] = []
@@ -35,6 +35,8 @@ async def echo(request: Request, peer: str) -> Response:
     seen.append(request)
     if request.raw_path == b"/fail":
         raise ValueError("on purpose")
+    if request.raw_path == b"/cut":
+        raise Cut
     return Response(200, ((b"Wechatpay-Serial", b"ABC"), (b"X-lower", b"1")), request.body or b"true")
 
 
@@ -326,6 +328,16 @@ def test_failure_of_the_application_is_a_500_and_logged() -> None:
     assert b"purpose" not in answer
     assert [event for event, _ in log.events] == ["http.failed"]
     assert "on purpose" in str(log.events[0][1]["trace"])
+
+
+def test_an_application_may_cut_its_connection_off() -> None:
+    """Not a byte is written, and nothing has failed; an answer before it on the same connection is whole."""
+    log = Collected()
+    with serving([Listener("127.0.0.1", 0, plain(echo))], log) as found:
+        assert exchange(found[0], b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n") == b""
+        both = exchange(found[0], b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /cut HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert both.endswith(b"\r\n\r\ntrue")
+    assert log.events == []
 
 
 def test_streamed_answers_are_chunked_for_1_1_and_closed_for_1_0() -> None:

@@ -14,7 +14,7 @@ import pytest
 from tongbao.kernel.money import Money
 from tongbao.merchant.client import Client
 from tongbao.sandbox.control import TABLE
-from tongbao.sandbox.fault import FAULTS
+from tongbao.sandbox.fault import CALL_FAULTS
 from tongbao.testing.sandbox import LocalSandbox, SandboxError
 from tongbao.wire.vocabulary import Product
 
@@ -145,11 +145,15 @@ def test_unknown_trade_is_a_problem_document(box: LocalSandbox) -> None:
         ("clock", {"forward": 1}),
         ("faults", {"faults": [{"what": "meteor"}]}),
         ("faults", {"faults": "lose_answer"}),
+        ("faults", {"faults": [{"what": "unsigned", "percent": 101}]}),
+        ("faults", {"faults": [{"what": "unsigned", "target": 1}]}),
+        ("faults", {"faults": [{"what": "unsigned", "times": -2}]}),
+        ("faults", {"faults": [{"what": "unsigned", "who": "all"}]}),
     ],
 )
 def test_bad_input_names_the_field(box: LocalSandbox, path: str, body: dict[str, Any]) -> None:
     """Nothing is half done on a wrong order, and the field is named."""
-    with pytest.raises(SandboxError, match=r"advance|forward|what|faults"):
+    with pytest.raises(SandboxError, match=r"FIELD_INVALID: (advance|forward|what|faults|percent|target|times|who):"):
         box.control("POST", path, body)
 
 
@@ -198,7 +202,7 @@ def test_resend_answers_with_the_attempt(box: LocalSandbox, shop: tuple[type[Sho
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", sorted(FAULTS))
+@pytest.mark.parametrize("what", sorted(CALL_FAULTS))
 def test_every_fault_bites_and_heals(box: LocalSandbox, shop: tuple[type[Shop], str], what: str) -> None:
     """A fault on the first delivery is seen in the attempt (or doubles the message); the next one is delivered."""
     order(box, f"F-{what}", shop[1])

@@ -11,10 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.web.house import BASE, MERCHANT, PROTOCOL, House, ask, house, new_rsa, put_key, run
+from tongbao.kernel.error import ConfigurationError
 from tongbao.web.app import Web, build_web
 from tongbao.web.faces.page import PlainPages
 from tongbao.web.guard import Buckets, Limits, Rate, bare_host, is_inside
-from tongbao.wire.asgi import plain
+from tongbao.wire.asgi import Handler, plain
+from tongbao.wire.contract import Manifest
 from tongbao.wire.http import FORM, Request, Response, get, post, text
 
 
@@ -100,6 +102,30 @@ def test_a_face_of_its_own_takes_any_host_in_a_sandbox_only(tmp_path: Path) -> N
         folder = tmp_path / environment
         folder.mkdir()
         play(folder, environment, test)
+
+
+@pytest.mark.slow
+def test_nothing_stands_before_a_face_in_production(tmp_path: Path) -> None:
+    """A sandbox's faults are asked in the face's place; a production host that is given such a thing does not start."""
+
+    def around(manifest: Manifest, inner: Handler) -> Handler:
+        async def instead(request: Request, peer: str) -> Response:
+            return text(f"{manifest.name} {(await inner(request, peer)).status}")
+
+        return instead
+
+    async def test(home: House, web: Web) -> None:
+        answer = await ask(web.faces[PROTOCOL], get(f"{BASE}/gateway.do"))
+        assert answer.body == f"{PROTOCOL} 200".encode()
+
+    for environment in ("sandbox", "production"):
+        folder = tmp_path / environment
+        folder.mkdir()
+        if environment == "production":
+            with pytest.raises(ConfigurationError, match="between a face and its shops"):
+                play(folder, environment, test, around=around)
+        else:
+            play(folder, environment, test, around=around)
 
 
 def test_ready_says_no_when_the_books_are_closed(tmp_path: Path) -> None:

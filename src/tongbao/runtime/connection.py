@@ -23,7 +23,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from tongbao.runtime.answer import Answer
-from tongbao.wire.asgi import Application, Scope
+from tongbao.wire.asgi import Application, Cut, Scope
 from tongbao.wire.world import Log
 
 IDLE, HEAD, BODY, LINGER = range(4)
@@ -319,6 +319,8 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self.transport.abort()
             raise
+        except Cut:
+            self.transport.close()
         except Exception as error:  # noqa: BLE001 - whatever an application raises is logged and answered
             if not answer.disconnected:
                 trace = "".join(traceback.format_exception(error))

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from tongbao.kernel.error import OutcomeUnknown, ProtocolError, Refused
 from tongbao.kernel.time import business_day
 from tongbao.sandbox.deed import CHECKER, MAKER, Deed, do_deed, tell_after
-from tongbao.sandbox.fault import FAULTS, Fault, FaultyTransport
+from tongbao.sandbox.fault import FAULTS, Fault, FaultBook
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
 from tongbao.sandbox.story import event_word, tell_events, tell_story, tell_trade
@@ -87,7 +87,7 @@ class Controls:
     platform: Platform
     hand: Hand
     mailbox: Mailbox
-    faults: FaultyTransport
+    faults: FaultBook
     settle: Callable[[], Awaitable[None]]
     advance: Callable[[int], Awaitable[None]]
     reset: Callable[[], Awaitable[None]]

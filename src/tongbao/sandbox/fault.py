@@ -1,19 +1,20 @@
 """Faults on order: a documented table of what may go wrong, how often, and for whom (``POST /_sandbox/faults``).
 
-Faults sit in the transport, between the platform and everybody it calls, where a real network has them.
+Those of calls sit in the transport, between the platform and everybody it calls, where a real network has them. Those
+of answers stand before the faces (``tongbao.sandbox.answer``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
 from tongbao.kernel.error import Refused
-from tongbao.kernel.port import Clock
 from tongbao.wire.http import Request, Response
 from tongbao.wire.world import CALL_LIMITS, Limits, NoAnswer, NotSent, Randomness, Transport
 
-FAULTS: Final[dict[str, str]] = {
+CALL_FAULTS: Final[dict[str, str]] = {
     "refuse": "the connection is refused: the other side is down",
     "lose_request": "the request never arrives; we learn nothing",
     "lose_answer": "the request arrives and is answered, but the answer is lost",
@@ -22,13 +23,28 @@ FAULTS: Final[dict[str, str]] = {
     "tamper": "one byte of the body is changed on the way",
     "probe": "the signature header is one that never verifies, as WeChat Pay sends on purpose",
 }
+"""What happens to calls that the platform makes, by name."""
+
+ANSWER_FAULTS: Final[dict[str, str]] = {
+    "unknown_done": "the platform does what it is asked and answers that it does not know (SYSTEM, in the protocol's "
+    "own word); whatever it would have answered",
+    "unknown_undone": "the platform does nothing and answers that it does not know",
+    "cut_done": "the platform does what it is asked, and the connection ends without an answer",
+    "unsigned": "the answer bears no signature; answers that have none anyway are passed over",
+    "error_response": "a refusal of Alipay's Open Platform (form interface) stands unsigned under error_response, not "
+    "under the method's own node; other answers are passed over",
+}
+"""What happens to answers that the platform gives to shops, by name."""
+
+FAULTS: Final[dict[str, str]] = {**CALL_FAULTS, **ANSWER_FAULTS}
 """Every fault there is, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``what`` happens with ``percent`` likelihood to calls whose address contains ``target`` ('' for all); ``times``
-    more times, then no more (-1: always)."""
+    """``what`` happens with ``percent`` likelihood to what ``target`` names ('' for all); ``times`` more times, then no
+    more (-1: always). A call is named by a part of its address; an answer by a part of the address that was asked, or
+    by the whole name of the operation or of the protocol."""
 
     what: str
     percent: int = 100
@@ -40,36 +56,45 @@ class Fault:
             raise Refused("FIELD_INVALID", f"what: one of {', '.join(FAULTS)}")
         if not 0 <= self.percent <= 100:
             raise Refused("FIELD_INVALID", "percent: between 0 and 100")
+        if self.times < -1:
+            raise Refused("FIELD_INVALID", "times: -1 (always) or more")
 
 
-class FaultyTransport:
-    """A Transport with faults in front of another. Without any it changes nothing."""
+class FaultBook:
+    """The faults in force, and the chance that picks them."""
 
-    def __init__(self, inner: Transport, random: Randomness, clock: Clock) -> None:
-        self._inner = inner
-        self._random = random
-        self._clock = clock
+    def __init__(self, random: Randomness) -> None:
+        self.random = random
         self.faults: list[Fault] = []
 
     def order(self, faults: list[Fault], random: Randomness | None = None) -> None:
         """Replace all faults; ``random`` makes their chance repeatable."""
         self.faults = list(faults)
         if random is not None:
-            self._random = random
+            self.random = random
 
-    def _pick(self, request: Request) -> str:
+    def pick(self, kinds: Collection[str], is_meant: Callable[[str], bool]) -> str:
+        """The first fault of these ``kinds`` that ``is_meant`` and strikes now, counted off; '' for none."""
         for index, fault in enumerate(self.faults):
-            if fault.times == 0 or fault.target not in request.url:
+            if fault.what not in kinds or fault.times == 0 or not is_meant(fault.target):
                 continue
-            if self._random.randrange(100) >= fault.percent:
+            if self.random.randrange(100) >= fault.percent:
                 continue
             if fault.times > 0:
                 self.faults[index] = replace(fault, times=fault.times - 1)
             return fault.what
         return ""
 
+
+class FaultyTransport:
+    """A Transport with faults in front of another. Without any it changes nothing."""
+
+    def __init__(self, inner: Transport, book: FaultBook) -> None:
+        self._inner = inner
+        self._book = book
+
     async def __call__(self, request: Request, limits: Limits = CALL_LIMITS) -> Response:
-        match self._pick(request):
+        match self._book.pick(CALL_FAULTS, lambda target: target in request.url):
             case "refuse":
                 raise NotSent("CONNECT", "refused by an ordered fault")
             case "lose_request":
@@ -82,7 +107,7 @@ class FaultyTransport:
             case "server_error":
                 return Response(500, ((b"Content-Type", b"text/plain"),), b"ordered fault")
             case "tamper":
-                request = tamper(request, self._random)
+                request = tamper(request, self._book.random)
             case "probe":
                 request = probe(request)
         return await self._inner(request, limits)

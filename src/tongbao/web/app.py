@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tongbao.service.platform import Platform
 from tongbao.web.faces.bill import Bills
-from tongbao.web.faces.face import Face, Gates
+from tongbao.web.faces.face import Around, Face, Gates
 from tongbao.web.faces.notice import Notices
 from tongbao.web.faces.page import Pages
 from tongbao.web.faces.recorder import NOTHING, Recorder
@@ -50,6 +50,7 @@ def build_web(
     fallback: Application | None = None,
     bank: Application | None = None,
     recorder: Recorder = NOTHING,
+    around: Around | None = None,
     limits: Limits | None = None,
     hosts: Iterable[str] = (),
     protocols: Iterable[str] | None = None,
@@ -59,14 +60,15 @@ def build_web(
     ``routes``: applications by first path segment (``cashier``, ``console``, ``static``, ``_sandbox``), which see the
     whole path; ``fallback`` takes what is left (the front page). ``bank``: the simulated banks, served at ``/bank``.
     ``hosts``: names besides the one of ``base_url`` that the main address answers by. ``protocols``: names of the faces
-    to mount; all of them where it is None. ``limits``: as the environment has them unless given.
+    to mount; all of them where it is None. ``limits``: as the environment has them unless given. ``around`` stands
+    between each face and whoever asks it, as a sandbox's faults do. Raises ConfigurationError for one in production.
     """
     sandbox = platform.settings.environment != "production"
     limits = limits or (SANDBOX if sandbox else PRODUCTION)
     gates = Gates(limits, platform.world.clock.monotonic)
     refusals = RefusalBook(platform, limits)
     names = protocol_names() if protocols is None else tuple(protocols)
-    faces = {name: Face(platform, load_protocol(name), pages, refusals, gates, recorder) for name in names}
+    faces = {name: Face(platform, load_protocol(name), pages, refusals, gates, recorder, around) for name in names}
     own: dict[str, Application] = {name: strip(face, name) for name, face in faces.items()}
     own["channel"] = Notices(platform, refusals, gates)
     own["bill"] = Bills(platform, gates)

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from tongbao.kernel.error import Refused
 from tongbao.kernel.time import SECOND, Instant
+from tongbao.sandbox.answer import FaultyAnswers
 from tongbao.sandbox.control import Controls, control_app
-from tongbao.sandbox.fault import FaultyTransport
+from tongbao.sandbox.fault import FaultBook, FaultyTransport
 from tongbao.sandbox.forgery import send_tampered
 from tongbao.sandbox.hand import Hand
 from tongbao.sandbox.mailbox import Mailbox
@@ -114,13 +115,10 @@ class HouseSettings:
 class House:
     """Everything of one sandbox on one pair of books. Made by ``open_house``."""
 
-    def __init__(
-        self, world: World, platform: Platform, bank: Bank, faults: FaultyTransport, mailbox: Mailbox, also: list[Duty]
-    ) -> None:
+    def __init__(self, world: World, platform: Platform, bank: Bank, mailbox: Mailbox, also: list[Duty]) -> None:
         self.world = world
         self.platform = platform
         self.bank = bank
-        self.faults = faults
         self.mailbox = mailbox
         self.also = also
         self.recorder = MemoryRecorder(world.clock.wire)
@@ -172,10 +170,10 @@ class House:
 
 
 async def open_house(
-    world: World, state: SandboxState, settings: HouseSettings, faults: FaultyTransport, mailbox: Mailbox
+    world: World, state: SandboxState, settings: HouseSettings, faults: FaultBook, mailbox: Mailbox
 ) -> House:
     """Migrate, start the committer, and make the people that are missing. Raises ConfigurationError."""
-    world = replace(world, send=faults, mail=mailbox)
+    world = replace(world, send=FaultyTransport(world.send, faults), mail=mailbox)
     settings.directory.mkdir(parents=True, exist_ok=True)
     path = str(settings.directory / FILES[0])
     migrate_sqlite(path)
@@ -193,7 +191,7 @@ async def open_house(
     for buyer in BUYERS:
         # the top-up of his balance came through this bank: its book says so too (I45)
         await bank.fund_platform(buyer.cards[0].bank, buyer.balance, buyer.buyer_id)
-    return House(world, platform, bank, faults, mailbox, [])
+    return House(world, platform, bank, mailbox, [])
 
 
 def build_hints() -> list[Hint]:
@@ -208,7 +206,7 @@ class Sandbox:
         self.world = world
         self.state = state
         self.mailbox = mailbox
-        self.faults = FaultyTransport(world.send, world.random("faults"), world.clock)
+        self.faults = FaultBook(world.random("faults"))
         self.main = Late()
         self.faces = {name: Late() for name in state.parties}
         self.also: list[Duty] = []
@@ -280,6 +278,7 @@ class Sandbox:
             fallback=console,
             bank=bank_app(house.bank),
             recorder=house.recorder,
+            around=partial(FaultyAnswers, house.platform, self.faults),
             protocols=tuple(self.state.parties),
         )
 

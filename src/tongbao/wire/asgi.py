@@ -29,6 +29,10 @@ class Gone(Exception):
     """The client went away before its body was complete; nothing may be done with the part."""
 
 
+class Cut(Exception):  # noqa: N818
+    """Raised by an application that wants its connection to end without an answer (a sandbox's faults)."""
+
+
 async def read_body(receive: Receive, limit: int = BODY_BYTES) -> bytes:
     """The whole body. Raises TooLarge above ``limit`` bytes, Gone when it was cut (F36)."""
     parts = []

@@ -12,19 +12,40 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
-from tongbao.kernel.error import InvalidSignature, OutcomeUnknown, Refused, RemoteProtocolError, TongbaoError
+from tongbao.kernel.error import (
+    ConfigurationError,
+    InvalidSignature,
+    OutcomeUnknown,
+    Refused,
+    RemoteProtocolError,
+    TongbaoError,
+)
 from tongbao.service.act import act
 from tongbao.service.platform import Platform
 from tongbao.web.faces.page import Pages, see_other
 from tongbao.web.faces.recorder import NOTHING, Recorder
 from tongbao.web.faces.refusal import RefusalBook
 from tongbao.web.guard import Buckets, Limits, too_many, who
-from tongbao.wire.asgi import BODY_BYTES, Gone, Receive, Scope, Send, TooLarge, make_request, read_body, send_response
+from tongbao.wire.asgi import (
+    BODY_BYTES,
+    Gone,
+    Handler,
+    Receive,
+    Scope,
+    Send,
+    TooLarge,
+    make_request,
+    read_body,
+    send_response,
+)
 from tongbao.wire.contract import Claim, Manifest, Verified
 from tongbao.wire.http import Request, Response, text
 from tongbao.wire.key import Key, KeyRing
 from tongbao.wire.movement import BatchTaken
 from tongbao.wire.vocabulary import Carriage, ConfirmNotification, CreateTrade, Outcome, TradeOpened
+
+Around = Callable[[Manifest, Handler], Handler]
+"""What a sandbox puts between a face and whoever asks it: (manifest, the face's handler) -> the one asked instead."""
 
 _PARTS: Final = re.compile(r"(\{\+?[a-z_]+\})")
 _METHODS: Final = frozenset(("GET", "POST", "HEAD"))
@@ -60,7 +81,10 @@ class _Course:
 
 
 class Face:
-    """``manifest``'s face of ``platform``. Paths count from the root: ``guard.strip`` mounts it at a prefix."""
+    """``manifest``'s face of ``platform``. Paths count from the root: ``guard.strip`` mounts it at a prefix.
+
+    Raises ConfigurationError where anything stands ``around`` it in production.
+    """
 
     def __init__(
         self,
@@ -70,7 +94,10 @@ class Face:
         refusals: RefusalBook,
         gates: Gates,
         recorder: Recorder = NOTHING,
+        around: Around | None = None,
     ) -> None:
+        if around is not None and platform.settings.environment == "production":
+            raise ConfigurationError("environment", "nothing may stand between a face and its shops in production")
         self.manifest = manifest
         self._platform = platform
         self._server = manifest.server
@@ -78,6 +105,7 @@ class Face:
         self._refusals = refusals
         self._gates = gates
         self._recorder = recorder
+        self._handler: Handler = self.handle if around is None else around(manifest, self.handle)
         self._paths = frozenset(path.encode("ascii") for path in manifest.paths if "{" not in path)
         self._patterns = read_patterns(manifest.paths)
         self._stranger = stranger_ring(manifest.algorithms, hmac.digest(platform.secrets.seal, b"stranger", "sha256"))
@@ -91,7 +119,7 @@ class Face:
             course = _Course(make_request(scope, b""), who(scope))
             await send_response(send, await self._refuse(course, _TOO_LARGE))
             return
-        await send_response(send, await self.handle(make_request(scope, body), who(scope)))
+        await send_response(send, await self._handler(make_request(scope, body), who(scope)))
 
     async def handle(self, request: Request, peer: str) -> Response:
         """The answer to one request; never raises (but passes on cancellation)."""
