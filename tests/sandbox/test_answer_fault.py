@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tongbao.kernel.error import OutcomeUnknown, Refused, RemoteProtocolError
 from tongbao.kernel.money import Money
+from tongbao.kernel.time import business_date
 from tongbao.merchant.client import Client
+from tongbao.merchant.system import SystemClock
 from tongbao.testing.sandbox import LocalSandbox
 from tongbao.wire.contract import Call
 from tongbao.wire.http import Request, Response
@@ -341,11 +343,11 @@ def test_buyers_who_must_agree_and_refunds_on_their_way_need_no_fault(till: Till
 @pytest.mark.parametrize("till", ["alipay_mapi"], indirect=True)
 def test_a_batch_of_refunds_of_old_is_asked_about(till: Till) -> None:
     """alipay_mapi's word for it is REFUND_FAIL, which says nothing of the money."""
-    trade_no = till.sell("ORDER-1")
+    trade_no, number = till.sell("ORDER-1"), f"{business_date(SystemClock().business()):%Y%m%d}001"
     till.order("unknown_done", target="refund_fastpay_by_platform_nopwd")
     with pytest.raises(OutcomeUnknown):
-        till.client.refund("20261126001", Money(300), trade_no=trade_no)
+        till.client.refund(number, Money(300), trade_no=trade_no)
     till.box.advance(60)
-    assert [one.state for one in till.client.query_refund("20261126001")] == [MovementState.SUCCEEDED]
+    assert [one.state for one in till.client.query_refund(number)] == [MovementState.SUCCEEDED]
     assert till.box.trade("ORDER-1")["refunded"] == 300
     assert till.box.audit() == "clean"
