@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 from tests.contract.harness import Ear
 from tests.support.missing import missing
+from tongbao.cli.after import SETTLE_DAYS
 from tongbao.kernel.time import DAY, Instant, business_date
 from tongbao.testing.sandbox import LocalSandbox
 
@@ -52,9 +53,9 @@ class City:
         return str(self.sandbox.control("POST", f"buyers/{self.buyer}/consent", asked)["code"])
 
     def next_day(self) -> str:
-        """Let a day go by; the one that is over, as bills name it."""
+        """Let the day go by, and what was paid be settled, whatever holidays are near; the day, as bills name it."""
         today = business_date(Instant(int(self.sandbox.control("GET", "clock")["business"])))
-        self.sandbox.advance(2 * DAY // 1_000)
+        self.sandbox.advance(SETTLE_DAYS * DAY // 1_000)
         return today.isoformat()
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.contract.harness import Ear
+from tongbao.cli.after import SETTLE_DAYS
 from tongbao.kernel.time import DAY, business_date, parse_china
 from tongbao.testing.sandbox import LocalSandbox
 
@@ -59,9 +60,9 @@ class City:
         return str(answer["code"])
 
     def next_day(self) -> str:
-        """Let a day go by; the one that is over, as bills name it."""
+        """Let the day go by, and what was paid be settled, whatever holidays are near; the day, as bills name it."""
         today = business_date(parse_china(str(self.sandbox.control("GET", "clock")["business_text"])))
-        self.sandbox.advance(2 * DAY // 1_000)
+        self.sandbox.advance(SETTLE_DAYS * DAY // 1_000)
         return today.isoformat()
 
 
