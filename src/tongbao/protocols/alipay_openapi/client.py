@@ -32,7 +32,7 @@ from tongbao.protocols.alipay_openapi.envelope import node_name, plain_texts, re
 from tongbao.protocols.alipay_openapi.field import read_order, required
 from tongbao.protocols.alipay_openapi.mode import root_serial, serial_of
 from tongbao.protocols.alipay_openapi.named import plain_fields, read_named, token_header
-from tongbao.protocols.alipay_openapi.outcome import read_outcome, read_rejection
+from tongbao.protocols.alipay_openapi.outcome import is_codeless, read_outcome, read_rejection
 from tongbao.protocols.alipay_openapi.payee import ask_account
 from tongbao.protocols.alipay_openapi.request import read_intent, write_intent
 from tongbao.protocols.alipay_openapi.rest import read_rest_answer, write_auth
@@ -103,7 +103,7 @@ class Client:
         answer = read_answer(response, node_name(method), charset, algorithm, ring, proven=proven)
         code = answer.content.get("code", "")
         # what a method that is not ours says when it is done, nobody knows: all but a refusal must be signed
-        success = code == SUCCESS or (not code and (method in m.TOP_LEVEL or isinstance(intent, CallByName)))
+        success = code == SUCCESS or (not code and is_codeless(method))
         if success and not answer.signed:
             raise InvalidSignature("sign", "is missing", "SIGN_MISSING")
         if success and values.get("mode") == "certificate" and not answer.serial:
@@ -354,7 +354,7 @@ def _decode_rest(intent: Intent, response: Response, credentials: Credentials) -
     hidden = content_key(credentials.ring) if credentials.values.get("encrypt_type") == ALGORITHM else None
     said = read_rest_answer(response, keys, hidden)
     if response.status == 202:
-        return read_rejection(intent, {"code": PAYING})
+        return read_rejection(intent, {**said, "code": PAYING})
     if response.status != 200:
         failure = {**said, "code": public_of(response.status)}
         failure |= {"sub_code": whole(said["code"]), "sub_msg": said.get("message", "")}

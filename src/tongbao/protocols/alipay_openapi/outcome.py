@@ -237,7 +237,8 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
     The caller has seen to it that a success is signed.
     """
     code = text_of(content, "code")
-    if isinstance(intent, CallByName) and code in ("", SUCCESS):
+    if isinstance(intent, CallByName) and (code == SUCCESS or (not code and is_codeless(intent.method))):
+        _check_named(intent, content)
         return Rejection("SYSTEM", SUCCESS, "call again") if _is_to_be_repeated(intent, content) else Answered(content)
     if isinstance(intent, ExchangeCode) and not code and content.get("access_token"):
         return IdentityFound(
@@ -248,7 +249,6 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
             _seconds(content, "re_expires_in"),
         )
     if code != SUCCESS:
-        _check_refused(intent, content)
         return read_rejection(intent, content)
     if isinstance(intent, CreateTrade):
         return _read_opened(intent, content)
@@ -264,11 +264,18 @@ def read_outcome(intent: Intent, content: Content) -> Outcome:
 def read_rejection(intent: Intent, content: Content) -> Rejection:
     """A refusal: the sub code where there is one, and SYSTEM where nobody knows what became of what was asked."""
     public = required(content, "code")
+    _check_refused(intent, content)
     word = text_of(content, "sub_code") or public
     # a payment waits for its buyer; anything else that is taken and not done (REST's 202) is to be asked for again
     waits = public == PAYING and not _is(intent, CreateTrade, m.PAY)
     code = "SYSTEM" if waits or _is_to_be_repeated(intent, content) else neutral(word, public)
     return Rejection(code, word, detail_of(content, "sub_msg"), state=state_of(word, code))
+
+
+def is_codeless(method: str) -> bool:
+    """Whether a success of that method may bear no code: a consent's does not, and of methods that are not ours nobody
+    knows. The name of a node is not signed, so that elsewhere it would be the answer to another method."""
+    return method in m.TOP_LEVEL or method not in m.SERVICES
 
 
 def _is(intent: Intent, kind: type[Intent], method: str) -> bool:
@@ -317,10 +324,18 @@ def _check_if_said(asked: str, content: Content, name: str) -> None:
         _check_same(asked, content, name)
 
 
+def _asked(intent: Intent, name: str) -> str:
+    """A number under which something was asked for, by the protocol's name for it; '' for none."""
+    if isinstance(intent, CallByName):
+        said = intent.content.get(name) if intent.method in m.SERVICES else None
+        return said if isinstance(said, str) else ""
+    return str(getattr(intent, "payout_no" if name == "out_biz_no" else name, ""))
+
+
 def _number_of_trade(intent: Intent) -> tuple[str, str]:
     """The number by which a trade was asked for, and its field: the platform's wins over the merchant's."""
-    name = "trade_no" if getattr(intent, "trade_no", "") else "out_trade_no"
-    return getattr(intent, name, ""), name
+    name = "trade_no" if _asked(intent, "trade_no") else "out_trade_no"
+    return _asked(intent, name), name
 
 
 def _check_trade(intent: Intent, content: Content) -> None:
@@ -329,10 +344,18 @@ def _check_trade(intent: Intent, content: Content) -> None:
 
 
 def _check_refused(intent: Intent, content: Content) -> None:
-    """Refusals name what they are about now and then; then it must be what was asked for."""
+    """Refusals name what they are about now and then, by either number of a trade; then it must be what was asked for
+    (captured ones of refunds bear ``out_trade_no`` alone: sheet alipay-openapi, 6.10)."""
+    for name in ("trade_no", "out_trade_no", "out_biz_no"):
+        _check_if_said(_asked(intent, name), content, name)
+
+
+def _check_named(intent: CallByName, content: Content) -> None:
+    """The same of what a method of ours says by its name, whose answers nobody takes apart."""
     number, name = _number_of_trade(intent)
     _check_if_said(number, content, name)
-    _check_if_said(getattr(intent, "payout_no", ""), content, "out_biz_no")
+    for name in ("out_biz_no", "out_request_no"):
+        _check_if_said(_asked(intent, name), content, name)
 
 
 def _read_after(intent: Intent, content: Content) -> Outcome:

@@ -13,8 +13,11 @@ from tongbao.kernel.money import Money
 from tongbao.protocols.alipay_openapi import PROTOCOL
 from tongbao.protocols.alipay_openapi import messages as m
 from tongbao.protocols.alipay_openapi.envelope import Voice, node_name, write_answer
+from tongbao.protocols.alipay_openapi.rest import write_rest
 from tongbao.wire.http import Response
 from tongbao.wire.movement import (
+    Answered,
+    CallByName,
     Cancelled,
     CancelTrade,
     PayOut,
@@ -38,6 +41,7 @@ from tongbao.wire.vocabulary import (
     Presentation,
     Product,
     QueryTrade,
+    Rejection,
     TradeFound,
     TradeOpened,
 )
@@ -66,6 +70,10 @@ def made(place: Presentation) -> CreateTrade:
     return CreateTrade(
         merchant="", out_trade_no="A1", product=Product.INSTANT, subject="x", amount=Money(900), presentation=place
     )
+
+
+def named(method: str, content: dict[str, object]) -> CallByName:
+    return CallByName(merchant="", method=method, content=content)
 
 
 def told(intent: Intent, method: str, said: Mapping[str, object]) -> Outcome:
@@ -124,18 +132,60 @@ def test_T82_an_answer_names_what_was_asked_for(
         (made(Presentation.BARCODE), m.PAY, {**WAITS, "out_trade_no": "A2"}, "out_trade_no"),
         (RefundTrade(**ONE, **BY_NUMBER), m.REFUND, {**REFUSED, "out_trade_no": "A2"}, "out_trade_no"),
         (RefundTrade(**ONE, **BY_ID), m.REFUND, {**REFUSED, "trade_no": A2["trade_no"]}, "trade_no"),
+        (RefundTrade(**ONE, **BY_ID, **BY_NUMBER), m.REFUND, {**REFUSED, "out_trade_no": "A2"}, "out_trade_no"),
+        (CancelTrade(merchant="", **BY_ID, **BY_NUMBER), m.CANCEL, {**REFUSED, "out_trade_no": "A2"}, "out_trade_no"),
         (PAY_OUT, m.TRANSFER, {**REFUSED, "out_biz_no": "P2"}, "out_biz_no"),
+        (named(m.REFUND, BY_NUMBER), m.REFUND, {**BACK, "out_trade_no": "A2"}, "out_trade_no"),
+        (named(m.CANCEL, BY_NUMBER), m.CANCEL, {"out_trade_no": "A2", "retry_flag": "N"}, "out_trade_no"),
+        (named(m.TRANSFER, {"out_biz_no": "P2"}), m.TRANSFER, PAYOUT, "out_biz_no"),
+        (
+            named(m.TRANSFER_QUERY, {"out_biz_no": "P2"}),
+            m.TRANSFER_QUERY,
+            {**REFUSED, "out_biz_no": "P1"},
+            "out_biz_no",
+        ),
     ],
 )
 def test_T82_what_need_not_be_named_must_fit_where_it_is(
     intent: Intent, method: str, said: dict[str, object], field: str
 ) -> None:
-    """Numbers that the sheet does not list for an answer, and those of refusals: the real platform names the order in
-    some (captured). Without the number, each is taken."""
+    """Numbers that the sheet does not list for an answer, those of refusals (the real platform names the order in some,
+    by its own number or by ours), and those of our methods by name. Without the number, each is taken."""
     with pytest.raises(RemoteProtocolError) as caught:
         told(intent, method, said)
     assert (caught.value.field, caught.value.reason) == (field, "the answer is about something else")
     told(intent, method, {name: value for name, value in said.items() if name != field})
+
+
+@pytest.mark.parametrize(
+    ("intent", "field", "said"),
+    [
+        (RefundTrade(**ONE, **BY_NUMBER), "out_trade_no", "A1"),
+        (QueryPayOut(merchant="", payout_no="P1"), "out_biz_no", "P1"),
+    ],
+)
+def test_T82_a_signed_refusal_of_the_rest_interface_must_fit_too(intent: Intent, field: str, said: str) -> None:
+    """The real one signs none; what is signed counts, so it must be about what was asked."""
+    rest = PROTOCOL.client.load({**PAIR.settings, "mode": "key", "interface": "v3"})
+    for number, fits in ((said, True), ("Z9", False)):
+        body = {"code": "ORDER_NOT_EXIST", "message": "x", field: number}
+        written = write_rest(400, body, PAIR.ring.signing("RSA2"), "", None, NOW)
+        answer = written if isinstance(written, Response) else written.sign()
+        if fits:
+            assert isinstance(PROTOCOL.client.decode(intent, answer, rest, NOW), Rejection)
+            continue
+        with pytest.raises(RemoteProtocolError) as caught:
+            PROTOCOL.client.decode(intent, answer, rest, NOW)
+        assert caught.value.field == field
+
+
+def test_T82_an_answer_without_a_code_is_no_answer_of_a_method_that_has_one() -> None:
+    """The name of a node is not signed: a consent's answer under another name was a success of that method."""
+    consent = {"code": "", "access_token": "T", "user_id": "2088000000000044"}
+    with pytest.raises(RemoteProtocolError) as caught:
+        told(named(m.PAY, BY_NUMBER), m.PAY, consent)
+    assert caught.value.field == "code"
+    assert isinstance(told(named("alipay.marketing.nothing", {}), "alipay.marketing.nothing", consent), Answered)
 
 
 def test_a_payout_is_known_by_either_of_the_platforms_numbers() -> None:

@@ -35,8 +35,9 @@ def node(method: str, content: dict[str, Any]) -> Response:
 @pytest.mark.parametrize(
     ("method", "content"),
     [
-        (m.QUERY, {"trade_status": "TRADE_SUCCESS", "out_trade_no": "A1", "total_amount": "1.00"}),
-        (m.TRANSFER, {"status": "SUCCESS", "out_biz_no": "P1"}),
+        (m.QUERY, {"code": "10000", "trade_status": "TRADE_SUCCESS", "out_trade_no": "A1", "total_amount": "1.00"}),
+        (m.TRANSFER, {"code": "10000", "status": "SUCCESS", "out_biz_no": "P1"}),
+        (m.OAUTH, {"access_token": "T"}),
         ("alipay.marketing.nothing", {}),
         ("alipay.marketing.nothing", {"code": "10000"}),
     ],
@@ -49,8 +50,9 @@ def test_T82_what_a_method_by_name_says_unsigned_is_not_believed(
     with pytest.raises(InvalidSignature) as caught:
         PROTOCOL.client.decode(asked, node(method, content), settings(mode=mode), NOW)
     assert caught.value.code == "SIGN_MISSING"
-    with pytest.raises(InvalidSignature):
-        PROTOCOL.client.decode(asked, Response(200, (), b'{"error_response":{}}'), settings(mode=mode), NOW)
+    for bare in (node(method, {}), Response(200, (), b'{"error_response":{}}')):
+        with pytest.raises(RemoteProtocolError):
+            PROTOCOL.client.decode(asked, bare, settings(mode=mode), NOW)
 
 
 @pytest.mark.parametrize("mode", MODES)
