@@ -33,7 +33,7 @@ from tongbao.wire.key import Key
 from tongbao.wire.movement import CertificatesFound, FetchCertificates
 from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import CreateTrade, Notification, QueryTrade, TradeFound, TradeState, TradeView
-from tongbao.wire.world import NoAnswer
+from tongbao.wire.world import Limits, NoAnswer
 
 PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
 ASKED = [QueryTrade, FetchCertificates]
@@ -202,6 +202,21 @@ def test_T20_forged_numbers_use_up_no_turn_to_ask(sqlite_database: Database, int
     assert gateway.asked == ASKED
 
 
+def first_effect(shop: Shop, message: Request) -> object:
+    """What taking in a notification wants to have done first."""
+    core = shop.receiver._core.notification(message)
+    effect = next(core)
+    core.close()
+    return effect
+
+
+def assert_five_seconds(effect: object) -> None:
+    """It is a question, and none of its times is longer."""
+    assert isinstance(effect, Send)
+    limits = effect.limits
+    assert (limits.connect_seconds, limits.first_byte_seconds, limits.total_seconds) == (5, 5, 5)
+
+
 def test_T20_a_made_up_serial_number_holds_a_notification_five_seconds_at_most(sqlite_database: Database) -> None:
     """While somebody else's question for the certificates hangs: whoever sends forged ones would hold as many threads
     as he likes for a minute."""
@@ -217,11 +232,33 @@ def test_T20_a_made_up_serial_number_holds_a_notification_five_seconds_at_most(s
         Notification(id="n1", at=NOW, trade=view("A1")), configuration.notify_url, pair.ring, NOW
     )
     headers = tuple((name, b"77" if name.lower() == b"wechatpay-serial" else value) for name, value in told.headers)
-    core = shop.receiver._core.notification(replace(told, headers=headers))
-    effect = next(core)
-    core.close()
-    assert isinstance(effect, Wait)
-    assert effect.seconds == 5
+    message = replace(told, headers=headers)
+    waits = first_effect(shop, message)
+    assert isinstance(waits, Wait)
+    assert waits.seconds == 5
+    hanging.end()
+    clock.now = later(NOW, AGAIN)
+    assert_five_seconds(first_effect(shop, message))
+
+
+def test_T20_a_notification_gives_each_of_its_questions_five_seconds(sqlite_database: Database) -> None:
+    """The one about its trade, and the one for the certificate that its answer names; a till's own question has the
+    configured time."""
+    gateway, configuration = Gateway(), configured(TrustStore())
+    shop = opened(sqlite_database, gateway, configuration, Hands(NOW))
+    given: list[Limits] = []
+
+    def send(request: Request, limits: Limits) -> Response:
+        given.append(limits)
+        return gateway(request, limits)
+
+    receiver = Receiver([shop.endpoint], OrderTable(), sqlite_database, clock=Hands(NOW), send=send)
+    assert receiver.accept_notification(gateway.tell("A1")).verdict.kind is VerdictKind.APPLIED
+    assert gateway.asked == ASKED
+    assert given == [configuration.limits.within(5)] * 2
+    given.clear()
+    Client(configured(TrustStore()), send=send, clock=Hands(NOW)).query("A1")
+    assert given == [configuration.limits] * 2
 
 
 def test_T20_where_nothing_can_be_learnt_nothing_is_asked(sqlite_database: Database) -> None:

@@ -87,6 +87,28 @@ def test_T20_what_is_kept_beside_others_counts_for_its_own_term(tmp_path: Path) 
     assert names(one.known(own)) == [make_name(1)]
 
 
+def test_T20_what_was_learnt_survives_another_process_that_learns_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read the file before ours stood there, and writes its own over it: ours counts on, and stands there again
+    when the next is kept."""
+    one, two, own = TrustStore(tmp_path), TrustStore(tmp_path), bare()
+    flush = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", flush)
+        two.keep(own, [certificate(1)], NOW, beside=True)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    one.keep(own, [certificate(0)], later(NOW, 1), beside=True)
+    assert names(TrustStore(tmp_path).known(own)) == [make_name(0)]
+    assert sorted(names(two.known(own))) == sorted([make_name(0), make_name(1)])
+    two.keep(own, [certificate(2)], later(NOW, 2), beside=True)
+    every = sorted(make_name(number) for number in range(3))
+    assert [sorted(names(store.known(own))) for store in (one, two, TrustStore(tmp_path))] == [every] * 3
+
+
 def test_kept_certificates_verify_by_the_merchants_own_algorithm(tmp_path: Path) -> None:
     """Also where it is not the interface's strongest, in the process that keeps them and in one that reads them."""
     pair, other = (make_pair("alipay_openapi", "RSA", "utf-8", number) for number in (0, 1))

@@ -293,6 +293,32 @@ def test_a_target_is_an_operation_a_protocol_or_a_part_of_the_address(till: Till
         assert till.is_spent()
 
 
+@dataclass
+class MethodInQuery(Ear):
+    """A transport that says the method in the address, as some libraries do."""
+
+    def __call__(self, request: Request, limits: Any) -> Response:
+        pairs = [*filter(None, request.raw_query.split(b"&")), *request.body.split(b"&")]
+        method = [pair for pair in pairs if pair.startswith(b"method=")]
+        body = b"&".join(pair for pair in pairs if pair not in method)
+        return Ear.__call__(self, replace(request, raw_query=b"&".join(method), body=body), limits)
+
+
+@pytest.mark.parametrize("till", ["alipay_openapi"], indirect=True)
+def test_a_target_is_no_part_of_a_query(till: Till) -> None:
+    """A method may be named there, and a question's name begins as the deed's does."""
+    till.sell("ORDER-1")
+    with Client(till.client.configuration, send=MethodInQuery()) as client:
+        for elsewhere in ("alipay.trade", "method="):
+            till.order("unknown_done", target=elsewhere)
+            assert client.query("ORDER-1").state is TradeState.PAID
+            assert not till.is_spent()
+        till.order("unknown_done", target="alipay.trade.query")
+        with pytest.raises(Refused, match="SYSTEM"):
+            client.query("ORDER-1")
+        assert till.is_spent()
+
+
 @pytest.mark.parametrize("till", ["alipay_openapi"], indirect=True)
 def test_pages_and_strangers_are_passed_over(till: Till) -> None:
     """A buyer's browser goes on to the cashier, and whoever cannot sign is refused as ever."""

@@ -34,8 +34,8 @@ from tongbao.wire.world import Limits, NoAnswer, NotSent
 R = TypeVar("R")
 
 INQUIRY_SECONDS: Final = 5.0
-"""How long a notification waits for the platform to be asked on behalf of another one: whoever sends forged ones would
-hold as many threads, and the platform repeats what is refused."""
+"""How long a notification waits for the platform to be asked on behalf of another one, and the longest of the times of
+its own questions: whoever sends forged ones would hold as many threads, and the platform repeats what is refused."""
 
 SyncSend = Callable[[Request, Limits], Response]
 """Sends one request and returns its answer; raises NotSent or NoAnswer. Never follows redirects."""
@@ -133,9 +133,9 @@ def learn(
     configuration: MerchantConfiguration, clock: Clock, *, asked: bool = False, serial: str = "", seconds: float = inf
 ) -> Core[bool]:
     """Fetch the platform's certificates, where the protocol has them and it is not too soon, or wait for another who
-    does, for ``seconds`` at most; whether any came. ``asked``: somebody wants it, whenever the last time was.
-    ``serial``: the one that was met and is not known; protocols that give one at a time have nothing to ask without
-    it."""
+    does; whether any came. None of the times of the exchange, nor the waiting, is longer than ``seconds``. ``asked``:
+    somebody wants it, whenever the last time was. ``serial``: the one that was met and is not known; protocols that
+    give one at a time have nothing to ask without it."""
     trust, manifest = configuration.trust, configuration.manifest
     if trust is None or FetchCertificates not in manifest.operations.values():
         return False
@@ -144,14 +144,15 @@ def learn(
     question = trust.begin(configuration.loaded, clock.wire(), asked=asked)
     if question is None:
         return False
+    limits = configuration.limits.within(seconds)
     if not question.mine:
-        yield Wait(question.over, min(seconds, configuration.limits.total_seconds))
+        yield Wait(question.over, limits.total_seconds)
         return question.learnt
     learnt = False
     try:
         intent = FetchCertificates(merchant=configuration.merchant, serial=serial)
         call = manifest.client.encode(intent, configuration.keys, clock.wire())
-        response: Response = yield Send(call.request(), configuration.limits, configuration)
+        response: Response = yield Send(call.request(), limits, configuration)
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
         if isinstance(outcome, CertificatesFound):
             one = manifest.inquiry is not None
@@ -171,7 +172,8 @@ def look_into(
     from the answer. Whether to verify once more: also where it is too soon to ask, for somebody may have learnt it
     meanwhile. Forged ones without end make the shop ask once in five minutes (T20); ``has`` (a transaction) tells
     whether an order of that number is the shop's own, since those about any other would use up the turn: what failed
-    the platform may tell unsigned, which teaches nothing (sheet alipay-openapi, 11.2)."""
+    the platform may tell unsigned, which teaches nothing (sheet alipay-openapi, 11.2). One about an order of the shop's
+    that the platform does not know yet still does so."""
     trust, inquiry = configuration.trust, configuration.manifest.inquiry
     intent = None if trust is None or inquiry is None else inquiry(notification, configuration.loaded)
     if trust is None or intent is None or not (yield Work(lambda: has(intent.out_trade_no))):
@@ -179,12 +181,13 @@ def look_into(
     question = trust.begin(configuration.loaded, clock.wire(), inquiry=True)
     if question is None:
         return True
+    limits = configuration.limits.within(INQUIRY_SECONDS)
     if not question.mine:
-        yield Wait(question.over, min(INQUIRY_SECONDS, configuration.limits.total_seconds))
+        yield Wait(question.over, limits.total_seconds)
         return True
     try:
         with suppress(NotSent, OutcomeUnknown, RemoteProtocolError, LocalProtocolError):
-            yield from ask(configuration, intent, clock)
+            yield from ask(configuration, intent, clock, limits)
     finally:
         question.end()
     return True
@@ -201,11 +204,12 @@ def ask(
     ``Errands`` makes an OutcomeUnknown of it).
     """
     client, trust = configuration.manifest.client, configuration.trust
+    limits = limits or configuration.limits
     if trust is not None and trust.is_due(configuration.loaded, clock.wire()):
-        yield from learn(configuration, clock)
+        yield from learn(configuration, clock, seconds=limits.total_seconds)
     call: Call = client.encode(intent, configuration.keys, clock.wire())
     try:
-        response: Response = yield Send(call.request(), limits or configuration.limits, configuration)
+        response: Response = yield Send(call.request(), limits, configuration)
     except NoAnswer as error:
         raise OutcomeUnknown(f"{type(intent).__name__} was sent and no answer came: {error}") from error
     if 300 <= response.status < 400 and not isinstance(intent, RequestBill):  # that answer may be an address itself
@@ -217,7 +221,7 @@ def ask(
             if error.code != "KEY_UNKNOWN" or trust is None:
                 raise
             # also where it is too soon to ask: somebody else may have learnt it since this answer was looked at
-            yield from learn(configuration, clock, serial=error.serial)
+            yield from learn(configuration, clock, serial=error.serial, seconds=limits.total_seconds)
             return client.decode(intent, response, configuration.keys, clock.wire())
     except RemoteProtocolError as error:
         if response.status >= 500:

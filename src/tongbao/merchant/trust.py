@@ -70,9 +70,11 @@ class _Asked:
 @dataclass(slots=True)
 class _Kept:
     """What is known for one merchant. ``stamp`` is the file's time (when its certificates were fetched, by the clock of
-    who did) and its number on the disk. ``inquired``: because of a notification that names no certificate."""
+    who did) and its number on the disk. ``own``: those that this process has kept beside others; another process may
+    write over them that had not read them. ``inquired``: because of a notification that names no certificate."""
 
     keys: tuple[Key, ...] = ()
+    own: tuple[Key, ...] = ()
     stamp: tuple[int, int] = (-1, -1)
     fetched: _Asked = field(default_factory=_Asked)
     inquired: _Asked = field(default_factory=_Asked)
@@ -110,17 +112,15 @@ class TrustStore:
         keys = tuple(_key(load_chain(text, "trust")[0], algorithm) for text in certificates)
         if not keys:
             return 0
-        before = self._read(credentials).keys if beside else ()
-        mine = {key.id for key in keys}
-        every = (*keys, *(key for key in before if key.id not in mine and is_valid(key.chain[0], now)))
-        text = chain_pem(key.chain[0] for key in every)
         with self._lock:
-            kept = self._kept.setdefault(_name(credentials), _Kept())
-            kept.keys, kept.fresh_at = every, now
+            kept = self._read_alone(credentials)
+            before = tuple(key for key in kept.keys if is_valid(key.chain[0], now)) if beside else ()
+            kept.keys, kept.fresh_at = _both(keys, before), now
+            kept.own = kept.keys if beside else ()
             if self._folder is not None:
                 path = self._folder / _name(credentials)
                 try:
-                    kept.stamp = _write(path, text, now)
+                    kept.stamp = _write(path, chain_pem(key.chain[0] for key in kept.keys), now)
                 except OSError:
                     with suppress(OSError):  # what may stand there is older than these
                         kept.stamp = _stamp(path)
@@ -161,19 +161,23 @@ class TrustStore:
         return fresh is None or not fresh <= now < later(fresh, REFRESH)
 
     def _read(self, credentials: Credentials) -> _Kept:
-        name = _name(credentials)
         with self._lock:
-            kept = self._kept.setdefault(name, _Kept())
-            if self._folder is None:
-                return kept
-            path = self._folder / name
-            with suppress(OSError, UnicodeDecodeError, ConfigurationError):  # a file that cannot be read is none
-                stamp = _stamp(path)
-                if stamp != kept.stamp:
-                    algorithm = _algorithm(credentials)
-                    kept.keys = tuple(_key(leaf, algorithm) for leaf in load_chain(path.read_text("ascii"), "trust"))
-                    kept.stamp = stamp
+            return self._read_alone(credentials)
+
+    def _read_alone(self, credentials: Credentials) -> _Kept:
+        """For who has the lock."""
+        name = _name(credentials)
+        kept = self._kept.setdefault(name, _Kept())
+        if self._folder is None:
             return kept
+        path = self._folder / name
+        with suppress(OSError, UnicodeDecodeError, ConfigurationError):  # a file that cannot be read is none
+            stamp = _stamp(path)
+            if stamp != kept.stamp:
+                algorithm = _algorithm(credentials)
+                stored = tuple(_key(leaf, algorithm) for leaf in load_chain(path.read_text("ascii"), "trust"))
+                kept.keys, kept.stamp = _both(stored, kept.own), stamp
+        return kept
 
 
 def _algorithm(credentials: Credentials) -> str:
@@ -182,6 +186,12 @@ def _algorithm(credentials: Credentials) -> str:
         if not isinstance(key.material, bytes):
             return key.algorithm
     raise ConfigurationError("trust", "this protocol has no certificates")
+
+
+def _both(first: Sequence[Key], then: Sequence[Key]) -> tuple[Key, ...]:
+    """Each once."""
+    ids = {key.id for key in first}
+    return (*first, *(key for key in then if key.id not in ids))
 
 
 def _serial(key: Key) -> str:
@@ -204,7 +214,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _write(path: Path, text: str, now: Instant) -> tuple[int, int]:
-    """Write beside the place, for the owner alone, and rename it there; the stamp of what is there now. Its time is
+    """Write beside the place, for the owner alone, and rename it there; the stamp of what was written. Its time is
     ``now``: how old certificates are is told by one clock, whichever process asks."""
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -213,7 +223,8 @@ def _write(path: Path, text: str, now: Instant) -> tuple[int, int]:
             file.flush()
             os.fsync(file.fileno())
         os.utime(fresh, ns=(now * 1_000_000, now * 1_000_000))
+        stamp = _stamp(Path(fresh))  # of what is ours: another process may write there at once, and is to be read then
         Path(fresh).replace(path)
     finally:
         Path(fresh).unlink(missing_ok=True)
-    return _stamp(path)
+    return stamp

@@ -43,8 +43,8 @@ FAULTS: Final[dict[str, str]] = {**CALL_FAULTS, **ANSWER_FAULTS}
 @dataclass(frozen=True, slots=True)
 class Fault:
     """``what`` happens with ``percent`` likelihood to what ``target`` names ('' for all); ``times`` more times, then no
-    more (-1: always). A call is named by a part of its address; an answer by a part of the address that was asked, or
-    by the whole name of the operation or of the protocol."""
+    more (-1: always). A call is named by a part of its address; an answer by a part of the address that was asked,
+    its query left out, or by the whole name of the operation or of the protocol."""
 
     what: str
     percent: int = 100

@@ -6,7 +6,7 @@ Four places build one: the CLI, the package root, ``tongbao.testing`` and ``tong
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from tongbao.kernel.port import Clock, Entropy
@@ -25,6 +25,15 @@ class Limits:
     total_seconds: float = 15.0
     answer_bytes: int = 4_096
     header_bytes: int = 16_384
+
+    def within(self, seconds: float) -> Limits:
+        """The same, and none of the times longer than ``seconds``."""
+        return replace(
+            self,
+            connect_seconds=min(seconds, self.connect_seconds),
+            first_byte_seconds=min(seconds, self.first_byte_seconds),
+            total_seconds=min(seconds, self.total_seconds),
+        )
 
 
 NOTIFY_LIMITS = Limits()
