@@ -67,6 +67,7 @@ BODIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(
     "target", [b"/a%2Fb/notify?x=%C4%E3&x=2&y=+%2b", b"/notify/", b"//notify?", b"/n;p=1?a=/?b=1", b"/%e6%b5%8b"]

@@ -148,6 +148,7 @@ def test_a_misspelt_option_is_refused_before_anything_is_sent() -> None:
                 getattr(client, method)(*said, **{wrong: ""})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_T75_redirects_are_never_followed(run: Callable[..., Any], status: int) -> None:
     """The second address is never asked."""

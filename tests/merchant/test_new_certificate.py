@@ -35,6 +35,8 @@ from tongbao.wire.party import Party
 from tongbao.wire.vocabulary import CreateTrade, Notification, QueryTrade, TradeFound, TradeState, TradeView
 from tongbao.wire.world import Limits, NoAnswer
 
+pytestmark = pytest.mark.slow
+
 PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
 ASKED = [QueryTrade, FetchCertificates]
 

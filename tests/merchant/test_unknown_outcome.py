@@ -28,6 +28,8 @@ from tongbao.wire.party import Party, Payee
 from tongbao.wire.vocabulary import Outcome
 from tongbao.wire.world import CALL_LIMITS, Limits
 
+pytestmark = pytest.mark.slow
+
 PAIR = make_pair("alipay_openapi", "RSA2", "utf-8")
 THEIRS = "2026010222001400000000000001"
 

@@ -87,6 +87,7 @@ def dump(stage: Stage) -> dict[str, list[Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("act", ACTS)
 def test_T48_every_act_in_every_state(act: str, state: str, stage: Stage) -> None:

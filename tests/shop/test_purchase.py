@@ -17,6 +17,8 @@ from tongbao.merchant.record import recent_invalid
 from tongbao.wire.http import Request
 from tongbao.wire.vocabulary import Product, TradeState
 
+pytestmark = pytest.mark.slow
+
 
 def test_purchase_ends_paid_by_notification(town: Town) -> None:
     """Stored before shown, confirming after the return, paid by the verified notification, one mail."""

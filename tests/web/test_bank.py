@@ -28,6 +28,8 @@ from tongbao.web.bank.bank import Bank
 from tongbao.wire.http import post
 from tongbao.wire.vocabulary import Expiry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("method", "card"), [("debit", "ok"), ("credit", "credit")])
 def test_a_good_card_pays_at_once(tmp_path: Path, method: str, card: str) -> None:
@@ -49,7 +51,6 @@ def test_a_good_card_pays_at_once(tmp_path: Path, method: str, card: str) -> Non
     play(tmp_path, test)
 
 
-@pytest.mark.slow
 def test_a_chargeback_is_in_the_statement(tmp_path: Path) -> None:
     """A bank that takes a part of a payment back says so in its statement, and both books agree after it was read. It
     takes no payment back twice, none for more than was paid, and refunds no more than what it left."""
@@ -293,7 +294,6 @@ def test_a_slow_card_gets_its_refund_later(tmp_path: Path) -> None:
     play(tmp_path, test)
 
 
-@pytest.mark.slow
 def test_a_closed_card_pays_and_takes_nothing_back(tmp_path: Path) -> None:
     """Its bank refuses for good, each time; where the protocol has no other word, the refund has failed."""
 
@@ -354,7 +354,6 @@ def test_refunds_are_idempotent_and_bounded(tmp_path: Path) -> None:
         ("open", {"instruction_no": "1", "amount": 5, "currency": "CNY", "code": "1", "subject": "s"}, 400),
     ],
 )
-@pytest.mark.slow
 def test_malformed_calls_are_named(tmp_path: Path, act: str, fields: dict[str, object], status: int) -> None:
     """A call that lacks something or has another type is a 400 that names it."""
 
@@ -424,7 +423,6 @@ def test_a_book_in_a_file_outlives_its_process(tmp_path: Path) -> None:
     play(tmp_path, test)
 
 
-@pytest.mark.slow
 def test_a_book_of_the_first_version_keeps_its_cards(tmp_path: Path) -> None:
     """It is brought up to date with what is in it, and takes cards of the newer kind."""
 

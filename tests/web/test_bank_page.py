@@ -21,6 +21,8 @@ from tongbao.wire.bank import BANKS, OUTLET
 from tongbao.wire.form import Pairs, parse_form
 from tongbao.wire.http import FORM, Response, get, post
 
+pytestmark = pytest.mark.slow
+
 
 def page(answer: Response) -> str:
     return answer.body.decode("utf-8")

@@ -32,6 +32,8 @@ from tongbao.wire.form import encode_form
 from tongbao.wire.http import Response
 from tongbao.wire.vocabulary import Method, Product, ShipTrade
 
+pytestmark = pytest.mark.slow
+
 NOT_OFFERED = "This way of paying is not offered for this trade."
 AGAIN = "The order changed since it was shown to you. Please review it again."
 
