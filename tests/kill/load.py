@@ -211,7 +211,7 @@ class Load:
             await self.buy(number)
             today = business_date(now())
             # a batch's number is of its day: none is begun that might be asked for again after midnight
-            if self.shop is not None and business_date(later(now(), MINUTE)) == today:
+            if self.shop is not None and business_date(later(now(), 2 * MINUTE)) == today:
                 for n, fen in enumerate(BACK[turn % len(BACK)]):
                     batch_no = f"{today:%Y%m%d}K{name}T{turn}N{n}"
                     self.book.returns[batch_no] = Return(number, fen)

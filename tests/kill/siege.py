@@ -52,9 +52,9 @@ async def _hear(shop: Shop) -> None:
 
 
 def _await_day() -> None:
-    """In the last two minutes of a day wait for the next: a refund's number is of its day, and none begins so late."""
+    """In the last three minutes of a day wait for the next: a refund's number is of its day, none begins so late."""
     left = next_midnight(now()) - now()
-    if left < 2 * MINUTE:
+    if left < 3 * MINUTE:
         time.sleep(left / SECOND)
 
 

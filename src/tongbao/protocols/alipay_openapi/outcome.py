@@ -320,7 +320,7 @@ def _check_same(asked: str, content: Content, name: str, *others: str) -> None:
 
 def _check_if_said(asked: str, content: Content, name: str) -> None:
     """The same for a number that answers need not say."""
-    if text_of(content, name):
+    if asked and text_of(content, name):
         _check_same(asked, content, name)
 
 
@@ -329,7 +329,7 @@ def _asked(intent: Intent, name: str) -> str:
     if isinstance(intent, CallByName):
         said = intent.content.get(name) if intent.method in m.SERVICES else None
         return said if isinstance(said, str) else ""
-    return str(getattr(intent, "payout_no" if name == "out_biz_no" else name, ""))
+    return getattr(intent, "payout_no" if name == "out_biz_no" else name, "") or ""
 
 
 def _number_of_trade(intent: Intent) -> tuple[str, str]:
@@ -351,10 +351,13 @@ def _check_refused(intent: Intent, content: Content) -> None:
 
 
 def _check_named(intent: CallByName, content: Content) -> None:
-    """The same of what a method of ours says by its name, whose answers nobody takes apart."""
-    number, name = _number_of_trade(intent)
-    _check_if_said(number, content, name)
-    for name in ("out_biz_no", "out_request_no"):
+    """The same of what a method of ours says by its name, whose answers nobody takes apart. The platform's number wins
+    over the merchant's, where both were asked by and it is said (sections 6 and 6.15)."""
+    for names in (("trade_no", "out_trade_no"), ("pay_fund_order_id", "order_id", "out_biz_no")):
+        asked = [name for name in names if _asked(intent, name)]
+        name = next((name for name in asked if text_of(content, name)), "")
+        _check_if_said(_asked(intent, name), content, name)
+    for name in ("out_request_no", "settle_no"):
         _check_if_said(_asked(intent, name), content, name)
 
 

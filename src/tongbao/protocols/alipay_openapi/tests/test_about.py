@@ -138,6 +138,8 @@ def test_T82_an_answer_names_what_was_asked_for(
         (named(m.REFUND, BY_NUMBER), m.REFUND, {**BACK, "out_trade_no": "A2"}, "out_trade_no"),
         (named(m.CANCEL, BY_NUMBER), m.CANCEL, {"out_trade_no": "A2", "retry_flag": "N"}, "out_trade_no"),
         (named(m.TRANSFER, {"out_biz_no": "P2"}), m.TRANSFER, PAYOUT, "out_biz_no"),
+        (named(m.CANCEL, BY_ID | BY_NUMBER), m.CANCEL, {"out_trade_no": "A2", "retry_flag": "N"}, "out_trade_no"),
+        (named(m.SETTLE_QUERY, {"settle_no": "N1"}), m.SETTLE_QUERY, SHARED | {"settle_no": "N2"}, "settle_no"),
         (
             named(m.TRANSFER_QUERY, {"out_biz_no": "P2"}),
             m.TRANSFER_QUERY,
@@ -186,6 +188,25 @@ def test_T82_an_answer_without_a_code_is_no_answer_of_a_method_that_has_one() ->
         told(named(m.PAY, BY_NUMBER), m.PAY, consent)
     assert caught.value.field == "code"
     assert isinstance(told(named("alipay.marketing.nothing", {}), "alipay.marketing.nothing", consent), Answered)
+
+
+def test_what_is_no_method_of_ours_answers_as_it_likes() -> None:
+    """No length or form of ours binds it; and of our own methods the platform's number wins over the merchant's."""
+    strange = "alipay.marketing.nothing"
+    said: dict[str, object] = {"out_biz_no": "B" * 80, "out_trade_no": ["A1"]}
+    assert isinstance(told(named(strange, {"out_biz_no": "C"}), strange, said), Answered)
+    assert isinstance(told(named(strange, {}), strange, {**REFUSED, "trade_no": ["A1"]}), Rejection)
+    both: dict[str, object] = {"order_id": "X1", "out_biz_no": "P9"}
+    assert isinstance(told(named(m.TRANSFER_QUERY, both), m.TRANSFER_QUERY, PAYOUT), Answered)
+    with pytest.raises(RemoteProtocolError):
+        told(named(m.TRANSFER_QUERY, {**both, "order_id": "X2"}), m.TRANSFER_QUERY, PAYOUT)
+
+
+def test_a_number_that_is_none_was_not_asked_by() -> None:
+    """A column without a value, in a shop without types."""
+    nothing: Any = None
+    asked = QueryTrade(merchant="", trade_no=nothing, **BY_NUMBER)
+    assert isinstance(told(asked, m.QUERY, {**A1, **PAID}), TradeFound)
 
 
 def test_a_payout_is_known_by_either_of_the_platforms_numbers() -> None:

@@ -51,8 +51,10 @@ def test_T82_what_a_method_by_name_says_unsigned_is_not_believed(
         PROTOCOL.client.decode(asked, node(method, content), settings(mode=mode), NOW)
     assert caught.value.code == "SIGN_MISSING"
     for bare in (node(method, {}), Response(200, (), b'{"error_response":{}}')):
-        with pytest.raises(RemoteProtocolError):
+        with pytest.raises(RemoteProtocolError) as empty:
             PROTOCOL.client.decode(asked, bare, settings(mode=mode), NOW)
+        codeless = method == m.OAUTH or method not in m.SERVICES
+        assert empty.value.code == ("SIGN_MISSING" if codeless else "FIELD_MISSING")
 
 
 @pytest.mark.parametrize("mode", MODES)
