@@ -139,7 +139,8 @@ def learn(
     trust, manifest = configuration.trust, configuration.manifest
     if trust is None or FetchCertificates not in manifest.operations.values():
         return False
-    if manifest.inquiry is not None and not serial:
+    singly = manifest.inquiry is not None  # where notifications name no certificate, the interface gives one at a time
+    if singly and not serial:
         return False
     question = trust.begin(configuration.loaded, clock.wire(), asked=asked)
     if question is None:
@@ -155,8 +156,7 @@ def learn(
         response: Response = yield Send(call.request(), limits, configuration)
         outcome = manifest.client.decode(intent, response, configuration.keys, clock.wire())
         if isinstance(outcome, CertificatesFound):
-            one = manifest.inquiry is not None
-            learnt = trust.keep(configuration.loaded, outcome.certificates, clock.wire(), beside=one) > 0
+            learnt = trust.keep(configuration.loaded, outcome.certificates, clock.wire(), beside=singly) > 0
     except (NoAnswer, NotSent, RemoteProtocolError, LocalProtocolError, ConfigurationError):
         return False  # the last: what came is no certificate
     finally:
